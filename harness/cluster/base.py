@@ -1,0 +1,126 @@
+"""Where nodes live: the one small protocol that every place implements.
+
+A place knows machines, processes, links and files; it does not know Paxos. What is under test (``harness.systems``)
+tells it which command makes a node; the faults (``nemesis``) see it through ``nemesis.ground.Ground``; the runner
+(``harness.runner``) alone holds all three. So a new place (containers, SSH, a simulation) is one class with these
+methods, and a new system needs no new place.
+
+Why every method is a coroutine even where a system call would do: over SSH none of them is quick, and in simulation
+each is an event in virtual time. Why links are *directed*: asymmetric partitions are the ones that find bugs, and an
+undirected cut is two directed ones, never the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from nemesis.ground import Link, LinkCounters, ProcessState
+
+
+class ClusterError(Exception):
+    """The place itself failed (not the system under test): a harness failure, never a violation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a node listens, as its peers and clients see it."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What to run to have one node: the same for its first start and for each restart.
+
+    ``argv`` is executed as it is (no shell), in ``directory``, with ``environment`` added to a minimal environment;
+    standard output and error are appended to ``log``.
+    """
+
+    argv: tuple[str, ...]
+    directory: Path
+    log: Path
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """One thing that a place can or cannot do here, found out by trying it.
+
+    ``mechanism`` says in a few words by what means; where it is missing, ``missing`` says in one line what is lost
+    and how to get it (and is empty otherwise).
+    """
+
+    name: str
+    works: bool
+    mechanism: str
+    missing: str = ""
+
+
+class Wire(Protocol):
+    """A connected byte stream to a node, with nothing of a protocol in it."""
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes; a broken stream shows at the next ``read``."""
+
+    async def read(self) -> bytes:
+        """Return the next bytes, or ``b""`` once the stream is over (closed or reset)."""
+
+    def close(self) -> None:
+        """Close at once; closing twice is harmless."""
+
+
+class Cluster(Protocol):
+    """Nodes of one run in one place, from ``setup`` to ``teardown``."""
+
+    @property
+    def place(self) -> str:
+        """Name of the place as in scenarios: ``local``, ``simulated``…"""
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Names of the nodes (``n1``, ``n2``…), in order."""
+
+    @property
+    def addresses(self) -> Mapping[str, Address]:
+        """Each node's own address; known once ``setup`` has returned."""
+
+    @property
+    def abilities(self) -> tuple[Ability, ...]:
+        """What works here and by which mechanism; known once ``setup`` has returned."""
+
+    async def setup(self) -> None:
+        """Make machines and links, all healthy, no node started. Raises ClusterError; leaves nothing behind then."""
+
+    async def spawn(self, node: str, launch: Launch) -> int:
+        """Start the node's process and return its pid. Raises ClusterError if one is still there."""
+
+    async def kill(self, node: str) -> ProcessState:
+        """SIGKILL the node's process group, wait until it is reaped, return its last state. Idempotent."""
+
+    async def terminate(self, node: str, grace_s: float) -> ProcessState:
+        """SIGTERM the node, SIGKILL its group after ``grace_s`` seconds, return its last state. Idempotent."""
+
+    async def pause(self, node: str) -> ProcessState:
+        """SIGSTOP the node's process group; return when the kernel shows it as stopped."""
+
+    async def resume(self, node: str) -> ProcessState:
+        """SIGCONT the node's process group; idempotent, harmless on a process that is gone."""
+
+    async def process(self, node: str) -> ProcessState:
+        """Look at the node's process now."""
+
+    async def dial(self, node: str) -> Wire:
+        """Connect to the node from the clients' side. Raises ConnectionError or TimeoutError."""
+
+    async def cut(self, links: frozenset[Link]) -> None:
+        """Let exactly these directed links be cut from now on: those that were cut and are not named are healed."""
+
+    async def link_counters(self) -> Mapping[Link, LinkCounters]:
+        """Return what each directed link has forwarded and dropped since ``setup``."""
+
+    async def teardown(self) -> None:
+        """End everything that ``setup`` and ``spawn`` made. Idempotent; raises ClusterError only for real leaks."""
