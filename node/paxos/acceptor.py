@@ -1,0 +1,118 @@
+"""The acceptor: what it promised, what it accepted, and the numbers of the records that say so.
+
+The acceptor alone writes records, and counts them: ``records`` is the number of the last one handed out, and every
+acknowledgement of this module is deferred behind it. That is coarser than "behind its own record" only by records of
+the same or an earlier step, and it makes the answer to a doubled message as careful as the first one: it too waits for
+whatever is still on its way to the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from node.paxos.ballot import Ballot
+from node.paxos.config import Config
+from node.paxos.counters import Counters
+from node.paxos.effects import Deferred, Effects, Send
+from node.paxos.log import Log, value_bytes
+from node.paxos.messages import Accept, Accepted, Prepare, Promise, Refused, Reported, Value
+from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Promised, Record, Remembered
+
+
+class Acceptor:
+    """The durable half of a node (Paxos Made Simple, section 2.2: P1b, P2b)."""
+
+    def __init__(self, config: Config, remembered: Remembered, counters: Counters) -> None:
+        self.config = config
+        self.counters = counters
+        self.promised: Ballot = remembered.promised
+        self.log: Log = remembered.log
+        self.records = remembered.records
+
+    def persist(self, record: Record, effects: Effects) -> None:
+        """Hand a record out to be made durable."""
+        self.records += 1
+        effects.persist.append(record)
+
+    def after_persist(self, to: int, message: Promise | Accepted | Prepare, effects: Effects) -> None:
+        """Tie a message to the last record handed out."""
+        effects.send_after_persist.append(Deferred(self.records, to, message))
+
+    def promise(self, ballot: Ballot, effects: Effects) -> bool:
+        """Promise a ballot unless a higher one is promised; an equal one is promised already."""
+        if ballot < self.promised:
+            return False
+        if ballot > self.promised:
+            self.promised = ballot
+            self.persist(Promised(ballot), effects)
+        return True
+
+    def on_prepare(self, sender: int, message: Prepare, effects: Effects) -> bool:
+        """Answer Phase 1a; True if promised."""
+        if not self.promise(message.ballot, effects):
+            self.counters.promises_refused += 1
+            effects.send_now.append(Send(sender, Refused(message.ballot, self.promised)))
+            return False
+        for part in self.promises(message):
+            self.after_persist(sender, part, effects)
+        return True
+
+    def promises(self, message: Prepare) -> Iterator[Promise]:
+        """Yield the promise for a Prepare, in as many parts as its report needs."""
+        parts: list[list[Reported]] = [[]]
+        size = 0
+        for reported in self.report(message.from_slot):
+            size += value_bytes(reported.value)
+            if parts[-1] and size > self.config.promise_part_bytes:
+                parts.append([])
+                size = value_bytes(reported.value)
+            parts[-1].append(reported)
+        for index, part in enumerate(parts):
+            yield Promise(message.ballot, message.from_slot, index, len(parts), tuple(part))
+
+    def report(self, from_slot: int) -> Iterator[Reported]:
+        """Yield what a promise tells: every slot from ``from_slot`` on, chosen ones included."""
+        return self.log.report(from_slot)
+
+    def on_accept(self, sender: int, message: Accept, effects: Effects) -> bool:
+        """Answer Phase 2a; True if accepted (again). Raises SafetyError if another value is chosen there."""
+        if message.ballot < self.promised:
+            self.counters.accepts_refused += 1
+            effects.send_now.append(Send(sender, Refused(message.ballot, self.promised)))
+            return False
+        self.accept(message.ballot, message.slot, message.value, effects)
+        self.after_persist(sender, Accepted(message.ballot, message.slot), effects)
+        return True
+
+    def accept(self, ballot: Ballot, slot: int, value: Value, effects: Effects) -> None:
+        """Take a value into the log and hand out its record, unless exactly this was taken before."""
+        self.promised = ballot
+        entry = self.log.get(slot)
+        if entry is not None and entry.ballot == ballot:
+            return
+        self.log.accept(slot, ballot, value)
+        self.persist(AcceptedRecord(slot, ballot, value, self.log.chosen_upto), effects)
+
+    def learn(self, slot: int, ballot: Ballot, value: Value, effects: Effects) -> None:
+        """Take a value that others know to be chosen."""
+        if self.log.is_chosen(slot):
+            return
+        self.log.learn(slot, ballot, value)
+        self.counters.slots_learned += 1
+        self.persist(Learned(slot, ballot, value), effects)
+
+    def choose_prefix(self, ballot: Ballot, upto: int) -> None:
+        """Mark slots as chosen up to ``upto``, as far as they were accepted in the very ballot that says so.
+
+        A slot accepted in another ballot may hold a value that lost: it must be fetched, not guessed.
+        """
+        log = self.log
+        while log.chosen_upto < upto:
+            entry = log.get(log.chosen_upto + 1)
+            if entry is None or entry.ballot != ballot:
+                return
+            log.choose(log.chosen_upto + 1)
+
+    def remember_chosen(self, effects: Effects) -> None:
+        """Write down how far the log is chosen: at a clean stop, to know it at once after the restart."""
+        self.persist(ChosenUpto(self.log.chosen_upto), effects)

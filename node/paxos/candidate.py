@@ -1,0 +1,75 @@
+"""The candidate: Phase 1 over every open slot at once, and the rule that decides what a new leader must propose.
+
+For each slot from the first one that the candidate does not know to be chosen:
+
+- a value that any promise reports as chosen is chosen;
+- else the value accepted in the highest ballot among the promises must be proposed (it may be chosen);
+- else nobody of a majority has accepted anything there, so nothing is chosen and a no-op closes the gap.
+
+Only promises for exactly this ballot and this first slot count, each acceptor once, and only when all its parts came.
+"""
+
+from __future__ import annotations
+
+from node.paxos.ballot import Ballot
+from node.paxos.messages import Prepare, Promise, Reported
+
+
+class Candidate:
+    """One attempt to lead, in one ballot."""
+
+    def __init__(self, ballot: Ballot, from_slot: int, majority: int) -> None:
+        self.ballot = ballot
+        self.from_slot = from_slot
+        self.majority = majority
+        self.best: dict[int, Reported] = {}
+        self._parts: dict[int, set[int]] = {}
+        self._complete: set[int] = set()
+
+    def prepare(self) -> Prepare:
+        """Return Phase 1a's message."""
+        return Prepare(self.ballot, self.from_slot)
+
+    @property
+    def has_majority(self) -> bool:
+        """True once complete promises of a majority are in."""
+        return len(self._complete) >= self.majority
+
+    @property
+    def promised_by(self) -> set[int]:
+        """Acceptors whose promise is complete: they need not be asked again."""
+        return self._complete
+
+    def on_promise(self, sender: int, message: Promise) -> None:
+        """Count one part of one promise; parts of other attempts and doubled parts change nothing."""
+        if not self.belongs(message):
+            return
+        parts = self._parts.setdefault(sender, set())
+        if message.part in parts:
+            return
+        parts.add(message.part)
+        for reported in message.reported:
+            self.merge(reported)
+        if len(parts) == message.parts:
+            self._complete.add(sender)
+
+    def belongs(self, message: Promise) -> bool:
+        """Say whether a promise answers this very attempt."""
+        return message.ballot == self.ballot and message.from_slot == self.from_slot
+
+    def merge(self, reported: Reported) -> None:
+        """Keep the report that binds more: chosen over accepted, higher ballot over lower."""
+        known = self.best.get(reported.slot)
+        if known is None or self.binds_more(reported, known):
+            self.best[reported.slot] = reported
+
+    def binds_more(self, reported: Reported, known: Reported) -> bool:
+        """Say whether ``reported`` overrules ``known`` for the same slot."""
+        if known.chosen or reported.chosen:
+            return reported.chosen and not known.chosen
+        return reported.ballot > known.ballot
+
+    @property
+    def last_slot(self) -> int:
+        """The last slot that any promise reports, or the one before the first open slot."""
+        return max(self.best, default=self.from_slot - 1)

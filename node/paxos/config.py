@@ -1,0 +1,61 @@
+"""The numbers of the core: sizes and times, all with their unit in the name, all bounded."""
+
+from __future__ import annotations
+
+import msgspec
+
+MS = 1_000_000
+"""Nanoseconds in a millisecond: the core counts time in integer nanoseconds."""
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot work; the message names the field."""
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Configuration of one node's core.
+
+    ``me`` and ``members`` are node ids (positive integers). Times are milliseconds of the node's monotonic clock.
+    """
+
+    me: int
+    members: tuple[int, ...]
+    heartbeat_ms: int = 50
+    election_timeout_ms: int = 400
+    election_spread_ms: int = 400
+    election_backoff_max: int = 8
+    retry_ms: int = 150
+    read_timeout_ms: int = 2_000
+    batch_commands_max: int = 128
+    batch_bytes_max: int = 256 * 1024
+    window_max: int = 4
+    queue_commands_max: int = 4_096
+    reads_max: int = 4_096
+    promise_part_bytes: int = 1024 * 1024
+    fetch_bytes_max: int = 1024 * 1024
+
+    def __post_init__(self) -> None:
+        if self.me not in self.members:
+            raise ConfigError(f"me={self.me} is not among members={list(self.members)}")
+        if len(set(self.members)) != len(self.members):
+            raise ConfigError(f"members={list(self.members)} names a node twice")
+        if min(self.members) < 1:
+            raise ConfigError(f"members={list(self.members)}: node ids start at 1")
+        for name in self.__struct_fields__:
+            if name not in ("me", "members") and getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.heartbeat_ms * 2 > self.election_timeout_ms:
+            raise ConfigError(
+                f"election_timeout_ms={self.election_timeout_ms} must be at least twice "
+                f"heartbeat_ms={self.heartbeat_ms}: one lost heartbeat must not start an election"
+            )
+
+    @property
+    def majority(self) -> int:
+        """How many nodes make a quorum."""
+        return len(self.members) // 2 + 1
+
+    @property
+    def peers(self) -> tuple[int, ...]:
+        """The other members, in order."""
+        return tuple(node for node in self.members if node != self.me)

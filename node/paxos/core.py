@@ -1,0 +1,454 @@
+"""One node's Multi-Paxos: ``step(now, event) -> Effects``.
+
+A node is always an acceptor and a learner, and beyond that a follower, a candidate or a leader:
+
+    follower --(no leader heard for a time-out)--> candidate --(promises of a majority)--> leader
+    candidate, leader --(a higher ballot seen; or no majority heard)--> follower
+
+The roles keep their own state in their own modules; this one routes events to them, sends what they decide, and ends
+each step with what is true of any step: newly chosen slots are handed out in order, the leader's window is filled, the
+next wake-up is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from node.paxos.acceptor import Acceptor
+from node.paxos.ballot import ZERO, Ballot
+from node.paxos.candidate import Candidate
+from node.paxos.config import MS, Config
+from node.paxos.counters import Counters
+from node.paxos.effects import Effects, Event, Propose, ReadReady, ReadRequest, Receive, Send, Tick
+from node.paxos.election import ElectionTimer, RandomStream
+from node.paxos.leader import Leader
+from node.paxos.messages import (
+    NOOP,
+    Accept,
+    Accepted,
+    Chosen,
+    Fetch,
+    Heartbeat,
+    HeartbeatAck,
+    Message,
+    Prepare,
+    Promise,
+    ReadIndex,
+    ReadIndexReply,
+    Refused,
+    Value,
+)
+from node.paxos.reads import Reader
+from node.paxos.records import Remembered
+
+
+class Role(StrEnum):
+    """What a node does beyond accepting."""
+
+    FOLLOWER = "follower"
+    CANDIDATE = "candidate"
+    LEADER = "leader"
+
+
+class Refusal(StrEnum):
+    """Why a command cannot be proposed here now."""
+
+    NOT_LEADER = "not-leader"
+    OVERLOADED = "overloaded"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The classes a core is made of: the seam through which planted bugs replace a part of it."""
+
+    acceptor: type[Acceptor] = Acceptor
+    candidate: type[Candidate] = Candidate
+    leader: type[Leader] = Leader
+
+
+class Paxos:
+    """The pure core of one node. Not thread-safe; every method takes or implies the time of the current step."""
+
+    def __init__(
+        self,
+        config: Config,
+        remembered: Remembered,
+        rng: RandomStream,
+        now: int,
+        counters: Counters,
+        parts: Parts | None = None,
+    ) -> None:
+        self.config = config
+        self.counters = counters
+        self.parts = parts or Parts()
+        self.acceptor = self.parts.acceptor(config, remembered, counters)
+        self.log = self.acceptor.log
+        self.election = ElectionTimer(config, rng)
+        self.election.heard(now)
+        self.candidate: Candidate | None = None
+        self.leader: Leader | None = None
+        self.leader_hint: int | None = None
+        self.highest: Ballot = self.acceptor.promised
+        self.handed_out = 0
+        self._incarnations: dict[int, int] = {config.me: remembered.incarnation}
+        self._remote_reads: dict[int, int] = {}
+        self._prepare_again_at = 0
+        self._fetch_again_at = 0
+        self._effects = Effects()
+        self._handlers: dict[type[Any], Callable[[int, int, Any], None]] = {
+            Prepare: self._on_prepare,
+            Promise: self._on_promise,
+            Accept: self._on_accept,
+            Accepted: self._on_accepted,
+            Refused: self._on_refused,
+            Heartbeat: self._on_heartbeat,
+            HeartbeatAck: self._on_heartbeat_ack,
+            ReadIndex: self._on_read_index,
+            ReadIndexReply: self._on_read_index_reply,
+            Fetch: self._on_fetch,
+            Chosen: self._on_chosen,
+        }
+
+    # -- surface ------------------------------------------------------------------------------------------------------
+
+    def step(self, now: int, event: Event) -> Effects:
+        """Take one event at time ``now`` (ns, monotonic) and return what must be done about it.
+
+        Raises SafetyError if the event contradicts what is known to be chosen: the node must stop then.
+        """
+        self._effects = effects = Effects()
+        match event:
+            case Receive():
+                self._receive(now, event)
+            case Propose():
+                self._propose(event)
+            case ReadRequest():
+                self._read(now, event.read_id)
+            case Tick():
+                pass
+        self._on_time(now)
+        self._settle(now)
+        return effects
+
+    @property
+    def role(self) -> Role:
+        """What the node is doing now."""
+        if self.leader is not None:
+            return Role.LEADER
+        return Role.CANDIDATE if self.candidate is not None else Role.FOLLOWER
+
+    @property
+    def ballot(self) -> Ballot:
+        """The highest ballot that this node has promised."""
+        return self.acceptor.promised
+
+    def refusal(self, commands: int) -> Refusal | None:
+        """Say why ``commands`` more commands cannot be proposed now; None if they can."""
+        if self.leader is None:
+            return Refusal.NOT_LEADER
+        return None if self.leader.has_room(commands) else Refusal.OVERLOADED
+
+    def stop(self) -> Effects:
+        """Return what to write at a clean stop."""
+        effects = Effects()
+        self.acceptor.remember_chosen(effects)
+        return effects
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def _receive(self, now: int, event: Receive) -> None:
+        known = self._incarnations.get(event.sender, 0)
+        if event.incarnation < known:
+            self.counters.old_incarnations_dropped += 1
+            return
+        self._incarnations[event.sender] = event.incarnation
+        self._handlers[type(event.message)](now, event.sender, event.message)
+
+    def _propose(self, event: Propose) -> None:
+        if self.leader is None:
+            raise ValueError("proposed to a node that does not lead: ask refusal() first")
+        self.leader.enqueue(event.commands)
+
+    def _read(self, now: int, read_id: int) -> None:
+        if self.leader is not None:
+            if not self.leader.reads.add(Reader(self.config.me, read_id)):
+                self._effects.reads_failed.append(read_id)
+        elif self.leader_hint is None or len(self._remote_reads) >= self.config.reads_max:
+            self._effects.reads_failed.append(read_id)
+        else:
+            self._remote_reads[read_id] = now + self.config.read_timeout_ms * MS
+            self._send(self.leader_hint, ReadIndex(read_id))
+
+    # -- Phase 1 ------------------------------------------------------------------------------------------------------
+
+    def next_ballot(self) -> Ballot:
+        """Return a ballot above all that this node has seen or promised; it is durable before it is used."""
+        return Ballot(max(self.highest.round, self.acceptor.promised.round) + 1, self.config.me)
+
+    def _campaign(self, now: int) -> None:
+        self.counters.elections_started += 1
+        self.election.attempt(now)
+        self._follow_nobody()
+        ballot = self.next_ballot()
+        self._see(ballot)
+        self.acceptor.promise(ballot, self._effects)
+        self.candidate = self.parts.candidate(ballot, self.log.chosen_upto + 1, self.config.majority)
+        self._send_prepare(now)
+
+    def _send_prepare(self, now: int) -> None:
+        assert self.candidate is not None
+        self._prepare_again_at = now + self.config.retry_ms * MS
+        for member in self.config.members:
+            if member not in self.candidate.promised_by:
+                self.acceptor.after_persist(member, self.candidate.prepare(), self._effects)
+
+    def _on_prepare(self, now: int, sender: int, message: Prepare) -> None:
+        self._see(message.ballot)
+        if self.acceptor.on_prepare(sender, message, self._effects) and sender != self.config.me:
+            self._yield_to(message.ballot)
+            self.election.heard(now)
+
+    def _on_promise(self, now: int, sender: int, message: Promise) -> None:
+        if self.candidate is None:
+            return
+        self.candidate.on_promise(sender, message)
+        if self.candidate.has_majority:
+            self._lead(now, self.candidate)
+
+    def _lead(self, now: int, candidate: Candidate) -> None:
+        """Take the lead: propose again all that may be chosen, close gaps, open with a no-op."""
+        self.counters.elections_won += 1
+        self.candidate = None
+        self.leader = self.parts.leader(self.config, candidate.ballot, candidate.last_slot + 1, now)
+        self._set_leader(self.config.me)
+        for slot in range(candidate.from_slot, candidate.last_slot + 1):
+            self._settle_slot(now, slot, candidate)
+        self.leader.read_floor = self.leader.next_slot
+        self._launch(now, self.leader.next_slot, NOOP)
+
+    def _settle_slot(self, now: int, slot: int, candidate: Candidate) -> None:
+        """Decide what a slot left over from predecessors must hold."""
+        if self.log.is_chosen(slot):
+            return
+        bound = candidate.best.get(slot)
+        if bound is None:
+            self.counters.noops_filled += 1
+            self._launch(now, slot, NOOP)
+        elif bound.chosen:
+            self.acceptor.learn(slot, bound.ballot, bound.value, self._effects)
+        else:
+            self.counters.slots_replayed += 1
+            self._launch(now, slot, bound.value)
+
+    # -- Phase 2 ------------------------------------------------------------------------------------------------------
+
+    def _launch(self, now: int, slot: int, value: Value) -> None:
+        leader = self.leader
+        assert leader is not None
+        assert leader.ballot >= self.acceptor.promised, "a leader has promised a higher ballot without stepping down"
+        leader.launch(slot, value, now)
+        self.acceptor.accept(leader.ballot, slot, value, self._effects)
+        self.acceptor.after_persist(self.config.me, Accepted(leader.ballot, slot), self._effects)
+        self._broadcast(Accept(leader.ballot, slot, value, self.log.chosen_upto))
+
+    def _on_accept(self, now: int, sender: int, message: Accept) -> None:
+        self._see(message.ballot)
+        if self.acceptor.on_accept(sender, message, self._effects):
+            self._yield_to(message.ballot)
+            self._follow(now, sender, message.ballot, message.chosen_upto)
+
+    def _on_accepted(self, now: int, sender: int, message: Accepted) -> None:
+        leader = self.leader
+        if leader is None:
+            return
+        if message.ballot == leader.ballot:
+            leader.heard_from(sender, now)
+        if leader.on_accepted(sender, message.ballot, message.slot):
+            leader.land(message.slot)
+            self.log.choose(message.slot)
+
+    def _on_refused(self, now: int, sender: int, message: Refused) -> None:
+        self._see(message.promised)
+        if self.leader is not None and message.ballot == self.leader.ballot:
+            self._yield_to(message.promised)
+        elif self.candidate is not None and message.ballot == self.candidate.ballot:
+            self.candidate = None
+
+    # -- leader and followers -----------------------------------------------------------------------------------------
+
+    def _on_heartbeat(self, now: int, sender: int, message: Heartbeat) -> None:
+        self._see(message.ballot)
+        if message.ballot < self.acceptor.promised:
+            self.counters.heartbeats_refused += 1
+            self._send(sender, Refused(message.ballot, self.acceptor.promised))
+            return
+        self._yield_to(message.ballot)
+        self._follow(now, sender, message.ballot, message.chosen_upto)
+        self._send(sender, HeartbeatAck(message.ballot, message.beat))
+
+    def _on_heartbeat_ack(self, now: int, sender: int, message: HeartbeatAck) -> None:
+        if self.leader is not None and message.ballot == self.leader.ballot:
+            self.leader.heard_from(sender, now)
+            self.leader.reads.on_ack(sender, message.beat)
+
+    def _follow(self, now: int, sender: int, ballot: Ballot, chosen_upto: int) -> None:
+        """A legitimate leader was heard: wait for it, learn what it knows to be chosen."""
+        if sender == self.config.me:
+            return
+        self.election.heard(now)
+        self._set_leader(sender)
+        self._learn_prefix(now, sender, ballot, chosen_upto)
+
+    def _learn_prefix(self, now: int, sender: int, ballot: Ballot, chosen_upto: int) -> None:
+        self.acceptor.choose_prefix(ballot, chosen_upto)
+        if self.log.chosen_upto < chosen_upto and now >= self._fetch_again_at:
+            self._fetch(now, sender)
+
+    def _fetch(self, now: int, sender: int) -> None:
+        self.counters.fetches_sent += 1
+        self._fetch_again_at = now + self.config.retry_ms * MS
+        self._send(sender, Fetch(self.log.chosen_upto + 1))
+
+    def _on_fetch(self, now: int, sender: int, message: Fetch) -> None:
+        entries = self.log.chosen_from(message.from_slot, self.config.fetch_bytes_max)
+        if entries:
+            self._send(sender, Chosen(entries, self.log.chosen_upto))
+
+    def _on_chosen(self, now: int, sender: int, message: Chosen) -> None:
+        for slot, ballot, value in message.entries:
+            self.acceptor.learn(slot, ballot, value, self._effects)
+        if self.log.chosen_upto < message.chosen_upto:
+            self._fetch(now, sender)
+
+    def _see(self, ballot: Ballot) -> None:
+        self.highest = max(self.highest, ballot)
+
+    def _yield_to(self, ballot: Ballot) -> None:
+        """Stop leading or trying to, if ``ballot`` is another's and higher."""
+        if self.candidate is not None and ballot > self.candidate.ballot:
+            self.candidate = None
+        if self.leader is not None and ballot > self.leader.ballot:
+            self._step_down()
+
+    def _step_down(self) -> None:
+        assert self.leader is not None
+        self.counters.stepped_down += 1
+        abandoned = self.leader.reads.abandon()
+        self._effects.reads_failed.extend(r.read_id for r in abandoned if r.node == self.config.me)
+        self._effects.stepped_down = True
+        self.leader = None
+        self._follow_nobody()
+
+    def _set_leader(self, node: int) -> None:
+        if node != self.leader_hint:
+            self._follow_nobody()
+            self.leader_hint = node
+
+    def _follow_nobody(self) -> None:
+        """The leader this node knew is gone: reads that wait for its word have failed."""
+        self.leader_hint = None
+        self._effects.reads_failed.extend(self._remote_reads)
+        self._remote_reads.clear()
+
+    # -- reads --------------------------------------------------------------------------------------------------------
+
+    def _on_read_index(self, now: int, sender: int, message: ReadIndex) -> None:
+        if self.leader is None or not self.leader.reads.add(Reader(sender, message.read_id)):
+            self._send(sender, ReadIndexReply(ZERO, message.read_id, None))
+
+    def _on_read_index_reply(self, now: int, sender: int, message: ReadIndexReply) -> None:
+        if self._remote_reads.pop(message.read_id, None) is None:
+            return
+        if message.index is None:
+            self._effects.reads_failed.append(message.read_id)
+            return
+        self._learn_prefix(now, sender, message.ballot, message.index)
+        self._effects.reads.append(ReadReady(message.read_id, message.index))
+
+    def _serve_reads(self, now: int) -> None:
+        leader = self.leader
+        if leader is None:
+            return
+        if leader.reads.wants_round and self.log.chosen_upto >= leader.read_floor:
+            self.counters.read_rounds += 1
+            self._beat(now)
+            leader.reads.begin(leader.beat, self.log.chosen_upto, self.config.me)
+        finished = leader.reads.confirmed()
+        if finished is None:
+            return
+        for node, read_id in finished.readers:
+            if node == self.config.me:
+                self._effects.reads.append(ReadReady(read_id, finished.index))
+            else:
+                self._send(node, ReadIndexReply(leader.ballot, read_id, finished.index))
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+
+    def _on_time(self, now: int) -> None:
+        """Do what is due: beats and repetitions of a leader, attempts of a follower, expiry of reads."""
+        if self.leader is not None:
+            self._lead_on(now, self.leader)
+        elif self.election.due(now):
+            self._campaign(now)
+        elif self.candidate is not None and now >= self._prepare_again_at:
+            self._send_prepare(now)
+        for read_id in [read_id for read_id, deadline in self._remote_reads.items() if now >= deadline]:
+            del self._remote_reads[read_id]
+            self.counters.reads_expired += 1
+            self._effects.reads_failed.append(read_id)
+
+    def _lead_on(self, now: int, leader: Leader) -> None:
+        if now < leader.next_heartbeat:
+            return
+        if not leader.has_quorum(now, (self.config.election_timeout_ms + self.config.election_spread_ms) * MS):
+            self.counters.quorum_lost += 1
+            self._step_down()
+            self.election.heard(now)
+            return
+        for slot, flight in leader.overdue(now, self.config.retry_ms * MS):
+            self.counters.accepts_resent += 1
+            flight.sent_at = now
+            accept = Accept(leader.ballot, slot, flight.value, self.log.chosen_upto)
+            for peer in self.config.peers:
+                if peer not in flight.acks:
+                    self._send(peer, accept)
+        self._beat(now)
+
+    def _beat(self, now: int) -> None:
+        leader = self.leader
+        assert leader is not None
+        leader.beat += 1
+        leader.next_heartbeat = now + self.config.heartbeat_ms * MS
+        self._broadcast(Heartbeat(leader.ballot, leader.beat, self.log.chosen_upto))
+
+    def _settle(self, now: int) -> None:
+        """End a step: fill the window, serve reads, hand out what is newly chosen, set the next wake-up."""
+        if self.leader is not None:
+            while (batch := self.leader.next_batch()) is not None:
+                self._launch(now, self.leader.next_slot, batch)
+        self._serve_reads(now)
+        while self.handed_out < self.log.chosen_upto:
+            self.handed_out += 1
+            entry = self.log.get(self.handed_out)
+            assert entry is not None
+            self._effects.apply.append((self.handed_out, entry.value))
+        self._effects.wake_at = self._wake_at()
+
+    def _wake_at(self) -> int:
+        if self.leader is not None:
+            return self.leader.next_heartbeat
+        deadlines = [self.election.deadline, *self._remote_reads.values()]
+        if self.candidate is not None:
+            deadlines.append(self._prepare_again_at)
+        return min(deadlines)
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    def _send(self, to: int, message: Message) -> None:
+        self._effects.send_now.append(Send(to, message))
+
+    def _broadcast(self, message: Message) -> None:
+        self._effects.send_now.extend(Send(peer, message) for peer in self.config.peers)

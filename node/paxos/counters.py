@@ -1,0 +1,31 @@
+"""Counters of rare events: what a campaign must have reached before its silence means anything."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Counters(msgspec.Struct):
+    """How often each rare event has happened on this node since it started."""
+
+    elections_started: int = 0
+    elections_won: int = 0
+    stepped_down: int = 0
+    quorum_lost: int = 0
+    promises_refused: int = 0
+    accepts_refused: int = 0
+    heartbeats_refused: int = 0
+    slots_replayed: int = 0
+    noops_filled: int = 0
+    accepts_resent: int = 0
+    fetches_sent: int = 0
+    slots_learned: int = 0
+    old_incarnations_dropped: int = 0
+    read_rounds: int = 0
+    reads_expired: int = 0
+    proposals_refused: int = 0
+    retries_deduplicated: int = 0
+    sessions_evicted: int = 0
+    torn_tails_cut: int = 0
+    frames_refused: int = 0
+    messages_shed: int = 0

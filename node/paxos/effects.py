@@ -1,0 +1,98 @@
+"""What goes into a step and what comes out of it: the whole surface of the core.
+
+Events go in one at a time; ``Effects`` come out and must be carried out by the shell:
+
+=====================  ===============================================================================================
+``persist``            append these records to the log, in this order; record numbers count on from the last ones
+``send_now``           messages that promise nothing durable: they may leave at once
+``send_after_persist`` messages that may leave only when the record with their number is durable
+``apply``              slots newly chosen, in order and without gaps: apply them to the state machine
+``reads``              reads that may be answered once everything up to their slot is applied
+``reads_failed``       reads that this node could not confirm; nothing happened, they may be tried anywhere again
+``stepped_down``       True if this node has stopped leading: what it had proposed may or may not be chosen
+``wake_at``            the time (ns) by which the core wants a ``Tick``
+=====================  ===============================================================================================
+
+A message whose destination is the node itself is handed back by the shell as a ``Receive``, by the same rules.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from node.paxos.messages import Message, Value
+from node.paxos.records import Record
+
+
+class Receive(NamedTuple):
+    """A message arrived from a member, sent by its given incarnation."""
+
+    sender: int
+    incarnation: int
+    message: Message
+
+
+class Propose(NamedTuple):
+    """Clients' commands, to be put into the log as soon as the window allows."""
+
+    commands: tuple[bytes, ...]
+
+
+class ReadRequest(NamedTuple):
+    """A client wants to read; ``read_id`` is unique for this node over all its incarnations."""
+
+    read_id: int
+
+
+class Tick(NamedTuple):
+    """Time has passed."""
+
+
+Event = Receive | Propose | ReadRequest | Tick
+
+
+class Send(NamedTuple):
+    """A message that may leave at once."""
+
+    to: int
+    message: Message
+
+
+class Deferred(NamedTuple):
+    """A message that may leave when record number ``after`` is durable."""
+
+    after: int
+    to: int
+    message: Message
+
+
+class ReadReady(NamedTuple):
+    """A confirmed read: answer it when everything up to slot ``upto`` is applied."""
+
+    read_id: int
+    upto: int
+
+
+class Effects:
+    """What one step wants done; see the module's table."""
+
+    __slots__ = (
+        "apply",
+        "persist",
+        "reads",
+        "reads_failed",
+        "send_after_persist",
+        "send_now",
+        "stepped_down",
+        "wake_at",
+    )
+
+    def __init__(self) -> None:
+        self.persist: list[Record] = []
+        self.send_now: list[Send] = []
+        self.send_after_persist: list[Deferred] = []
+        self.apply: list[tuple[int, Value]] = []
+        self.reads: list[ReadReady] = []
+        self.reads_failed: list[int] = []
+        self.stepped_down = False
+        self.wake_at = 0

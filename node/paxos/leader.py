@@ -1,0 +1,122 @@
+"""The leader: Phase 2 for a stream of commands.
+
+- *Batching*: as many waiting commands as fit go into one Accept.
+- *Window*: several Accepts may be in flight, but only one while everything outstanding fits one batch. Measured on
+  fast disks, a second small round in flight makes each operation wait for the fsync of the one before it; with more
+  than a batch waiting, two to four rounds hide the fsync.
+- *Acknowledgements* are counted per slot and per acceptor, in this ballot only; the leader's own vote arrives like
+  everybody else's, after its fsync.
+- *Slots chosen by predecessors* are proposed again in this ballot, and a no-op closes the leadership's opening: reads
+  are served only when it is chosen, because only then everything chosen before is known (``read_floor``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from node.paxos.ballot import Ballot
+from node.paxos.config import Config
+from node.paxos.messages import Value
+from node.paxos.reads import ReadRounds
+
+
+class Flight:
+    """One slot between its Accept and its majority; ``sent_at`` in ns."""
+
+    __slots__ = ("acks", "sent_at", "value")
+
+    def __init__(self, value: Value, sent_at: int) -> None:
+        self.value = value
+        self.sent_at = sent_at
+        self.acks: set[int] = set()
+
+
+class Leader:
+    """One leadership, in one ballot."""
+
+    def __init__(self, config: Config, ballot: Ballot, next_slot: int, now: int) -> None:
+        self.config = config
+        self.ballot = ballot
+        self.next_slot = next_slot
+        self.read_floor = 0
+        self.flights: dict[int, Flight] = {}
+        self.reads = ReadRounds(config.majority, config.reads_max)
+        self.beat = 0
+        self.next_heartbeat = now
+        self.last_ack: dict[int, int] = dict.fromkeys(config.peers, now)
+        self._queue: deque[bytes] = deque()
+        self._in_flight_commands = 0
+
+    # -- commands -----------------------------------------------------------------------------------------------------
+
+    def enqueue(self, commands: tuple[bytes, ...]) -> None:
+        """Take commands in; whether there is room was asked before (``has_room``)."""
+        self._queue.extend(commands)
+
+    def has_room(self, commands: int) -> bool:
+        """Say whether that many commands still fit the queue."""
+        return len(self._queue) + commands <= self.config.queue_commands_max
+
+    def next_batch(self) -> Value | None:
+        """Take the next batch if the window is open, else None."""
+        if not self._queue or len(self.flights) >= self.window():
+            return None
+        batch: list[bytes] = []
+        size = 0
+        while self._queue and len(batch) < self.config.batch_commands_max:
+            size += len(self._queue[0])
+            if batch and size > self.config.batch_bytes_max:
+                break
+            batch.append(self._queue.popleft())
+        return tuple(batch)
+
+    def window(self) -> int:
+        """How many Accepts may be in flight now."""
+        outstanding = len(self._queue) + self._in_flight_commands
+        return 1 if outstanding <= self.config.batch_commands_max else self.config.window_max
+
+    # -- slots --------------------------------------------------------------------------------------------------------
+
+    def launch(self, slot: int, value: Value, now: int) -> None:
+        """A slot's Accept goes out."""
+        self.flights[slot] = Flight(value, now)
+        self._in_flight_commands += len(value)
+        self.next_slot = max(self.next_slot, slot + 1)
+
+    def on_accepted(self, sender: int, ballot: Ballot, slot: int) -> bool:
+        """Count an acknowledgement; True if it makes the slot chosen now."""
+        flight = self.flights.get(slot)
+        if flight is None or not self.counts(ballot):
+            return False
+        self.vote(flight, sender)
+        return len(flight.acks) >= self.config.majority
+
+    def counts(self, ballot: Ballot) -> bool:
+        """Say whether an acknowledgement in ``ballot`` counts for this leadership."""
+        return ballot == self.ballot
+
+    def vote(self, flight: Flight, sender: int) -> None:
+        """Count one acceptor once."""
+        flight.acks.add(sender)
+
+    def land(self, slot: int) -> None:
+        """A slot is chosen: it is in flight no more."""
+        flight = self.flights.pop(slot, None)
+        if flight is not None:
+            self._in_flight_commands -= len(flight.value)
+
+    # -- liveness -----------------------------------------------------------------------------------------------------
+
+    def heard_from(self, sender: int, now: int) -> None:
+        """A follower has acknowledged something of this ballot."""
+        if sender in self.last_ack:
+            self.last_ack[sender] = now
+
+    def has_quorum(self, now: int, patience_ns: int) -> bool:
+        """Say whether a majority, this node included, was heard within the last ``patience_ns``."""
+        heard = sum(1 for at in self.last_ack.values() if now - at <= patience_ns)
+        return heard + 1 >= self.config.majority
+
+    def overdue(self, now: int, patience_ns: int) -> list[tuple[int, Flight]]:
+        """Return the flights whose Accept was sent too long ago, oldest slot first."""
+        return [(slot, flight) for slot, flight in self.flights.items() if now - flight.sent_at >= patience_ns]

@@ -1,0 +1,133 @@
+"""What nodes say to each other.
+
+Every message carries the ballot it belongs to, and every acknowledgement says exactly what it acknowledges (the slot,
+the beat), so a late or doubled one can never be counted for something else. The sender and its incarnation travel in
+the frame around the message (``node.wire``).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from node.paxos.ballot import Ballot
+
+Value = tuple[bytes, ...]
+"""What a slot holds: some commands, or none (a no-op)."""
+
+NOOP: Value = ()
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    pass
+
+
+class Reported(_Message, frozen=True):
+    """One slot as an acceptor knows it: accepted in ``ballot``, or known to be chosen."""
+
+    slot: int
+    ballot: Ballot
+    value: Value
+    chosen: bool
+
+
+class Prepare(_Message, frozen=True, tag="prepare"):
+    """Phase 1a for *every* slot from ``from_slot`` on."""
+
+    ballot: Ballot
+    from_slot: int
+
+
+class Promise(_Message, frozen=True, tag="promise"):
+    """Phase 1b: the sender will accept nothing below ``ballot``; ``reported`` is all that it has from ``from_slot`` on.
+
+    Large reports come in ``parts`` messages; a promise counts only when every part is there.
+    """
+
+    ballot: Ballot
+    from_slot: int
+    part: int
+    parts: int
+    reported: tuple[Reported, ...]
+
+
+class Accept(_Message, frozen=True, tag="accept"):
+    """Phase 2a; ``chosen_upto`` tells followers how far the log is chosen."""
+
+    ballot: Ballot
+    slot: int
+    value: Value
+    chosen_upto: int
+
+
+class Accepted(_Message, frozen=True, tag="accepted"):
+    """Phase 2b: this slot, in this ballot, is on the sender's disk."""
+
+    ballot: Ballot
+    slot: int
+
+
+class Refused(_Message, frozen=True, tag="refused"):
+    """The sender has promised ``promised`` and so refuses ``ballot``."""
+
+    ballot: Ballot
+    promised: Ballot
+
+
+class Heartbeat(_Message, frozen=True, tag="heartbeat"):
+    """The leader of ``ballot`` is there; ``beat`` numbers the beats of one leadership and never repeats in it."""
+
+    ballot: Ballot
+    beat: int
+    chosen_upto: int
+
+
+class HeartbeatAck(_Message, frozen=True, tag="heartbeat-ack"):
+    """When it answered ``beat``, the sender had promised nothing above ``ballot``."""
+
+    ballot: Ballot
+    beat: int
+
+
+class ReadIndex(_Message, frozen=True, tag="read-index"):
+    """A follower asks the leader up to which slot it must have applied the log before it may answer a read."""
+
+    read_id: int
+
+
+class ReadIndexReply(_Message, frozen=True, tag="read-index-reply"):
+    """The answer: apply up to ``index`` first; confirmed by a round of beats begun after the request arrived.
+
+    None says that the asked node does not lead, or has no room: nothing happened, try elsewhere.
+    """
+
+    ballot: Ballot
+    read_id: int
+    index: int | None
+
+
+class Fetch(_Message, frozen=True, tag="fetch"):
+    """A node that lags behind asks for chosen slots from ``from_slot`` on."""
+
+    from_slot: int
+
+
+class Chosen(_Message, frozen=True, tag="chosen"):
+    """Chosen slots, in order; ``chosen_upto`` is how far the sender's log is chosen (more may be fetched)."""
+
+    entries: tuple[tuple[int, Ballot, Value], ...]
+    chosen_upto: int
+
+
+Message = (
+    Prepare
+    | Promise
+    | Accept
+    | Accepted
+    | Refused
+    | Heartbeat
+    | HeartbeatAck
+    | ReadIndex
+    | ReadIndexReply
+    | Fetch
+    | Chosen
+)

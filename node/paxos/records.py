@@ -1,0 +1,111 @@
+"""What a node must remember across a restart, and how the records fold back into a state.
+
+Promises and accepted values go through one log in one order, so there is one fsync to wait for and one order to audit.
+That a slot is chosen need not be durable (a majority's accepted values say it), so it rides along in the next
+``AcceptedRecord`` for free; only a node that *learns* a chosen value from others writes it as a record of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from node.paxos.ballot import ZERO, Ballot
+from node.paxos.log import Log
+from node.paxos.messages import Value
+
+
+class _Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    pass
+
+
+class Started(_Record, frozen=True, tag="started"):
+    """The node has started for the ``incarnation``-th time; durable before it says a word."""
+
+    incarnation: int
+
+
+class Promised(_Record, frozen=True, tag="promised"):
+    """Nothing below ``ballot`` will be accepted any more."""
+
+    ballot: Ballot
+
+
+class AcceptedRecord(_Record, frozen=True, tag="accepted"):
+    """``value`` was accepted for ``slot`` in ``ballot``; implies the promise of ``ballot``."""
+
+    slot: int
+    ballot: Ballot
+    value: Value
+    chosen_upto: int
+
+
+class Learned(_Record, frozen=True, tag="learned"):
+    """``value`` is known to be chosen for ``slot``; it was told by others, in ``ballot``."""
+
+    slot: int
+    ballot: Ballot
+    value: Value
+
+
+class ChosenUpto(_Record, frozen=True, tag="chosen-upto"):
+    """Every slot up to ``slot`` is chosen as this log has it (written at a clean stop, to restart faster)."""
+
+    slot: int
+
+
+Record = Started | Promised | AcceptedRecord | Learned | ChosenUpto
+
+
+class RecoveryError(Exception):
+    """The records contradict each other: this log cannot have been written by a correct node."""
+
+
+class Remembered:
+    """What the records of a log add up to."""
+
+    __slots__ = ("incarnation", "log", "promised", "records")
+
+    def __init__(self) -> None:
+        self.incarnation = 0
+        self.promised = ZERO
+        self.log = Log()
+        self.records = 0
+
+    def replay(self, record: Record) -> None:
+        """Fold one record in. Raises RecoveryError where it contradicts what came before."""
+        self.records += 1
+        match record:
+            case Started():
+                self.incarnation = max(self.incarnation, record.incarnation)
+            case Promised():
+                self._promise(record.ballot)
+            case AcceptedRecord():
+                self._promise(record.ballot)
+                self.log.accept(record.slot, record.ballot, record.value)
+                self._chosen_upto(record.chosen_upto)
+            case Learned():
+                self.log.learn(record.slot, record.ballot, record.value)
+            case ChosenUpto():
+                self._chosen_upto(record.slot)
+
+    def _promise(self, ballot: Ballot) -> None:
+        if ballot < self.promised:
+            raise RecoveryError(f"record {self.records}: promise of {ballot} after a promise of {self.promised}")
+        self.promised = ballot
+
+    def _chosen_upto(self, upto: int) -> None:
+        while self.log.chosen_upto < upto:
+            if not self.log.choose(self.log.chosen_upto + 1):
+                raise RecoveryError(
+                    f"record {self.records}: slot {self.log.chosen_upto + 1} is chosen but not in the log"
+                )
+
+
+def replay(records: Iterable[Record]) -> Remembered:
+    """Fold all records of a log, oldest first. Raises RecoveryError."""
+    remembered = Remembered()
+    for record in records:
+        remembered.replay(record)
+    return remembered

@@ -1,0 +1,90 @@
+"""The bytes of a log segment: a header, then records.
+
+    header  (40 bytes)  magic "APXWAL01" | generation u64 | first lsn u64 | node u64 | crc32 u32 | zero u32
+    record  (32 bytes + payload)
+            magic "APXR" | length u32 | crc32 u32 | zero u32 | lsn u64 | durable lsn u64 | payload
+
+all little-endian. The record's checksum covers the generation of its segment, the length, both numbers and the payload,
+so a record is valid only whole, in its own segment and at its own place in the order: a block left over from another
+life of the file, or one that was written to the wrong place, does not pass.
+
+*Durable lsn* is how far the log was durable when the record was written. It tells two kinds of damage apart that look
+alike: a bad record that a later record calls durable has rotted (its acknowledgement is out, so the node must not go on
+without it), while one that nothing calls durable was still being written when the power went, and nobody was told.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import NamedTuple
+
+SEGMENT_MAGIC = b"APXWAL01"
+RECORD_MAGIC = b"APXR"
+_HEADER = struct.Struct("<8sQQQII")
+_RECORD = struct.Struct("<4sIIIQQ")
+_SUMMED = struct.Struct("<QIQQ")
+HEADER_BYTES = _HEADER.size
+RECORD_BYTES = _RECORD.size
+PAYLOAD_BYTES_MAX = 16 * 1024 * 1024
+
+
+class SegmentHeader(NamedTuple):
+    """Which segment this is: ``first_lsn`` is the number of its first record."""
+
+    generation: int
+    first_lsn: int
+    node: int
+
+
+class Framed(NamedTuple):
+    """A valid record: its number, how far the log was durable then, its payload, and its size in the file."""
+
+    lsn: int
+    durable: int
+    payload: bytes
+    size: int
+
+
+def encode_header(header: SegmentHeader) -> bytes:
+    """Return a segment's first bytes."""
+    body = _HEADER.pack(SEGMENT_MAGIC, header.generation, header.first_lsn, header.node, 0, 0)
+    return _HEADER.pack(SEGMENT_MAGIC, header.generation, header.first_lsn, header.node, zlib.crc32(body), 0)
+
+
+def decode_header(data: bytes) -> SegmentHeader | None:
+    """Return the header that ``data`` starts with, or None if it is not one."""
+    if len(data) < HEADER_BYTES:
+        return None
+    magic, generation, first_lsn, node, _crc, _zero = _HEADER.unpack_from(data)
+    header = SegmentHeader(generation, first_lsn, node)
+    if magic != SEGMENT_MAGIC or encode_header(header) != data[:HEADER_BYTES]:
+        return None
+    return header
+
+
+def encode_record(generation: int, lsn: int, durable: int, payload: bytes) -> bytes:
+    """Return a record's bytes. Raises ValueError for a payload over PAYLOAD_BYTES_MAX."""
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        raise ValueError(f"a record of {len(payload)} bytes is over the limit of {PAYLOAD_BYTES_MAX}")
+    crc = checksum(generation, lsn, durable, payload)
+    return _RECORD.pack(RECORD_MAGIC, len(payload), crc, 0, lsn, durable) + payload
+
+
+def decode_record(data: bytes, offset: int, generation: int) -> Framed | None:
+    """Return the valid record at ``offset``, or None if there is none."""
+    if offset + RECORD_BYTES > len(data):
+        return None
+    magic, length, crc, _zero, lsn, durable = _RECORD.unpack_from(data, offset)
+    end = offset + RECORD_BYTES + length
+    if magic != RECORD_MAGIC or length > PAYLOAD_BYTES_MAX or end > len(data):
+        return None
+    payload = data[offset + RECORD_BYTES : end]
+    if checksum(generation, lsn, durable, payload) != crc:
+        return None
+    return Framed(lsn, durable, payload, RECORD_BYTES + length)
+
+
+def checksum(generation: int, lsn: int, durable: int, payload: bytes) -> int:
+    """Return the CRC over everything that makes the record this one."""
+    return zlib.crc32(payload, zlib.crc32(_SUMMED.pack(generation, len(payload), lsn, durable)))
