@@ -1,0 +1,67 @@
+"""Group commit: a thread that makes records durable while the loop goes on.
+
+While one sync is under way the next batch gathers; then all of it goes to the disk with one write and one sync. The
+thread owns the journal: nothing else touches it between ``start`` and ``stop``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from node.paxos.records import Record
+from node.storage.journal import Journal
+
+
+class Committer:
+    """The write-ahead log's thread.
+
+    ``durable`` is called (in the thread) with the number of the last durable record after each commit, ``failed`` with
+    the error of the first commit that fails; nothing is committed after that.
+    """
+
+    def __init__(
+        self, journal: Journal, durable: Callable[[int], None], failed: Callable[[BaseException], None]
+    ) -> None:
+        self._journal = journal
+        self._durable = durable
+        self._failed = failed
+        self.durable_upto = journal.remembered.records
+        self._waiting: list[Record] = []
+        self._stopping = False
+        self._wake = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="wal", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def submit(self, records: list[Record]) -> None:
+        """Hand records over, in order; returns at once."""
+        with self._wake:
+            self._waiting.extend(records)
+            self._wake.notify()
+
+    def stop(self) -> None:
+        """Commit what is waiting, end the thread, close the journal."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join()
+        self._journal.close()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._waiting and not self._stopping:
+                    self._wake.wait()
+                batch, self._waiting = self._waiting, []
+            if not batch:
+                return
+            try:
+                upto = self._journal.commit(batch)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the node must not go on
+                self._failed(error)
+                return
+            self.durable_upto = max(self.durable_upto, upto)
+            self._durable(upto)

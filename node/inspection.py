@@ -1,0 +1,133 @@
+"""A data folder, read without a node: for people, and for the audit of logs after a run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from node.machine import Machine, OpenEntry, decode_entry
+from node.paxos.counters import Counters
+from node.paxos.messages import Value
+from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Promised, Record, Started, replay
+from node.storage.disk import PosixDisk
+from node.storage.journal import Inspected, inspect
+
+
+class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One durable record in plain words; ``refs`` name clients' operations as ``session/sequence``.
+
+    ``kind`` is started, promised, accepted, learned or chosen-upto. ``digest`` stands for the slot's value.
+    """
+
+    kind: str
+    incarnation: int | None = None
+    slot: int | None = None
+    ballot: tuple[int, int] | None = None
+    digest: str | None = None
+    refs: tuple[str, ...] = ()
+    chosen_upto: int | None = None
+
+
+class Digest(msgspec.Struct, frozen=True):
+    """The state's digest when everything up to ``slot`` is applied."""
+
+    slot: int
+    digest: str
+
+
+def records(folder: Path) -> tuple[Inspected, list[AuditRecord]]:
+    """Read all records of a data folder. Raises CorruptLogError."""
+    inspected = inspect(PosixDisk(folder))
+    return inspected, [audit_record(record) for record in inspected.records]
+
+
+def digests(inspected: Inspected) -> Iterator[Digest]:
+    """Apply the chosen prefix of a log to a fresh state and yield the digest after each slot."""
+    log = replay(inspected.records).log
+    machine = Machine(Counters())
+    for slot in range(1, log.chosen_upto + 1):
+        entry = log.get(slot)
+        assert entry is not None
+        for _ in machine.apply(slot, entry.value):
+            pass
+        yield Digest(slot, machine.digest)
+
+
+def audit_record(record: Record) -> AuditRecord:
+    """Return a record in plain words."""
+    match record:
+        case Started():
+            return AuditRecord("started", incarnation=record.incarnation)
+        case Promised():
+            return AuditRecord("promised", ballot=(record.ballot.round, record.ballot.node))
+        case AcceptedRecord() | Learned():
+            return AuditRecord(
+                "accepted" if isinstance(record, AcceptedRecord) else "learned",
+                slot=record.slot,
+                ballot=(record.ballot.round, record.ballot.node),
+                digest=value_digest(record.value),
+                refs=value_refs(record.value),
+                chosen_upto=record.chosen_upto if isinstance(record, AcceptedRecord) else None,
+            )
+        case ChosenUpto():
+            return AuditRecord("chosen-upto", chosen_upto=record.slot)
+
+
+def value_digest(value: Value) -> str:
+    """Return a short digest of a slot's value."""
+    summed = hashlib.blake2b(digest_size=16)
+    for command in value:
+        summed.update(len(command).to_bytes(4, "little"))
+        summed.update(command)
+    return summed.hexdigest()
+
+
+def value_refs(value: Value) -> tuple[str, ...]:
+    """Return the clients' names of the operations in a slot."""
+    entries = (decode_entry(command) for command in value)
+    return tuple(f"{entry.session}/{entry.sequence}" for entry in entries if not isinstance(entry, OpenEntry))
+
+
+def dump_json(folder: Path) -> Iterator[str]:
+    """Yield every record as a line of JSON."""
+    _, lines = records(folder)
+    for line in lines:
+        yield msgspec.json.encode(line).decode()
+
+
+def describe(folder: Path) -> Iterator[str]:
+    """Yield a text that a person can read."""
+    inspected, _ = records(folder)
+    remembered = replay(inspected.records)
+    log = remembered.log
+    found = inspected.statistics
+    yield f"node         {inspected.node if inspected.node is not None else 'unknown (the log is empty)'}"
+    yield f"log          {found.records} records in {found.segments} segments, torn tail of {found.torn_bytes} bytes"
+    yield f"incarnation  {remembered.incarnation}"
+    yield f"promised     {remembered.promised}"
+    yield f"chosen       up to slot {log.chosen_upto}, last slot {log.last}"
+    yield ""
+    yield "   slot  ballot  state     commands"
+    for slot in range(1, log.last + 1):
+        entry = log.get(slot)
+        if entry is None:
+            yield f"{slot:7d}  -       empty"
+            continue
+        state = "chosen" if entry.chosen else "accepted"
+        yield f"{slot:7d}  {entry.ballot!s:<6}  {state:<8}  {_commands(entry.value)}"
+
+
+def _commands(value: Value) -> str:
+    if not value:
+        return "(no-op)"
+    return "; ".join(_command(decode_entry(command)) for command in value)
+
+
+def _command(entry: Any) -> str:
+    if isinstance(entry, OpenEntry):
+        return f"open session for n{entry.node}"
+    return f"{entry.session}/{entry.sequence} {msgspec.json.encode(entry.operation).decode()}"

@@ -1,0 +1,301 @@
+"""One whole node without I/O of its own: core, log, state machine, sessions, and the clients that wait.
+
+The asyncio server and the simulator both drive this class and nothing below it. They owe it four things: to make the
+records of each ``Output`` durable in order and say so with ``Durable``; to carry messages; to carry replies; and to
+call with ``Tick`` by ``wake_at``. What they cannot get wrong is the order of an fsync and its acknowledgement: deferred
+messages stay in here until the record they are tied to is durable.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from node import kv
+from node.machine import Applied, Entry, Machine, OpenEntry, encode_entry
+from node.paxos.config import Config
+from node.paxos.core import Parts, Paxos
+from node.paxos.core import Refusal as CoreRefusal
+from node.paxos.counters import Counters
+from node.paxos.effects import Deferred, Effects, Event, Propose, ReadReady, ReadRequest, Receive, Send, Tick
+from node.paxos.election import RandomStream
+from node.paxos.records import Record, Remembered
+from node.sessions import Standing
+from node.wire import (
+    Answer,
+    Command,
+    Done,
+    OpenSession,
+    Query,
+    Reason,
+    Refusal,
+    Reply,
+    Request,
+    Status,
+    StatusRequest,
+)
+
+_READ_ID_BITS = 40
+
+
+class ClientRequest(NamedTuple):
+    """A request from a client's connection; the reply goes back to the same one."""
+
+    client: int
+    request: Request
+
+
+class Durable(NamedTuple):
+    """Every record up to number ``upto`` is durable."""
+
+    upto: int
+
+
+ReplicaEvent = Receive | Tick | ClientRequest | Durable
+
+
+class Waiter(NamedTuple):
+    """Who waits for an answer: a connection, and its number for the request."""
+
+    client: int
+    number: int
+
+
+class Asked(NamedTuple):
+    """A read under way: who asked, and what."""
+
+    waiter: Waiter
+    operation: kv.Operation
+
+
+@dataclass(slots=True)
+class Output:
+    """What the shell must do after a step; ``wake_at`` is ns on the clock of the steps, 0 if it has not changed."""
+
+    persist: list[Record] = field(default_factory=list)
+    sends: list[Send] = field(default_factory=list)
+    replies: list[tuple[int, Reply]] = field(default_factory=list)
+    wake_at: int = 0
+
+
+class Replica:
+    """One node, driven by ``step``."""
+
+    def __init__(
+        self,
+        config: Config,
+        remembered: Remembered,
+        rng: RandomStream,
+        now: int,
+        counters: Counters,
+        parts: Parts | None = None,
+    ) -> None:
+        self.config = config
+        self.incarnation = remembered.incarnation
+        self.counters = counters
+        self.paxos = Paxos(config, remembered, rng, now, counters, parts)
+        self.machine = Machine(counters)
+        self._durable = remembered.records
+        self._deferred: deque[Deferred] = deque()
+        self._commands: dict[tuple[int, int], list[Waiter]] = {}
+        self._opens: dict[int, Waiter] = {}
+        self._opened = 0
+        self._reads: dict[int, Asked] = {}
+        self._reads_begun = 0
+        self._reads_ready: list[tuple[int, int]] = []
+
+    # -- surface ------------------------------------------------------------------------------------------------------
+
+    def step(self, now: int, event: ReplicaEvent) -> Output:
+        """Take one event at time ``now`` (ns, monotonic). Raises SafetyError: the node must stop then."""
+        output = Output()
+        match event:
+            case ClientRequest():
+                self._request(now, event, output)
+            case Durable():
+                self._durable = event.upto
+                self._drain(now, deque(), output)
+            case _:
+                self._core(now, event, output)
+        return output
+
+    def stop(self) -> list[Record]:
+        """Return what to write at a clean stop."""
+        return self.paxos.stop().persist
+
+    def status(self) -> Status:
+        """How the node sees itself."""
+        paxos = self.paxos
+        return Status(
+            node=self.config.me,
+            incarnation=self.incarnation,
+            role=paxos.role,
+            leader=paxos.leader_hint,
+            ballot=(paxos.ballot.round, paxos.ballot.node),
+            chosen_upto=paxos.log.chosen_upto,
+            applied_upto=self.machine.applied_upto,
+            digest=self.machine.digest,
+            sessions=len(self.machine.sessions),
+            counters=self.counters,
+        )
+
+    # -- clients ------------------------------------------------------------------------------------------------------
+
+    def _request(self, now: int, event: ClientRequest, output: Output) -> None:
+        waiter = Waiter(event.client, event.request.number)
+        match event.request.body:
+            case StatusRequest():
+                self._answer(waiter, self.status(), output)
+            case OpenSession():
+                self._open(now, waiter, output)
+            case Command() as command:
+                self._command(now, waiter, command, output)
+            case Query() as query:
+                self._query(now, waiter, query, output)
+
+    def _open(self, now: int, waiter: Waiter, output: Output) -> None:
+        if self._refused(waiter, output):
+            return
+        self._opened += 1
+        self._opens[self._opened] = waiter
+        self._propose(now, OpenEntry(self.config.me, self.incarnation, self._opened), output)
+
+    def _command(self, now: int, waiter: Waiter, command: Command, output: Output) -> None:
+        if not self._valid(waiter, command.operation, output):
+            return
+        key = (command.session, command.sequence)
+        if self.machine.sessions.standing(*key) is Standing.REPEATED:
+            self.counters.retries_deduplicated += 1
+            self._answer(waiter, self.machine.repeated(command.session), output)
+        elif key in self._commands:
+            self._commands[key].append(waiter)
+        elif not self._refused(waiter, output):
+            self._commands[key] = [waiter]
+            self._propose(now, command, output)
+
+    def _query(self, now: int, waiter: Waiter, query: Query, output: Output) -> None:
+        if not self._valid(waiter, query.operation, output):
+            return
+        if not kv.reads_only(query.operation):
+            self._answer(waiter, Refusal(Reason.INVALID, detail="a query may only read"), output)
+            return
+        self._reads_begun += 1
+        read_id = (self.incarnation << _READ_ID_BITS) + self._reads_begun
+        self._reads[read_id] = Asked(waiter, query.operation)
+        self.begin_read(now, read_id, output)
+
+    def begin_read(self, now: int, read_id: int, output: Output) -> None:
+        """Have a read confirmed by the core before it is answered."""
+        self._core(now, ReadRequest(read_id), output)
+
+    def _valid(self, waiter: Waiter, operation: kv.Operation, output: Output) -> bool:
+        try:
+            kv.check(operation)
+        except kv.OperationError as error:
+            self._answer(waiter, Refusal(Reason.INVALID, detail=str(error)), output)
+            return False
+        return True
+
+    def _refused(self, waiter: Waiter, output: Output) -> bool:
+        """Answer at once, and return True, if nothing can be proposed here now."""
+        refusal = self.paxos.refusal(1)
+        if refusal is None:
+            return False
+        self.counters.proposals_refused += 1
+        reason = Reason.OVERLOADED if refusal is CoreRefusal.OVERLOADED else Reason.NOT_LEADER
+        self._answer(waiter, Refusal(reason, self.paxos.leader_hint), output)
+        return True
+
+    def _propose(self, now: int, entry: Entry, output: Output) -> None:
+        self._core(now, Propose((encode_entry(entry),)), output)
+
+    def _answer(self, waiter: Waiter, answer: Answer, output: Output) -> None:
+        output.replies.append((waiter.client, Reply(waiter.number, answer)))
+
+    # -- core ---------------------------------------------------------------------------------------------------------
+
+    def _core(self, now: int, event: Event, output: Output) -> None:
+        """Step the core, and step it again for each message that it sends to itself."""
+        looped: deque[Event] = deque([event])
+        self._drain(now, looped, output)
+
+    def _drain(self, now: int, looped: deque[Event], output: Output) -> None:
+        self._release(looped, output)
+        while looped:
+            effects = self.paxos.step(now, looped.popleft())
+            output.wake_at = effects.wake_at
+            self._absorb(effects, looped, output)
+            self._release(looped, output)
+
+    def _absorb(self, effects: Effects, looped: deque[Event], output: Output) -> None:
+        output.persist.extend(effects.persist)
+        self._deferred.extend(effects.send_after_persist)
+        for send in effects.send_now:
+            self._carry(send.to, send, looped, output)
+        for slot, value in effects.apply:
+            for applied in self.machine.apply(slot, value):
+                self._applied(applied, output)
+        self._finish_reads(effects, output)
+        if effects.stepped_down:
+            self._abandon(output)
+
+    def _release(self, looped: deque[Event], output: Output) -> None:
+        """Let go of the messages whose record is durable."""
+        while self._deferred and self._deferred[0].after <= self._durable:
+            deferred = self._deferred.popleft()
+            self._carry(deferred.to, Send(deferred.to, deferred.message), looped, output)
+
+    def _carry(self, to: int, send: Send, looped: deque[Event], output: Output) -> None:
+        if to == self.config.me:
+            looped.append(Receive(to, self.incarnation, send.message))
+        else:
+            output.sends.append(send)
+
+    def _applied(self, applied: Applied, output: Output) -> None:
+        entry = applied.entry
+        if isinstance(entry, OpenEntry):
+            if (entry.node, entry.incarnation) == (self.config.me, self.incarnation):
+                waiter = self._opens.pop(entry.number, None)
+                if waiter is not None:
+                    self._answer(waiter, applied.answer, output)
+            return
+        for waiter in self._commands.pop((entry.session, entry.sequence), ()):
+            self._answer(waiter, applied.answer, output)
+
+    def _abandon(self, output: Output) -> None:
+        """No longer the leader: what clients wait for here may or may not be chosen; let them ask the next one."""
+        refusal = Refusal(Reason.DEPOSED, self.paxos.leader_hint)
+        for waiters in self._commands.values():
+            for waiter in waiters:
+                self._answer(waiter, refusal, output)
+        for waiter in self._opens.values():
+            self._answer(waiter, refusal, output)
+        self._commands.clear()
+        self._opens.clear()
+
+    # -- reads --------------------------------------------------------------------------------------------------------
+
+    def _finish_reads(self, effects: Effects, output: Output) -> None:
+        for read_id in effects.reads_failed:
+            asked = self._reads.pop(read_id, None)
+            if asked is not None:
+                self._answer(asked.waiter, Refusal(Reason.UNAVAILABLE, self.paxos.leader_hint), output)
+        for ready in effects.reads:
+            self.read_when_applied(ready)
+        self.serve_reads(output)
+
+    def serve_reads(self, output: Output) -> None:
+        """Answer the confirmed reads whose slot is applied."""
+        while self._reads_ready and self._reads_ready[0][0] <= self.machine.applied_upto:
+            self._read(heapq.heappop(self._reads_ready)[1], output)
+
+    def read_when_applied(self, ready: ReadReady) -> None:
+        """Queue a confirmed read until its slot is applied."""
+        heapq.heappush(self._reads_ready, (ready.upto, ready.read_id))
+
+    def _read(self, read_id: int, output: Output) -> None:
+        asked = self._reads.pop(read_id, None)
+        if asked is not None:
+            self._answer(asked.waiter, Done(asked.operation.apply(self.machine.store)), output)

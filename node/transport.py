@@ -1,0 +1,217 @@
+"""Connections of the server: links to peers, and what comes in.
+
+Each node dials every peer and sends on the connection that it dialled; what peers send comes in on theirs. So a cut in
+one direction is a cut in one direction. A link is a best effort: what cannot be sent now is dropped, not kept, because
+the core repeats whatever still matters, and old messages are the ones that do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import cast
+
+from node import wire
+from node.paxos.messages import Message
+
+log = logging.getLogger("antipaxos.node")
+
+RECONNECT_S = (0.05, 0.4)
+"""First and longest wait between two attempts to connect to a peer."""
+CONNECT_TIMEOUT_S = 0.5
+PEER_UNACKED_MS = 1_000
+"""How long sent bytes may stay unacknowledged before the connection is given up for a new one: a new SYN gets through
+a healed link at once, while an old connection waits out its retransmission back-off."""
+OUTBOX_BYTES_MAX = 8 * 1024 * 1024
+
+
+class Outbox:
+    """Frames for one connection, written together once per turn of the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, shed: Callable[[], None]) -> None:
+        self._loop = loop
+        self._shed = shed
+        self._transport: asyncio.Transport | None = None
+        self._frames: list[bytes] = []
+        self._bytes = 0
+
+    @property
+    def connected(self) -> bool:
+        """True while there is a connection to write to."""
+        return self._transport is not None
+
+    def attach(self, transport: asyncio.Transport | None) -> None:
+        """Write to this connection from now on (None: to none)."""
+        self._transport = transport
+        self._frames.clear()
+        self._bytes = 0
+
+    def put(self, frame: bytes) -> None:
+        """Queue a frame for this turn's write; shed it if nothing can take it."""
+        transport = self._transport
+        if transport is None or self._bytes + transport.get_write_buffer_size() > OUTBOX_BYTES_MAX:
+            self._shed()
+            return
+        if not self._frames:
+            self._loop.call_soon(self._flush)
+        self._frames.append(frame)
+        self._bytes += len(frame)
+
+    def _flush(self) -> None:
+        frames, self._frames, self._bytes = self._frames, [], 0
+        if self._transport is not None and frames and not self._transport.is_closing():
+            self._transport.write(b"".join(frames))
+
+
+class PeerLink(asyncio.Protocol):
+    """The connection that this node dials to one peer, made again whenever it breaks."""
+
+    def __init__(self, address: tuple[str, int], hello: wire.PeerHello, shed: Callable[[], None]) -> None:
+        self._address = address
+        self._hello = wire.encode(hello)
+        self._loop = asyncio.get_running_loop()
+        self.outbox = Outbox(self._loop, shed)
+        self._broken = asyncio.Event()
+        self._task = self._loop.create_task(self._keep_connected())
+
+    def close(self) -> None:
+        """Give the link up for good."""
+        self._task.cancel()
+
+    async def _keep_connected(self) -> None:
+        wait_s = RECONNECT_S[0]
+        while True:
+            self._broken.clear()
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    transport, _ = await self._loop.create_connection(lambda: self, *self._address)
+            except (OSError, TimeoutError):
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, RECONNECT_S[1])
+                continue
+            wait_s = RECONNECT_S[0]
+            try:
+                await self._broken.wait()
+            finally:
+                transport.abort()
+            await asyncio.sleep(wait_s)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Introduce this node, then let messages flow."""
+        transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but the class
+        tune(transport.get_extra_info("socket"), PEER_UNACKED_MS)
+        transport.write(self._hello)
+        self.outbox.attach(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Connect again."""
+        self.outbox.attach(None)
+        self._broken.set()
+
+
+class Inbound(asyncio.Protocol):
+    """A connection that somebody made to this node: a peer, a client, or a stranger."""
+
+    def __init__(self, host: InboundHost) -> None:
+        self._host = host
+        self._frames = wire.FrameReader(wire.HELLO_FRAME_BYTES_MAX)
+        self._handle: Callable[[bytes], None] = self._hello
+        self._transport: asyncio.Transport | None = None
+        self.outbox = Outbox(asyncio.get_running_loop(), self._too_slow)
+        self.peer: wire.PeerHello | None = None
+        self.client = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the hello, but not for ever."""
+        transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but the class
+        self._transport = transport
+        tune(transport.get_extra_info("socket"))
+        self.outbox.attach(transport)
+        self._host.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Cut frames and hand them on; whoever breaks the protocol is cut off, and the node lives on."""
+        try:
+            for frame in self._frames.feed(data):
+                self._handle(frame)
+        except wire.FrameError as error:
+            self._host.refused(self, str(error))
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self.outbox.attach(None)
+        self._host.closed(self)
+
+    def close(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    @property
+    def remote(self) -> str:
+        """Who is at the other end, for a log line."""
+        name = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return f"{name[0]}:{name[1]}" if name else "unknown"
+
+    def _hello(self, frame: bytes) -> None:
+        hello = wire.decode_hello(frame)
+        self._host.check(hello)
+        if isinstance(hello, wire.PeerHello):
+            self.peer = hello
+            self._frames.frame_bytes_max = wire.PEER_FRAME_BYTES_MAX
+            self._handle = self._peer_message
+        else:
+            self.client = self._host.admit(self)
+            self._frames.frame_bytes_max = wire.CLIENT_FRAME_BYTES_MAX
+            self._handle = self._client_request
+        self._host.introduced(self)
+
+    def _peer_message(self, frame: bytes) -> None:
+        assert self.peer is not None
+        self._host.on_message(self.peer, wire.decode_message(frame))
+
+    def _client_request(self, frame: bytes) -> None:
+        self._host.on_request(self.client, wire.decode_request(frame))
+
+    def _too_slow(self) -> None:
+        self._host.refused(self, "does not read its replies")
+        self.close()
+
+
+class InboundHost:
+    """What a connection needs of the server; ``check`` and ``admit`` raise FrameError to turn somebody away."""
+
+    def opened(self, connection: Inbound) -> None:
+        """A connection was made; nobody has said who it is."""
+
+    def check(self, hello: wire.Hello) -> None:
+        """Raise FrameError unless the hello is of this cluster and of a member."""
+
+    def admit(self, connection: Inbound) -> int:
+        """Take a client in and return its number. Raises FrameError if there are too many."""
+        raise NotImplementedError
+
+    def introduced(self, connection: Inbound) -> None:
+        """A valid hello has come."""
+
+    def on_message(self, peer: wire.PeerHello, message: Message) -> None:
+        """A peer's message arrived."""
+
+    def on_request(self, client: int, request: wire.Request) -> None:
+        """A client's request arrived."""
+
+    def refused(self, connection: Inbound, why: str) -> None:
+        """The other end broke the protocol and is being cut off."""
+
+    def closed(self, connection: Inbound) -> None:
+        """The connection is over."""
+
+
+def tune(sock: socket.socket, unacked_ms: int | None = None) -> None:
+    """Send small frames at once; give up a connection whose bytes stay unacknowledged for ``unacked_ms``."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if unacked_ms is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unacked_ms)
