@@ -83,6 +83,9 @@ class Ground(Protocol):
     async def kill(self, node: str) -> ProcessState:
         """SIGKILL the node and wait until it is gone."""
 
+    async def stop(self, node: str) -> ProcessState:
+        """SIGTERM the node and wait until it is gone (SIGKILL if that takes too long)."""
+
     async def start(self, node: str) -> ProcessState:
         """Start the node if its process is gone; harmless otherwise."""
 
