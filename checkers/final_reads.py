@@ -1,0 +1,216 @@
+"""Lost commits, from the clients' side: is every acknowledged change in what the final reads returned?
+
+After a run is healed, every key is read once more. A *final read* is an ok read invoked after every acknowledged change
+of its key was over; so nothing acknowledged may be missing from it, whatever happened in between. That is a much weaker
+demand than linearizability, it takes linear time, and what it finds is what users call data loss.
+
+- A register (``write``, ``cas``): the value must have a producer that no acknowledged change to another value came
+  after, in real time. Else that change is lost. Earlier changes were overwritten and can no longer be judged.
+- A list (``append``) or set (``add``): every acknowledged element must be there, and no element more often than it was
+  added. Strings are lists whose elements are looked for as parts of the text.
+
+A change of unknown outcome may be there or not; if it is, it counts as *recovered*. A key with acknowledged changes and
+no final read makes the verdict unknown, and so does a run in which nothing was acknowledged: there was nothing to lose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+from checkers.history import History, Operation, Outcome
+from checkers.sentences import name, show, show_key
+from checkers.verdict import Anomaly, CheckResult, Limits, Verdict, merge_all, proved_by, result
+
+_READS = frozenset({"read", "get"})
+_REGISTER_CHANGES = frozenset({"write", "put", "cas"})
+_ADDITIONS = frozenset({"append", "add"})
+_COUNTED = ("keys", "keys_unread", "acknowledged", "final_reads", "lost", "recovered", "duplicated", "unexpected")
+
+
+@dataclass(frozen=True)
+class FinalReads:
+    """Checks each key by the names of its operations.
+
+    ``initial`` is the value of a register before any change. Without ``nil_reads_assert`` a read of nil is no evidence.
+    """
+
+    initial: Hashable = None
+    nil_reads_assert: bool = True
+    name: str = "final-reads"
+
+    def check(self, history: History, limits: Limits) -> CheckResult:
+        """Each lost, duplicated or unexpected change is an anomaly, and a violation."""
+        keys: dict[Hashable, list[Operation]] = {}
+        for operation in history.operations():
+            keys.setdefault(operation.key, []).append(operation)
+        counts = dict.fromkeys(_COUNTED, 0)
+        anomalies: list[Anomaly] = []
+        unread: list[str] = []
+        verdicts: list[Verdict] = []
+        for key, operations in keys.items():
+            verdict, found = self._check_key(operations, counts)
+            if verdict is Verdict.UNKNOWN:
+                unread.append(show_key(key) or "the object")
+            verdicts.append(verdict)
+            anomalies += found
+        verdict = merge_all(verdicts)
+        if verdict is Verdict.VALID and not counts["acknowledged"]:
+            verdict = Verdict.UNKNOWN
+        return result(self.name, verdict, _sentence(verdict, anomalies, unread, counts), anomalies, limits, counts)
+
+    def _check_key(self, operations: Sequence[Operation], counts: dict[str, int]) -> tuple[Verdict, list[Anomaly]]:
+        changes = [op for op in operations if op.f in _REGISTER_CHANGES | _ADDITIONS]
+        acknowledged = [op for op in changes if op.ok]
+        counts["keys"] += 1
+        counts["acknowledged"] += len(acknowledged)
+        if not acknowledged:
+            return Verdict.VALID, []
+        reads = [op for op in operations if op.f in _READS and op.ok and self._is_evidence(op)]
+        last_end = max(op.complete_index or 0 for op in acknowledged)
+        final = [read for read in reads if read.invoke_index > last_end]
+        counts["final_reads"] += len(final)
+        mixed = any(op.f in _ADDITIONS for op in changes) and any(op.f in _REGISTER_CHANGES for op in changes)
+        if not final or mixed:
+            counts["keys_unread"] += 1
+            return Verdict.UNKNOWN, []
+        if changes[0].f in _ADDITIONS:
+            anomalies = _Additions(changes, final[-1], counts).judge()
+        else:
+            anomalies = _RegisterChanges(changes, self.initial, counts).judge(final)
+        return (Verdict.INVALID if anomalies else Verdict.VALID), anomalies
+
+    def _is_evidence(self, read: Operation) -> bool:
+        return read.result is not None or self.nil_reads_assert
+
+
+def _sentence(verdict: Verdict, anomalies: Sequence[Anomaly], unread: Sequence[str], counts: Mapping[str, int]) -> str:
+    if verdict is Verdict.INVALID:
+        return f"{anomalies[0].sentence} ({len(anomalies)} anomalies, {counts['lost']} lost commits)."
+    if unread:
+        return f"Unknown: {len(unread)} keys with acknowledged changes have no final read, {unread[0]} first."
+    if verdict is Verdict.UNKNOWN:
+        return "Unknown: no change was acknowledged, so none could have been lost."
+    return f"The final reads of {counts['keys']} keys explain all {counts['acknowledged']} acknowledged changes."
+
+
+class _RegisterChanges:
+    """The writes and compare-and-swaps of one register."""
+
+    def __init__(self, changes: Sequence[Operation], initial: Hashable, counts: dict[str, int]) -> None:
+        self._acknowledged = [op for op in changes if op.ok]
+        self._producers: dict[Hashable, list[Operation]] = {}
+        for op in changes:
+            self._producers.setdefault(_value(op), []).append(op)
+        self._initial = initial
+        self._counts = counts
+
+    def judge(self, final: Sequence[Operation]) -> list[Anomaly]:
+        """One anomaly for each value that the final reads cannot have."""
+        anomalies: list[Anomaly] = []
+        judged: set[Hashable] = set()
+        for read in final:
+            if read.result not in judged:
+                judged.add(read.result)
+                anomalies += self._judge_read(read)
+        return anomalies
+
+    def _judge_read(self, read: Operation) -> list[Anomaly]:
+        everyone = self._producers.get(read.result, [])
+        possible = [op for op in everyone if op.outcome is not Outcome.FAIL and not read.precedes(op)]
+        if not possible and read.result != self._initial:
+            return [self._unexpected(read, everyone)]
+        # What came after every possible producer is lost; the latest of it tells the story best.
+        lost: Operation | None = None
+        for change in self._acknowledged:
+            other = _value(change) != read.result and all(op.precedes(change) for op in possible)
+            if other and (lost is None or change.invoke_index > lost.invoke_index):
+                lost = change
+        if lost is not None:
+            self._counts["lost"] += 1
+            return [_lost(lost, read, possible)]
+        self._counts["recovered"] += any(op.outcome is Outcome.INFO for op in possible)
+        return []
+
+    def _unexpected(self, read: Operation, producers: Sequence[Operation]) -> Anomaly:
+        self._counts["unexpected"] += 1
+        failed = next((op for op in producers if op.outcome is Outcome.FAIL), None)
+        why = "which was never written" if failed is None else f"but that change failed: {name(failed)}"
+        return proved_by("unexpected", f"final {name(read)} returned {show(read.result)}, {why}", failed, read)
+
+
+def _value(change: Operation) -> Hashable:
+    """The value a change brings; an argument of an odd shape is its own value."""
+    if change.f == "cas" and isinstance(change.argument, tuple) and len(change.argument) == 2:
+        new: Hashable = change.argument[1]
+        return new
+    value: Hashable = change.argument
+    return value
+
+
+def _lost(change: Operation, read: Operation, producers: Sequence[Operation]) -> Anomaly:
+    sentence = f"{name(change)} was acknowledged and is lost: the final {name(read)}"
+    last = max(producers, key=lambda op: op.complete_index or 0, default=None)
+    if last is not None:
+        sentence += f" shows an older value, of the {name(last)}"
+    return proved_by("lost", sentence, last, change, read)
+
+
+def _occurrences(text: str, element: Hashable) -> int:
+    if not isinstance(element, str):
+        return 0
+    return text.count(element) if element != "" else 1  # nothing is everywhere
+
+
+class _Additions:
+    """The appends or adds of one list, set or string, against one final read."""
+
+    def __init__(self, changes: Sequence[Operation], read: Operation, counts: dict[str, int]) -> None:
+        self._read = read
+        self._counts = counts
+        self._additions: dict[Hashable, list[Operation]] = {}
+        for op in changes:
+            self._additions.setdefault(op.argument, []).append(op)
+
+    def judge(self) -> list[Anomaly]:
+        text = self._read.result
+        found: dict[Hashable, int] = {}
+        if isinstance(text, str):
+            found = {element: _occurrences(text, element) for element in self._additions}
+        else:
+            for element in text or ():
+                found[element] = found.get(element, 0) + 1
+        anomalies = [anomaly for element in self._additions for anomaly in self._judge_element(element, found)]
+        strangers = [element for element in found if element not in self._additions]
+        self._counts["unexpected"] += len(strangers)
+        for element in strangers:
+            sentence = f"final {name(self._read)} holds {show(element)}, which was never added"
+            anomalies.append(proved_by("unexpected", sentence, self._read))
+        return anomalies
+
+    def _judge_element(self, element: Hashable, found: Mapping[Hashable, int]) -> list[Anomaly]:
+        additions, read = self._additions[element], self._read
+        acknowledged = [op for op in additions if op.ok]
+        unknown = [op for op in additions if op.outcome is Outcome.INFO]
+        times = found.get(element, 0)
+        if times < len(acknowledged):
+            lost = acknowledged[-1]
+            self._counts["lost"] += len(acknowledged) - times
+            sentence = f"{name(lost)} was acknowledged and is lost: the final {name(read)} lacks it"
+            return [proved_by("lost", sentence, lost, read)]
+        self._counts["recovered"] += min(times - len(acknowledged), len(unknown))
+        if times <= len(acknowledged) + len(unknown) or self._may_be_accident(element):
+            return []
+        if not acknowledged and not unknown:
+            self._counts["unexpected"] += 1
+            sentence = f"{name(additions[0])} failed, but the final {name(read)} holds its element"
+            return [proved_by("unexpected", sentence, additions[0], read)]
+        self._counts["duplicated"] += 1
+        sentence = f"final {name(read)} holds {show(element)} {times} times, added {len(additions)} times"
+        return [proved_by("duplicated", sentence, *additions[:2], read)]
+
+    def _may_be_accident(self, element: Hashable) -> bool:
+        """In a text, one element may occur inside another, or across two: too many of it prove nothing then."""
+        if not isinstance(element, str) or not isinstance(self._read.result, str):
+            return False
+        return any(other != element for other in self._additions)

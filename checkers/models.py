@@ -1,0 +1,420 @@
+"""Models: what each object under test would do if it were a single copy touched by one client at a time.
+
+A model is a pure step function over immutable, hashable states. It is asked about operations which ended ok
+(their result is known and must be explained) or info (they may take effect at any moment from their
+invocation on, or never; whatever they returned is unknown and asserts nothing). Operations that ended fail
+are dropped before any model sees them. Your own takes ten lines:
+
+    @dataclass(frozen=True)
+    class Counter(Model):
+        initial: int = 0
+
+        def step(self, state: int, operation: Operation) -> int | Illegal:
+            if operation.f == "add":
+                return state + operation.argument
+            if operation.f == "read":
+                return state if not operation.ok or operation.result == state else ILLEGAL
+            raise ModelError(self, operation)
+
+Three hooks make the search faster and may be left alone: ``reads_only``, ``prune`` and ``transition``. The
+first two are soundness-critical, so each built-in carries its argument in a comment.
+
+Nil reads: in Jepsen's and Knossos's EDN an ok read of nil asserts nothing; in Porcupine's logs and in our
+JSON lines it asserts that the state is nil. ``nil_reads_assert`` chooses; the loader of a file says which
+holds for it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, Final, TypeAlias
+
+from checkers.history import Operation, freeze
+
+
+class Illegal(Enum):
+    """The one value that says: this operation cannot happen in this state."""
+
+    ILLEGAL = "illegal"
+
+
+ILLEGAL: Final = Illegal.ILLEGAL
+State: TypeAlias = Any  # immutable and hashable; each model knows its own
+
+
+class ModelError(ValueError):
+    """An operation that the model does not know: the wrong model was chosen, or the history is damaged."""
+
+    def __init__(self, model: Model, operation: Operation) -> None:
+        self.operation = operation
+        super().__init__(
+            f"{type(model).__name__} does not know the operation {operation.f} of {operation.argument!r}"
+            f" (event {operation.invoke_index})"
+        )
+
+
+class Model(ABC):
+    """A sequential object. Subclasses have an attribute ``initial`` and a method ``step``."""
+
+    initial: State
+
+    @abstractmethod
+    def step(self, state: State, operation: Operation) -> State | Illegal:
+        """The state after the operation, or ILLEGAL when its result cannot be had in ``state``.
+
+        Must depend on nothing but the state and ``transition(operation)``. Raises ModelError.
+        """
+
+    def reads_only(self, operation: Operation) -> bool:
+        """True only for an operation that changes no state whatever, in any state where it is legal.
+
+        The search linearizes such an operation as soon as it is legal and never reconsiders. That a write happens to
+        change nothing *here* is not enough: in another order it would have.
+        """
+        return False
+
+    def prune(self, operations: Sequence[Operation]) -> Sequence[Operation]:
+        """The operations (all ok or info, of one partition) without info ones that cannot matter.
+
+        Sound when: the result is linearizable exactly if the input is.
+        """
+        return operations
+
+    def specialise(self, operations: Sequence[Operation]) -> Model:
+        """A model that may call ILLEGAL, besides, any step after which ``operations`` could not all be linearized.
+
+        It is asked with the pruned operations of one partition, once for each search.
+        """
+        return self
+
+    def partition(self, operation: Operation) -> Hashable:
+        """Operations of different partitions are independent objects (Horn and Kroening 2015, P-compositionality)."""
+        key: Hashable = operation.key
+        return key
+
+    def transition(self, operation: Operation) -> Hashable:
+        """Operations of equal transition are interchangeable for ``step``, which is then called once for all."""
+        return (operation.f, operation.argument, operation.result, operation.ok, operation.process)
+
+
+def _anonymous(operation: Operation) -> Hashable:
+    """A transition for models that do not look at who calls."""
+    if operation.ok:
+        return (operation.f, operation.argument, operation.result, True)
+    return (operation.f, operation.argument, None, False)
+
+
+@dataclass(frozen=True)
+class Register(Model):
+    """``read`` returns the value last given to ``write``. Initially ``initial``."""
+
+    initial: Hashable = None
+    nil_reads_assert: bool = True
+
+    def step(self, state: State, operation: Operation) -> State | Illegal:
+        if operation.f == "read":
+            return state if self._read_is_legal(state, operation) else ILLEGAL
+        if operation.f == "write":
+            return operation.argument
+        raise ModelError(self, operation)
+
+    def _read_is_legal(self, state: State, operation: Operation) -> bool:
+        return not self.asserts(operation) or bool(operation.result == state)
+
+    def asserts(self, operation: Operation) -> bool:
+        """Whether a read says anything about the state."""
+        return operation.ok and (operation.result is not None or self.nil_reads_assert)
+
+    def reads_only(self, operation: Operation) -> bool:
+        return operation.f == "read"
+
+    def transition(self, operation: Operation) -> Hashable:
+        return _anonymous(operation)
+
+    def prune(self, operations: Sequence[Operation]) -> Sequence[Operation]:
+        # Needed values: those an ok read returned or an ok cas expected; and, when the value an info cas writes is
+        # needed, the one it expects. Drop every info operation whose written value is not needed, and info reads.
+        # Sound: take a linearization of everything and leave the dropped ones out. At any point the state is then
+        # either what it was, or it was a value not needed. In the second case the next operation that is kept cannot
+        # be an asserting read or a cas (the value would be needed), so it is a silent read or a write, after which the
+        # states agree again. Nothing is assumed about duplicates or the initial value. The converse is plain: a
+        # dropped info operation may never take effect.
+        needed = _needed_values(operations, self.asserts)
+        return [
+            op
+            for op in operations
+            if op.ok or op.f not in _REGISTER_NAMES or (op.f != "read" and _written(op) in needed)
+        ]
+
+
+_REGISTER_NAMES: Final = frozenset({"read", "write", "cas"})  # anything else is for step to refuse
+
+
+def _written(operation: Operation) -> Hashable:
+    """The value a write or cas leaves behind."""
+    value: Hashable = operation.argument[1] if operation.f == "cas" else operation.argument
+    return value
+
+
+def _needed_values(operations: Sequence[Operation], asserts: Callable[[Operation], bool]) -> set[Hashable]:
+    needed: set[Hashable] = set()
+    expects: dict[Hashable, list[Hashable]] = {}  # written value -> what info cas that write it expect
+    fresh: list[Hashable] = []
+    for op in operations:
+        if op.f == "read" and asserts(op):
+            fresh.append(op.result)
+        elif op.f == "cas" and op.ok:
+            fresh.append(op.argument[0])
+        elif op.f == "cas":
+            expects.setdefault(op.argument[1], []).append(op.argument[0])
+    while fresh:
+        value = fresh.pop()
+        if value not in needed:
+            needed.add(value)
+            fresh.extend(expects.get(value, ()))
+    return needed
+
+
+@dataclass(frozen=True)
+class CasRegister(Register):
+    """A register with ``cas`` of ``[expected, new]`` besides. A cas that ended ok found what it expected."""
+
+    def step(self, state: State, operation: Operation) -> State | Illegal:
+        if operation.f != "cas":
+            return super().step(state, operation)
+        if not isinstance(operation.argument, tuple) or len(operation.argument) != 2:
+            raise ModelError(self, operation)
+        expected, new = operation.argument
+        return new if state == expected else ILLEGAL
+
+    def reads_only(self, operation: Operation) -> bool:
+        # cas(v, v) is legal in state v alone and leaves v: an identity wherever it is legal.
+        return operation.f == "read" or (operation.f == "cas" and operation.argument[0] == operation.argument[1])
+
+    def prune(self, operations: Sequence[Operation]) -> Sequence[Operation]:
+        for op in operations:
+            if op.f == "cas" and not (isinstance(op.argument, tuple) and len(op.argument) == 2):
+                raise ModelError(self, op)
+        return super().prune(operations)
+
+
+@dataclass(frozen=True)
+class Mutex(Model):
+    """``acquire`` takes a free lock, ``release`` frees a taken one. As in Knossos, who holds it is not looked at."""
+
+    initial: bool = False
+
+    def step(self, state: State, operation: Operation) -> State | Illegal:
+        if operation.f == "acquire":
+            return ILLEGAL if state else True
+        if operation.f == "release":
+            return False if state else ILLEGAL
+        raise ModelError(self, operation)
+
+    def transition(self, operation: Operation) -> Hashable:
+        return operation.f
+
+
+READ_NAMES: Final = frozenset({"read", "r"})
+WRITE_NAMES: Final = frozenset({"write", "w"})
+
+
+def _micro_operations(model: Model, operation: Operation) -> Iterator[tuple[bool, Hashable, Hashable]]:
+    """(whether it writes, key, value) of each step of a transaction: as returned if ok, else as invoked."""
+    steps = operation.result if operation.ok else operation.argument
+    if operation.f != "txn" or not isinstance(steps, tuple):
+        raise ModelError(model, operation)
+    for micro in steps:
+        if not (isinstance(micro, tuple) and len(micro) == 3 and micro[0] in READ_NAMES | WRITE_NAMES):
+            raise ModelError(model, operation)
+        yield micro[0] in WRITE_NAMES, micro[1], micro[2]
+
+
+@dataclass(frozen=True)
+class MultiRegister(Model):
+    """Registers read and written together: ``txn`` of ``[["r", key, null], ["w", key, value], ...]``.
+
+    The state is a frozenset of (key, value); ``initial`` gives pairs, and a key that is absent is nil. All keys are one
+    object, so there is nothing to partition by but the event's own key.
+    """
+
+    initial: frozenset[tuple[Hashable, Hashable]] = frozenset()
+    nil_reads_assert: bool = True
+
+    def step(self, state: State, operation: Operation) -> State | Illegal:
+        registers = dict(state)
+        for writes, key, value in _micro_operations(self, operation):
+            if writes:
+                registers[key] = value
+            elif self._asserts(operation, value) and registers.get(key) != value:
+                return ILLEGAL
+        return frozenset(pair for pair in registers.items() if pair[1] is not None)
+
+    def _asserts(self, operation: Operation, value: Hashable) -> bool:
+        return operation.ok and (value is not None or self.nil_reads_assert)
+
+    def reads_only(self, operation: Operation) -> bool:
+        return not any(writes for writes, _, _ in _micro_operations(self, operation))
+
+    def transition(self, operation: Operation) -> Hashable:
+        return _anonymous(operation)
+
+    def prune(self, operations: Sequence[Operation]) -> Sequence[Operation]:
+        # An info transaction asserts nothing, so it is a blind write of several keys. Drop it when, key by key, nobody
+        # ever observed the value it writes: without it each register holds either what it held, or held a value that
+        # no asserting read returns, until the next write to that key makes them agree.
+        observed = {
+            (key, value)
+            for op in operations
+            for writes, key, value in _micro_operations(self, op)
+            if not writes and self._asserts(op, value)
+        }
+        return [op for op in operations if op.ok or any(pair in observed for pair in self._writes(op))]
+
+    def _writes(self, operation: Operation) -> Iterator[tuple[Hashable, Hashable]]:
+        return ((key, value) for writes, key, value in _micro_operations(self, operation) if writes)
+
+
+KV_READS: Final = frozenset({"read", "get"})
+KV_WRITES: Final = frozenset({"write", "put"})
+
+
+@dataclass(frozen=True)
+class KvAppend(Model):
+    """A string per key: ``write`` (or ``put``), ``append`` to its end, ``read`` (or ``get``). Absent is ""."""
+
+    initial: str = ""
+    nil_reads_assert: bool = True
+    longest_read: str = ""
+
+    def step(self, state: State, operation: Operation) -> State | Illegal:
+        if operation.f in KV_READS:
+            return state if not self._asserts(operation) or (operation.result or "") == state else ILLEGAL
+        if not isinstance(operation.argument, str):
+            raise ModelError(self, operation)
+        if operation.f in KV_WRITES:
+            return operation.argument
+        if operation.f == "append":
+            return self._grown(state, state + operation.argument)
+        raise ModelError(self, operation)
+
+    def _grown(self, before: str, after: str) -> str | Illegal:
+        # As for ListAppend. There is no longest read where a write can make the string shorter.
+        if len(before) < len(self.longest_read) and not self.longest_read.startswith(after):
+            return ILLEGAL
+        return after
+
+    def _asserts(self, operation: Operation) -> bool:
+        return operation.ok and (operation.result is not None or self.nil_reads_assert)
+
+    def reads_only(self, operation: Operation) -> bool:
+        return operation.f in KV_READS
+
+    def specialise(self, operations: Sequence[Operation]) -> KvAppend:
+        if any(op.f in KV_WRITES for op in operations):
+            return self
+        reads = (op.result for op in operations if op.f in KV_READS and self._asserts(op) and op.result)
+        return replace(self, longest_read=max(reads, key=len, default=""))
+
+    def transition(self, operation: Operation) -> Hashable:
+        return _anonymous(operation)
+
+    def prune(self, operations: Sequence[Operation]) -> Sequence[Operation]:
+        # From an append of v to the next write, every state contains v; from a write of v to the next, every state
+        # begins with v. If no asserting read returned such a string, none falls into that stretch, so leaving the info
+        # operation out changes no answer there, and the next write makes the states agree. (Several may be dropped at
+        # once: each stretch has no asserting read, so neither has their union.)
+        seen = [op.result or "" for op in operations if op.f in KV_READS and self._asserts(op)]
+        everything = "\0".join(seen)
+
+        def matters(op: Operation) -> bool:
+            if op.ok or op.f in KV_READS:
+                return op.ok
+            if op.f == "append" and isinstance(op.argument, str):
+                return op.argument in everything
+            if op.f in KV_WRITES and isinstance(op.argument, str):
+                return any(text.startswith(op.argument) for text in seen)
+            return True  # for step to refuse
+
+        return [op for op in operations if matters(op)]
+
+
+@dataclass(frozen=True)
+class ListAppend(Model):
+    """A list per key: ``append`` of one element, ``read`` returns all of it. The state is a tuple; nil is empty."""
+
+    initial: tuple[Hashable, ...] = ()
+    nil_reads_assert: bool = True
+    longest_read: tuple[Hashable, ...] = ()
+
+    def step(self, state: State, operation: Operation) -> State | Illegal:
+        if operation.f == "read":
+            return state if not self._asserts(operation) or (operation.result or ()) == state else ILLEGAL
+        if operation.f == "append":
+            return self._grown(state, (*state, operation.argument))
+        raise ModelError(self, operation)
+
+    def _grown(self, before: State, after: State) -> State | Illegal:
+        # States only grow, and the longest read must be linearized in exactly the state it returned. While the state is
+        # shorter that is still to come, so the state must stay a beginning of it. This spares the search all the wrong
+        # orders of concurrent appends, which are factorially many.
+        if len(before) < len(self.longest_read) and after != self.longest_read[: len(after)]:
+            return ILLEGAL
+        return after
+
+    def _asserts(self, operation: Operation) -> bool:
+        return operation.ok and (operation.result is not None or self.nil_reads_assert)
+
+    def reads_only(self, operation: Operation) -> bool:
+        return operation.f == "read"
+
+    def transition(self, operation: Operation) -> Hashable:
+        return _anonymous(operation)
+
+    def prune(self, operations: Sequence[Operation]) -> Sequence[Operation]:
+        # Nothing ever leaves the list: once appended, an element is in every later read. An info append of an element
+        # that no asserting read returned can only come after all of them, where leaving it out changes no answer.
+        seen: set[Hashable] = set()
+        for op in operations:
+            if op.f == "read" and self._asserts(op):
+                seen.update(op.result or ())
+        known = {"read", "append"}
+        return [op for op in operations if op.ok or op.f not in known or (op.f == "append" and op.argument in seen)]
+
+    def specialise(self, operations: Sequence[Operation]) -> ListAppend:
+        reads = (op.result for op in operations if op.f == "read" and self._asserts(op) and op.result)
+        return replace(self, longest_read=max(reads, key=len, default=()))
+
+
+MODELS: Final[Mapping[str, type[Model]]] = {
+    "register": Register,
+    "cas-register": CasRegister,
+    "mutex": Mutex,
+    "multi-register": MultiRegister,
+    "kv-append": KvAppend,
+    "list-append": ListAppend,
+}
+
+
+def make_model(name: str, *, initial: Any = None, nil_reads_assert: bool = True) -> Model:
+    """The model of that name in MODELS. ``initial`` None means the model's own.
+
+    For a multi-register ``initial`` is a mapping of key to value. Raises ValueError for a name not in MODELS.
+    """
+    if name == "register":
+        return Register(freeze(initial), nil_reads_assert)
+    if name == "cas-register":
+        return CasRegister(freeze(initial), nil_reads_assert)
+    if name == "mutex":
+        return Mutex(bool(initial))
+    if name == "multi-register":
+        pairs = ((freeze(key), freeze(value)) for key, value in (initial or {}).items())
+        return MultiRegister(frozenset(pair for pair in pairs if pair[1] is not None), nil_reads_assert)
+    if name == "kv-append":
+        return KvAppend(initial or "", nil_reads_assert)
+    if name == "list-append":
+        return ListAppend(tuple(freeze(item) for item in initial or ()), nil_reads_assert)
+    raise ValueError(f"no model {name!r}; there are {', '.join(MODELS)}")

@@ -1,0 +1,79 @@
+"""What a crashed run has left behind, and how to end it without hitting anyone else.
+
+Normally nothing: the warden ends with its controller, and all others with the warden. What remains are the cases in
+which the warden could not act, say because someone had stopped it. Only processes in a run's ledger are considered,
+only if their controller is gone, and only if pid, start time and boot all agree, checked again on a pidfd, which
+cannot come to mean another process, right before the signal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.cluster.base import ClusterError
+from harness.cluster.local import ledger, pids
+from harness.cluster.local.errors import LocalError
+from harness.cluster.local.pids import Identity
+
+END_LIMIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A process that outlived its controller; ``name`` is warden, switch or the node's name."""
+
+    name: str
+    process: Identity
+    directory: Path
+
+
+def find(directory: Path) -> list[Leftover]:
+    """Return what still runs of the cluster whose ledger lies in ``directory``, the warden first.
+
+    Nothing, if its controller is alive. A ledger of which nobody is left is removed, as there is nothing to do.
+    """
+    try:
+        book = ledger.read(directory)
+    except LocalError as error:
+        raise ClusterError(str(error)) from error
+    if book is None:
+        return []
+    found = ledger.living(book)
+    if not found:
+        ledger.remove(directory, book.warden)
+    elif pids.is_alive(book.controller):
+        return []
+    return [Leftover(name, process, directory) for name, process in found.items()]
+
+
+def end(leftover: Leftover) -> bool:
+    """SIGKILL a leftover, a node with its process group, and wait for its end; False if it was gone already."""
+    pid = leftover.process.pid
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if not pids.is_alive(leftover.process):
+            return False
+        _kill(pid, pidfd)
+        if not select.select([pidfd], [], [], END_LIMIT_S)[0]:
+            raise ClusterError(f"{leftover.name} (pid {pid}) is still there {END_LIMIT_S:g} s after SIGKILL")
+    except PermissionError as error:
+        raise ClusterError(f"may not end {leftover.name} (pid {pid}): run clean as the user of the run") from error
+    finally:
+        os.close(pidfd)
+    return True
+
+
+def _kill(pid: int, pidfd: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, signal.SIGKILL)
+        else:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)

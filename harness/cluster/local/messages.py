@@ -1,0 +1,185 @@
+"""What controller, warden and switch say to each other.
+
+Requests and replies are typed and tagged, so a message that does not fit is refused with a sentence before anything
+has been done. Each request carries a number and its reply repeats it: several may be under way at once, and a slow
+dial holds up nobody. The switch speaks a subset (``Cut``, ``Count``) of the same language.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from harness.cluster.local.pids import Identity
+
+Mode = Literal["auto", "root", "userns", "loopback"]
+UsedMode = Literal["root", "userns", "loopback"]
+RunName = Literal["running", "stopped", "gone"]
+
+MAX_NODES = 64
+
+
+class Message(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Base of all requests and replies."""
+
+
+class Open(Message, frozen=True):
+    """Make machines and links; the first request, and only the first."""
+
+    mode: Mode
+    nodes: tuple[str, ...]
+    directory: str
+    controller: Identity
+
+
+class Spawn(Message, frozen=True):
+    """Start a node's process."""
+
+    node: str
+    argv: tuple[str, ...]
+    directory: str
+    log: str
+    environment: dict[str, str]
+
+
+class Kill(Message, frozen=True):
+    """SIGKILL a node's process group and wait until it is reaped."""
+
+    node: str
+
+
+class Terminate(Message, frozen=True):
+    """SIGTERM a node; SIGKILL its group if it is still there after ``grace_s``."""
+
+    node: str
+    grace_s: float
+
+
+class Pause(Message, frozen=True):
+    """SIGSTOP a node's process group and wait until the kernel shows it."""
+
+    node: str
+
+
+class Resume(Message, frozen=True):
+    """SIGCONT a node's process group."""
+
+    node: str
+
+
+class Look(Message, frozen=True):
+    """Report how a node's process is doing."""
+
+    node: str
+
+
+class Dial(Message, frozen=True):
+    """Connect to a node from the clients' side; the reply carries the connected socket."""
+
+    node: str
+    timeout_s: float
+
+
+class Cut(Message, frozen=True):
+    """Let exactly these directed links (source, destination) be cut."""
+
+    links: tuple[tuple[str, str], ...]
+
+
+class Count(Message, frozen=True):
+    """Report the counters of every link."""
+
+
+class Close(Message, frozen=True):
+    """End all nodes and the switch, then exit."""
+
+
+Request = Open | Spawn | Kill | Terminate | Pause | Resume | Look | Dial | Cut | Count | Close
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where one node listens."""
+
+    node: str
+    host: str
+    port: int
+
+
+class Opened(Message, frozen=True):
+    """The network is up. ``lost`` says why namespaces are not used and how to get them ("" where they are)."""
+
+    mode: UsedMode
+    places: tuple[Place, ...]
+    recovery: str
+    lost: str
+    switch: Identity | None
+
+
+class Spawned(Message, frozen=True):
+    """The node's process was executed."""
+
+    process: Identity
+
+
+class Seen(Message, frozen=True):
+    """A node's process as it was observed."""
+
+    pid: int
+    run: RunName
+    exit_code: int | None
+
+
+class Dialled(Message, frozen=True):
+    """The connected socket comes with this message."""
+
+
+class Unreachable(Message, frozen=True):
+    """The node did not take the connection: a finding about the node, not a failure of the place."""
+
+    errno: int
+    reason: str
+
+
+class Done(Message, frozen=True):
+    """It is in effect."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """What one directed link has carried and dropped, in frames."""
+
+    source: str
+    destination: str
+    forwarded: int
+    dropped: int
+
+
+class Counted(Message, frozen=True):
+    """All links between nodes; ``overruns`` are frames that the kernel dropped because the switch was too slow."""
+
+    rows: tuple[Row, ...]
+    overruns: int
+    strays: int
+
+
+class Refused(Message, frozen=True):
+    """The request was not, or not fully, carried out."""
+
+    reason: str
+
+
+Reply = Opened | Spawned | Seen | Dialled | Unreachable | Done | Counted | Refused
+
+
+class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A numbered request; numbers start at 1."""
+
+    number: int
+    request: Request
+
+
+class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The reply to the request of that number; 0 where the number could not be read."""
+
+    number: int
+    reply: Reply

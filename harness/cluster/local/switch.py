@@ -1,0 +1,176 @@
+"""The switch: reads every machine's frames, and carries them along the directed links between machines.
+
+It is a process of its own, forked by the warden before that starts its event loop. A process, since forwarding must
+not stand still while the warden forks a node or waits for one to die, and since nothing else may run between two
+frames. Forked rather than executed, since a second start of Python would double the time of a set-up. No thread, no
+asyncio: one epoll, and at most ``BURST`` frames from one port before the others, and the control socket, get a turn.
+
+A request to cut is answered after it is in effect: frames that were waiting in a port at that time come under the
+new state. The clients' links are paths like all others, except that nobody can name them in a cut.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import traceback
+from collections.abc import Sequence
+
+from harness.cluster.local import channel, kernel
+from harness.cluster.local.errors import LocalError
+from harness.cluster.local.frames import ETHERNET_BYTES, VNET_BYTES
+from harness.cluster.local.messages import Answer, Ask, Count, Counted, Cut, Done, Refused, Reply, Row
+from harness.cluster.local.network import CLIENTS, SOL_PACKET, Machine, Network, open_port
+from harness.cluster.local.paths import Path, apply_cut
+
+BURST = 64
+FRAME_LIMIT_BYTES = 1 << 17  # the largest segment before it is cut is 64 KiB and its headers
+PACKET_STATISTICS = 6
+GROUP_BIT = 0x01  # in the first byte of a MAC: broadcast or multicast
+
+
+class Port:
+    """A machine's socket in the hub, and the links that begin at this machine by destination MAC."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.socket = open_port(machine)
+        self.paths: dict[bytes, Path] = {}
+        self.overruns = 0
+
+    def read_overruns(self) -> int:
+        """Return the frames that the kernel dropped because the switch was too slow (reading resets its count)."""
+        seen = self.socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
+        self.overruns += struct.unpack("=II", seen)[1]
+        return self.overruns
+
+
+class Switch:
+    """The forwarding loop and the state of all links."""
+
+    def __init__(self, ports: Sequence[Port], control: socket.socket) -> None:
+        self._ports = {port.socket.fileno(): port for port in ports}
+        self._control = control
+        self._buffer = bytearray(FRAME_LIMIT_BYTES)
+        self._view = memoryview(self._buffer)
+        self._strays = 0
+        for port in ports:
+            for other in ports:
+                if other is not port:
+                    path = Path(port.machine.name, other.machine.name, other.socket)
+                    port.paths[other.machine.mac] = path
+        self._links = {
+            (path.source, path.destination): path
+            for port in ports
+            for path in port.paths.values()
+            if CLIENTS not in (path.source, path.destination)
+        }
+
+    def run(self) -> None:
+        """Forward until the warden is gone."""
+        poll = select.epoll()
+        for descriptor in (*self._ports, self._control.fileno()):
+            poll.register(descriptor, select.EPOLLIN)
+        while True:
+            for descriptor, _ in poll.poll():
+                port = self._ports.get(descriptor)
+                if port is not None:
+                    self._drain(port)
+                elif not self._serve():
+                    return
+
+    def _drain(self, port: Port) -> None:
+        receive, view, paths = port.socket.recv_into, self._view, port.paths
+        for _ in range(BURST):
+            try:
+                size = receive(self._buffer)
+            except BlockingIOError:
+                return
+            except OSError:
+                # The interface went down, or the frame's offload has no virtio form: that frame is lost, and seen.
+                self._strays += 1
+                continue
+            path = paths.get(bytes(view[VNET_BYTES : VNET_BYTES + 6]))
+            if path is not None:
+                path.carry(view[:size])
+            else:
+                self._flood(port, view[:size])
+
+    def _flood(self, port: Port, frame: memoryview) -> None:
+        """Give broadcasts to everyone over the links as they are; anything else has no destination here."""
+        if len(frame) >= VNET_BYTES + ETHERNET_BYTES and frame[VNET_BYTES] & GROUP_BIT:
+            for path in port.paths.values():
+                path.carry(frame)
+        else:
+            self._strays += 1
+
+    def _serve(self) -> bool:
+        """Answer one request; False once the warden is gone."""
+        message = channel.receive(self._control)
+        if message is None:
+            return False
+        try:
+            ask = channel.decode_ask(message.data)
+        except LocalError as error:
+            answer = Answer(channel.number_of(message.data), Refused(str(error)))
+        else:
+            answer = Answer(ask.number, self._reply(ask))
+        self._control.send(channel.encode(answer))
+        return True
+
+    def _reply(self, ask: Ask) -> Reply:
+        match ask.request:
+            case Cut(links):
+                unknown = sorted(set(links) - self._links.keys())
+                if unknown:
+                    return Refused(f"no link between nodes: {unknown}")
+                apply_cut(self._links, links)
+                return Done()
+            case Count():
+                return self._counted()
+            case other:
+                return Refused(f"the switch does not do {type(other).__name__}")
+
+    def _counted(self) -> Counted:
+        rows = tuple(Row(path.source, path.destination, path.forwarded, path.dropped) for path in self._links.values())
+        overruns = sum(port.read_overruns() for port in self._ports.values())
+        return Counted(rows, overruns, self._strays)
+
+
+def fork_switch(network: Network, inherited: socket.socket) -> tuple[int, socket.socket]:
+    """Start the switch; return its pid and the warden's end of its control socket.
+
+    ``inherited`` is the warden's own control socket: were a copy of it to stay open in the switch, the controller
+    could not see the death of the warden.
+    """
+    ports = [Port(machine) for machine in network.machines]
+    ours, theirs = channel.pair()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        _live(parent, Switch(ports, theirs), (inherited, ours))
+    theirs.close()
+    for port in ports:
+        port.socket.close()
+    return pid, ours
+
+
+def _live(parent: int, switch: Switch, foreign: Sequence[socket.socket]) -> None:
+    """Be the switch until the warden ends; never return to the code that forked."""
+    status = 1
+    try:
+        kernel.die_with_parent(parent)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for descriptor in foreign:
+            descriptor.close()
+        switch.run()
+        status = 0
+    except BaseException:  # noqa: BLE001 - whatever it is, it must reach the log and not the forked parent's code
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)

@@ -1,0 +1,108 @@
+"""The warden: the one process that enters the namespaces, so that the controller never has to.
+
+    python -P -m harness.cluster.local.warden <descriptor of the control socket>
+
+It makes network and switch first, with nothing imported that this does not need, answers ``Opened``, and only then
+loads asyncio and serves (``service``). It lives exactly as long as its controller: when the control socket closes,
+for whatever reason, it ends all nodes and the switch and exits. When it dies itself, the kernel ends them
+(PR_SET_PDEATHSIG), and with the last process the namespaces go.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+from harness.cluster.local import channel, kernel, ledger, network, pids, probe
+from harness.cluster.local.errors import LocalError
+from harness.cluster.local.estate import Estate
+from harness.cluster.local.ledger import Ledger
+from harness.cluster.local.loopback import reserve
+from harness.cluster.local.messages import MAX_NODES, Answer, Open, Opened, Place, Refused, UsedMode
+from harness.cluster.local.network import NODE_PORT
+from harness.cluster.local.switch import fork_switch
+
+FIRST_REQUEST_LIMIT_S = 10.0
+
+
+def main(argv: list[str]) -> int:
+    """Open the cluster, serve its controller, end everything."""
+    if len(argv) != 1 or not argv[0].isdecimal():
+        sys.stderr.write("the warden is started by LocalCluster, with the number of its control socket\n")
+        return 2
+    control = socket.socket(fileno=int(argv[0]))
+    # Nodes never inherit it: a copy in a node would hide the warden's death from the controller.
+    os.set_inheritable(control.fileno(), False)
+    parent = os.getppid()
+    estate = _open(control)
+    if estate is None:
+        return 1
+    from harness.cluster.local.service import serve  # noqa: PLC0415 - asyncio only once the network is up
+
+    return serve(control, estate, parent)
+
+
+def _open(control: socket.socket) -> Estate | None:
+    """Carry out the first request; None if it was refused."""
+    number = 0
+    try:
+        control.settimeout(FIRST_REQUEST_LIMIT_S)
+        packet = channel.receive(control)
+        if packet is None:
+            return None
+        number = channel.number_of(packet.data)
+        request = channel.decode_ask(packet.data).request
+        if not isinstance(request, Open):
+            raise LocalError(f"the first request has to be Open, not {type(request).__name__}")
+        estate = _establish(request, control)
+    except (LocalError, OSError) as error:
+        control.send(channel.encode(Answer(number, Refused(str(error)))))
+        return None
+    control.send(channel.encode(Answer(number, estate.opened)))
+    return estate
+
+
+def _establish(request: Open, control: socket.socket) -> Estate:
+    if not 1 <= len(set(request.nodes)) == len(request.nodes) <= MAX_NODES:
+        raise LocalError(f"a local cluster has 1 to {MAX_NODES} nodes of different names, not {request.nodes}")
+    kernel.adopt_orphans()
+    mode, lost = _choose(request)
+    if mode == "loopback":
+        return _establish_loopback(request, lost)
+    try:
+        built = network.build(request.nodes, user_namespace=mode == "userns")
+        switch, switch_control = fork_switch(built, control)
+    except LocalError as error:
+        raise LocalError(f"mode {mode} does not work here: {error}; {probe.advice(mode)}") from error
+    places = tuple(Place(name, str(built.machine(name).address), NODE_PORT) for name in request.nodes)
+    identity = pids.Identity(switch, pids.start_ticks(switch))
+    opened = Opened(mode, places, built.recovery, "", identity)
+    return Estate(opened, Path(request.directory), _begin(request, opened), built, switch_control, None)
+
+
+def _establish_loopback(request: Open, lost: str) -> Estate:
+    reservation = reserve(request.nodes)
+    opened = Opened("loopback", reservation.places, "", lost, None)
+    return Estate(opened, Path(request.directory), _begin(request, opened), None, None, reservation)
+
+
+def _choose(request: Open) -> tuple[UsedMode, str]:
+    if request.mode == "auto":
+        return probe.best_mode()
+    if request.mode == "loopback":
+        return "loopback", "mode loopback was asked for; mode auto uses namespaces where they work"
+    return request.mode, ""
+
+
+def _begin(request: Open, opened: Opened) -> Ledger:
+    """Write down who there is before anyone is told."""
+    warden = pids.Identity(os.getpid(), pids.start_ticks(os.getpid()))
+    book = Ledger(pids.boot_id(), request.controller, warden, opened.switch, {})
+    ledger.write(Path(request.directory), book)
+    return book
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

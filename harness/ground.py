@@ -1,0 +1,81 @@
+"""The ground that faults stand on: a cluster and the system in it, as ``nemesis.ground.Ground`` wants them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from harness.cluster.base import Cluster, Launch
+from harness.systems.base import System
+from nemesis.ground import Link, LinkCounters, NodeView, ProcessState, Run
+
+STOP_GRACE_S = 5.0
+
+
+class RunGround:
+    """One run's nodes and links."""
+
+    def __init__(self, cluster: Cluster, system: System, launches: Mapping[str, Launch]) -> None:
+        self._cluster = cluster
+        self._system = system
+        self._launches = launches
+        self._missing = {ability.name: ability.missing for ability in cluster.abilities if not ability.works}
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """All nodes."""
+        return self._cluster.nodes
+
+    async def view(self, node: str) -> NodeView | None:
+        """Ask one node."""
+        return await self._system.view(node)
+
+    async def views(self) -> list[NodeView]:
+        """Ask all nodes at once; those that do not answer are left out."""
+        views = await asyncio.gather(*(self._system.view(node) for node in self.nodes))
+        return [view for view in views if view is not None]
+
+    async def leader(self) -> str | None:
+        """Return the leader in the highest ballot among those that say they lead."""
+        leaders = [view for view in await self.views() if view.is_leader]
+        return max(leaders, key=lambda view: view.ballot).node if leaders else None
+
+    async def cut(self, links: frozenset[Link]) -> None:
+        """Let exactly these links be cut."""
+        await self._cluster.cut(links)
+
+    async def link_counters(self) -> Mapping[Link, LinkCounters]:
+        """Return the counters of the links."""
+        return await self._cluster.link_counters()
+
+    async def kill(self, node: str) -> ProcessState:
+        """SIGKILL."""
+        return await self._cluster.kill(node)
+
+    async def stop(self, node: str) -> ProcessState:
+        """SIGTERM, and SIGKILL if it takes too long."""
+        return await self._cluster.terminate(node, STOP_GRACE_S)
+
+    async def start(self, node: str) -> ProcessState:
+        """Start the node if it is gone."""
+        state = await self._cluster.process(node)
+        if state.run is Run.GONE:
+            await self._cluster.spawn(node, self._launches[node])
+            state = await self._cluster.process(node)
+        return state
+
+    async def pause(self, node: str) -> ProcessState:
+        """SIGSTOP."""
+        return await self._cluster.pause(node)
+
+    async def resume(self, node: str) -> ProcessState:
+        """SIGCONT."""
+        return await self._cluster.resume(node)
+
+    async def process(self, node: str) -> ProcessState:
+        """Look at the process."""
+        return await self._cluster.process(node)
+
+    def can(self, ability: str) -> str:
+        """Return "" or why the place lacks an ability."""
+        return self._missing.get(ability, "")

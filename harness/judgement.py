@@ -1,0 +1,165 @@
+"""From evidence to verdict: runs the checkers over a run's folder and weighs what they say.
+
+The order of weight is fixed. A violation outweighs everything: it is proved by operations that happened. Then what could
+not be decided. Only a run in which nothing is wrong and nothing is open is asked whether its faults really happened; if
+not, it proves less than was asked for, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from checkers import statistics
+from checkers.audit import NodeAudit
+from checkers.history import History, HistoryError
+from checkers.models import ModelError
+from checkers.verdict import Checker, CheckResult, Limits, Verdict
+from harness.plan import Plan
+from harness.results import (
+    Anomaly,
+    CheckerResult,
+    Latency,
+    OperationCounts,
+    RunVerdict,
+    Unavailability,
+)
+from harness.runner import Outcome
+from harness.scenario import Scenario
+from harness.store import RunFolder
+from harness.systems.base import LogUnreadableError, System
+from nemesis.record import FaultRecord, FaultStatus
+from workloads.catalogue import WORKLOADS
+
+LIMITS = Limits(time_s=120.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the evidence comes to."""
+
+    verdict: RunVerdict
+    sentence: str
+    checkers: tuple[CheckerResult, ...]
+    operations: OperationCounts
+    latency: Latency
+    unavailability: Unavailability
+
+
+def judge(scenario: Scenario, plan: Plan, folder: RunFolder, outcome: Outcome, system: System) -> Judgement:
+    """Check a run's history and logs, and weigh the answers."""
+    history = History(folder.events())
+    checkers: list[Callable[[], CheckerResult]] = [
+        lambda checker=checker: _check(checker, history)  # type: ignore[misc]
+        for checker in WORKLOADS[scenario.workload]().checkers()
+    ]
+    checkers.append(lambda: _audit(plan.nodes, folder, system, history))
+    results = [check() for check in checkers]
+    results.append(_recovery(scenario, outcome))
+    verdict, sentence = weigh(results, outcome.faults, scenario.required)
+    summary = statistics.summarize(history)
+    return Judgement(verdict, sentence, tuple(results), _counts(summary), _latency(summary), _unavailability(summary))
+
+
+def weigh(
+    results: Sequence[CheckerResult], faults: Sequence[FaultRecord], required: Sequence[str]
+) -> tuple[RunVerdict, str]:
+    """Return the verdict over all checkers and faults, and the sentence that says why."""
+    for verdict, run_verdict in (("invalid", RunVerdict.VIOLATION), ("unknown", RunVerdict.UNKNOWN)):
+        worst = [result for result in results if result.verdict == verdict]
+        if worst:
+            return run_verdict, "; ".join(f"{result.name}: {result.sentence}" for result in worst)
+    missed = missed_faults(faults, required)
+    if missed:
+        return RunVerdict.FAULTS_NOT_MET, "Nothing is wrong in what happened, but " + "; ".join(missed)
+    installed = sum(record.status is FaultStatus.INSTALLED for record in faults)
+    held = ", ".join(result.name for result in results)
+    return RunVerdict.VALID, f"Nothing was lost and nothing was stale under {installed} faults ({held})."
+
+
+def missed_faults(faults: Sequence[FaultRecord], required: Sequence[str]) -> list[str]:
+    """Return a sentence for each required kind of fault that no evidence shows to have happened."""
+    missed = []
+    for kind in dict.fromkeys(required):
+        of_kind = [record for record in faults if record.kind == kind]
+        if any(record.status is FaultStatus.INSTALLED for record in of_kind):
+            continue
+        why = next((record.evidence[-1] for record in of_kind if record.evidence), "none was planned in so short a run")
+        missed.append(f"no {kind} is shown to have happened ({why})")
+    return missed
+
+
+def _check(checker: Checker, history: History) -> CheckerResult:
+    try:
+        return _flattened(checker.check(history, LIMITS))
+    except (ModelError, HistoryError) as error:
+        name = getattr(checker, "name", type(checker).__name__)
+        return CheckerResult(name=name, verdict=Verdict.UNKNOWN, sentence=f"the history cannot be judged: {error}")
+
+
+def _audit(nodes: Sequence[str], folder: RunFolder, system: System, history: History) -> CheckerResult:
+    """Read the nodes' logs and hold them against each other and against what was acknowledged."""
+    try:
+        logs = [system.node_log(node, folder.node(node)) for node in nodes]
+    except LogUnreadableError as error:
+        return CheckerResult(name="node-audit", verdict=Verdict.UNKNOWN, sentence=str(error))
+    return _flattened(NodeAudit(logs).check(history, LIMITS))
+
+
+def _recovery(scenario: Scenario, outcome: Outcome) -> CheckerResult:
+    """Healed, a correct cluster serves again: soon, and on every node."""
+    if outcome.recovered_after_s is None:
+        sentence = (
+            f"{scenario.recovery} after everything was healed the cluster did not serve with all nodes caught up."
+        )
+        return CheckerResult(name="recovery", verdict=Verdict.INVALID, sentence=sentence)
+    return CheckerResult(
+        name="recovery",
+        verdict=Verdict.VALID,
+        sentence=f"All nodes served and had caught up {outcome.recovered_after_s:.2f} s after the last heal.",
+        statistics={"recovered_after_ms": round(outcome.recovered_after_s * 1_000)},
+    )
+
+
+def _flattened(result: CheckResult) -> CheckerResult:
+    return CheckerResult(
+        name=result.name,
+        verdict=result.verdict,
+        sentence=result.sentence,
+        anomalies=tuple(
+            Anomaly(
+                kind=anomaly.kind,
+                sentence=anomaly.sentence,
+                key=str(anomaly.key) if anomaly.key is not None else None,
+                operations=tuple(operation.invoke_index for operation in anomaly.operations),
+            )
+            for anomaly in result.anomalies
+        ),
+        statistics=dict(result.statistics),
+    )
+
+
+def _counts(summary: statistics.Statistics) -> OperationCounts:
+    counts = summary.counts.values()
+    return OperationCounts(
+        ok=sum(count.ok for count in counts), fail=sum(count.fail for count in counts), info=sum(c.info for c in counts)
+    )
+
+
+def _latency(summary: statistics.Statistics) -> Latency:
+    measured = summary.latencies
+    if measured is None:
+        return Latency()
+    return Latency(
+        p50_ms=measured.p50_ns / 1e6,
+        p95_ms=measured.p95_ns / 1e6,
+        p99_ms=measured.p99_ns / 1e6,
+        max_ms=measured.max_ns / 1e6,
+    )
+
+
+def _unavailability(summary: statistics.Statistics) -> Unavailability:
+    gap = summary.longest_unavailability
+    if gap is None:
+        return Unavailability()
+    return Unavailability(longest_ms=(gap.end_ns - gap.start_ns) / 1e6, began_s=gap.start_ns / 1e9)

@@ -1,0 +1,177 @@
+"""The plan: a scenario and a seed, worked out into every client's operations and every fault's time and targets.
+
+It holds integers, strings and lists only, and its canonical JSON (sorted keys, no blanks, ASCII) is the same on every
+machine and Python version; its SHA-256 is the run's name for "the same plan".
+
+Faults are drawn kind by kind, each kind from its own stream: waits and durations are even over a range, shapes and
+targets come from a shuffled bag, so a short run meets different ones before any returns. Kinds overlap freely; two
+faults of one kind do not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from harness.duration import parse_ms
+from harness.scenario import Scenario
+from harness.seeds import SeedTree, Stream
+from nemesis.faults import Fault, Kill, Partition, Pause, Restart
+from nemesis.nemesis import ScheduledFault
+from workloads.base import Operation, Workload
+from workloads.catalogue import WORKLOADS
+
+MS = 1_000_000
+PLAN_VERSION = 1
+QUIET_START_MS = 2_000
+"""Nothing is broken before this: the first operations show that the cluster works at all."""
+
+
+class PlannedOperation(msgspec.Struct, frozen=True, array_like=True):
+    """An operation of one client, due ``at`` ns after the run's start."""
+
+    at: int
+    operation: Operation
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the seed decides. ``clients`` and ``final`` hold one list a client; times are ns."""
+
+    version: int
+    seed: int
+    nodes: tuple[str, ...]
+    time: int
+    clients: tuple[tuple[PlannedOperation, ...], ...]
+    final: tuple[tuple[Operation, ...], ...]
+    faults: tuple[ScheduledFault, ...]
+
+    def canonical(self) -> bytes:
+        """Return the canonical JSON of the plan."""
+        data = msgspec.to_builtins(self)
+        return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+
+    @property
+    def sha256(self) -> str:
+        """The plan's name: the hash of its canonical JSON."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """What is drawn for one kind of fault: variants, and how long one lasts and is waited for (ms, low and high)."""
+
+    variants: tuple[Fault, ...]
+    lasts_ms: tuple[int, int]
+    wait_ms: tuple[int, int]
+
+
+MENUS: dict[str, Menu] = {
+    "partition": Menu(
+        (
+            Partition("leader"),
+            Partition("random-halves"),
+            Partition("majorities-ring"),
+            Partition("leader-deaf"),
+            Partition("bridge"),
+            Partition("leader-mute"),
+            Partition("one"),
+            Partition("minority-third"),
+            Partition("one-way"),
+            Partition("halves"),
+        ),
+        (2_000, 5_000),
+        (1_500, 3_500),
+    ),
+    "kill": Menu((Kill("leader"), Kill("one"), Kill("minority")), (500, 3_000), (2_500, 5_000)),
+    "pause": Menu((Pause("leader"), Pause("one"), Pause("minority")), (500, 3_000), (2_500, 5_000)),
+    "restart": Menu((Restart("leader"), Restart("one"), Restart("all")), (200, 500), (3_000, 6_000)),
+}
+
+
+def make_plan(scenario: Scenario, seed: int) -> Plan:
+    """Work a scenario out with a seed."""
+    tree = SeedTree(seed)
+    workload = WORKLOADS[scenario.workload]()
+    return Plan(
+        version=PLAN_VERSION,
+        seed=seed,
+        nodes=scenario.node_names,
+        time=scenario.time_ms * MS,
+        clients=_clients(scenario, workload, tree.stream("clients")),
+        final=_final(scenario, workload),
+        faults=_faults(scenario, tree),
+    )
+
+
+def _clients(scenario: Scenario, workload: Workload, draws: Stream) -> tuple[tuple[PlannedOperation, ...], ...]:
+    """Spread the operations over the time, each to a random client, a little off its even place."""
+    count = scenario.planned_operations
+    total = scenario.time_ms * MS
+    clients: list[list[PlannedOperation]] = [[] for _ in range(scenario.concurrency)]
+    for number in range(count):
+        begin, end = number * total // count, (number + 1) * total // count
+        planned = PlannedOperation(begin + draws.below(max(1, end - begin)), workload.operation(number, draws))
+        draws.choice(clients).append(planned)
+    return tuple(tuple(client) for client in clients)
+
+
+def _final(scenario: Scenario, workload: Workload) -> tuple[tuple[Operation, ...], ...]:
+    clients: list[list[Operation]] = [[] for _ in range(scenario.concurrency)]
+    for number, operation in enumerate(workload.final_reads(scenario.planned_operations)):
+        clients[number % scenario.concurrency].append(operation)
+    return tuple(tuple(client) for client in clients)
+
+
+def _faults(scenario: Scenario, tree: SeedTree) -> tuple[ScheduledFault, ...]:
+    """Draw the faults of all kinds and number them by time; add those at fixed times."""
+    drawn = [fault for kind in scenario.faults for fault in _draw(kind, scenario, tree.stream(f"faults/{kind}"))]
+    orders = tree.stream("faults/scheduled")
+    fixed = [
+        ScheduledFault(
+            number=0,
+            at=parse_ms(timed.at) * MS,
+            until=parse_ms(timed.until) * MS,
+            fault=timed.fault,
+            order=tuple(orders.shuffled(scenario.node_names)),
+        )
+        for timed in scenario.schedule
+    ]
+    ordered = sorted([*drawn, *fixed], key=lambda scheduled: scheduled.at)
+    return tuple(msgspec.structs.replace(scheduled, number=number) for number, scheduled in enumerate(ordered))
+
+
+def _draw(kind: str, scenario: Scenario, draws: Stream) -> Iterator[ScheduledFault]:
+    """Draw one kind's faults one after the other, as long as a whole one fits before the end."""
+    menu = MENUS[kind]
+    variants = _bag(menu.variants, scenario.nodes, draws)
+    at = QUIET_START_MS + draws.between(0, menu.wait_ms[0])
+    while (until := at + draws.between(*menu.lasts_ms)) < scenario.time_ms:
+        yield ScheduledFault(
+            number=0,
+            at=at * MS,
+            until=until * MS,
+            fault=next(variants),
+            order=tuple(draws.shuffled(scenario.node_names)),
+        )
+        at = until + draws.between(*menu.wait_ms)
+
+
+def _bag(variants: tuple[Fault, ...], nodes: int, draws: Stream) -> Iterator[Fault]:
+    """Yield variants for ever: the first one of the menu first, then shuffled bag after bag."""
+    possible = [variant for variant in variants if _possible(variant, nodes)]
+    first, *others = possible
+    yield first
+    yield from draws.shuffled(others)
+    while True:
+        yield from draws.shuffled(possible)
+
+
+def _possible(fault: Fault, nodes: int) -> bool:
+    """Say whether a variant means anything with so many nodes."""
+    if isinstance(fault, Partition):
+        return nodes >= 4 or fault.shape not in ("majorities-ring", "bridge")
+    return True

@@ -1,0 +1,272 @@
+"""The runner: carries a plan out on a cluster.
+
+    set up -> start nodes -> wait for a leader -> clients and faults -> heal -> wait for recovery -> final reads -> stop
+
+It decides nothing by chance and knows nothing of the place: the plan says what happens when, the cluster how. What it
+hands back is evidence only; judging it is ``harness.judgement``'s work. Whatever fails on the way, the cluster is torn
+down; a failure to tear down is noted and never costs the history that was recorded.
+
+The run's clock starts at zero when the load begins: the plan's times and the history's are the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from harness.clients import ClientThread
+from harness.clock import RunClock
+from harness.cluster.base import Cluster, ClusterError, Launch
+from harness.ground import STOP_GRACE_S, RunGround
+from harness.plan import MS, Plan
+from harness.recorder import Recorder
+from harness.results import Mechanism, NodeSummary
+from harness.scenario import Scenario
+from harness.store import FAULTS, HISTORY, FaultJournal, Lines, RunFolder
+from harness.systems.base import System
+from nemesis.ground import Run
+from nemesis.nemesis import Nemesis
+from nemesis.record import FaultRecord
+from workloads.catalogue import WORKLOADS
+
+FIRST_LEADER_S = 15.0
+"""How long a healthy cluster may take to have a leader before anything is broken."""
+SAMPLE_S = 0.25
+
+
+class RunFailure(Exception):
+    """The harness could not carry the run out: no verdict on the system can come of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run is, for the live line. Times are ns since the run's start."""
+
+    phase: str
+    now: int
+    until: int
+    ok: int
+    fail: int
+    info: int
+    leader: str | None
+    faults: tuple[str, ...]
+
+
+class Watcher(Protocol):
+    """Whoever wants to see a run while it goes on."""
+
+    def progress(self, progress: Progress) -> None:
+        """Called a few times a second."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run left behind for judgement, besides the files in its folder."""
+
+    faults: tuple[FaultRecord, ...] = ()
+    recovered_after_s: float | None = None
+    final_reads_done: bool = False
+    set_up_s: float = 0.0
+    first_ok_at: int | None = None
+    summaries: tuple[NodeSummary, ...] = ()
+    mechanisms: tuple[Mechanism, ...] = ()
+    left_out: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+SystemFactory = Callable[[Cluster], System]
+
+
+class Runner:
+    """Carries out one run."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        plan: Plan,
+        folder: RunFolder,
+        cluster: Cluster,
+        system_for: SystemFactory,
+        watcher: Watcher,
+    ) -> None:
+        self._scenario = scenario
+        self._plan = plan
+        self._folder = folder
+        self._cluster = cluster
+        self._system_for = system_for
+        self._watcher = watcher
+        self._outcome = Outcome()
+        self._phase = "setting up"
+        self._leader: str | None = None
+
+    async def run(self) -> Outcome:
+        """Carry the run out. Raises RunFailure if that is not possible; the folder keeps what was recorded."""
+        self._clock = RunClock()
+        self._history = Lines(self._folder / HISTORY)
+        self._journal = FaultJournal(self._folder / FAULTS)
+        self._recorder = Recorder(self._history, self._clock)
+        try:
+            await self._on_cluster()
+        except ClusterError as error:
+            raise RunFailure(f"{self._phase}: {error}") from error
+        except ExceptionGroup as group:
+            raise RunFailure(f"{self._phase}: {_first(group)}") from group
+        finally:
+            await self._tear_down()
+            self._history.close()
+            self._journal.close()
+        return self._outcome
+
+    async def _on_cluster(self) -> None:
+        self._show_phase("setting up")
+        await self._cluster.setup()
+        self._outcome.mechanisms = tuple(
+            Mechanism(name=a.name, works=a.works, mechanism=a.mechanism, missing=a.missing)
+            for a in self._cluster.abilities
+        )
+        system = self._system_for(self._cluster)
+        launches = self._launches(system)
+        ground = RunGround(self._cluster, system, launches)
+        try:
+            await asyncio.gather(*(self._cluster.spawn(node, launch) for node, launch in launches.items()))
+            await self._wait_for_leader(ground)
+            await self._break_and_heal(ground, system)
+            await self._stop_nodes(ground)
+        finally:
+            system.close()
+
+    def _launches(self, system: System) -> Mapping[str, Launch]:
+        addresses = self._cluster.addresses
+        return {node: system.launch(node, addresses, self._folder.node(node)) for node in self._cluster.nodes}
+
+    async def _wait_for_leader(self, ground: RunGround) -> None:
+        self._show_phase("waiting for a leader")
+        deadline = self._clock.now() + int(FIRST_LEADER_S * 1e9)
+        while (leader := await ground.leader()) is None:
+            for node in ground.nodes:
+                state = await ground.process(node)
+                if state.run is Run.GONE:
+                    log = self._folder.node(node) / "node.log"
+                    raise RunFailure(
+                        f"{node} ended with status {state.exit_code} before anything was broken; see {log}"
+                    )
+            if self._clock.now() > deadline:
+                raise RunFailure(f"no node leads {FIRST_LEADER_S:g} s after the start, with nothing broken yet")
+            await asyncio.sleep(0.02)
+        self._leader = leader
+
+    # -- the run itself -----------------------------------------------------------------------------------------------
+
+    async def _break_and_heal(self, ground: RunGround, system: System) -> None:
+        self._outcome.set_up_s = self._clock.restart()
+        workload = WORKLOADS[self._scenario.workload]()
+        threads = [
+            ClientThread(
+                number,
+                self._scenario.concurrency,
+                system,
+                workload,
+                self._recorder,
+                self._clock,
+                self._scenario.operation_timeout_ms / 1_000,
+            )
+            for number in range(self._scenario.concurrency)
+        ]
+        nemesis = Nemesis(ground, self._journal, self._clock.now)
+        sampler = asyncio.create_task(self._sample(ground, nemesis))
+        try:
+            await self._clients_and_faults(threads, nemesis)
+            self._outcome.recovered_after_s = await self._recover(threads[0], ground)
+            await self._read_finally(threads)
+            self._outcome.summaries = tuple(
+                await asyncio.gather(*(system.summary(node) for node in self._cluster.nodes))
+            )
+        finally:
+            sampler.cancel()
+            await asyncio.gather(sampler, return_exceptions=True)
+            self._outcome.faults = nemesis.finished(self._plan.faults)
+            self._outcome.first_ok_at = self._recorder.first_ok_at
+            self._outcome.left_out = sum(thread.left_out for thread in threads)
+            for thread in threads:
+                thread.close()
+
+    async def _clients_and_faults(self, threads: list[ClientThread], nemesis: Nemesis) -> None:
+        self._show_phase("breaking" if self._plan.faults else "running")
+        async with asyncio.TaskGroup() as group:
+            for thread, planned in zip(threads, self._plan.clients, strict=True):
+                group.create_task(thread.run(planned, self._plan.time))
+            group.create_task(nemesis.run(self._plan.faults))
+
+    async def _recover(self, thread: ClientThread, ground: RunGround) -> float | None:
+        """Wait until the healed cluster serves and all nodes have caught up; return how long it took, None if never."""
+        self._show_phase("recovering")
+        began = self._clock.now()
+        deadline = began + self._scenario.recovery_ms * MS
+        probe = next((operation for reads in self._plan.final for operation in reads), None)
+        served = probe is None
+        while self._clock.now() < deadline:
+            served = served or (probe is not None and await thread.probe(probe))
+            views = await ground.views()
+            if served and len(views) == len(ground.nodes) and len({view.applied for view in views}) == 1:
+                return (self._clock.now() - began) / 1e9
+            await asyncio.sleep(0.05)
+        return None
+
+    async def _read_finally(self, threads: list[ClientThread]) -> None:
+        self._show_phase("final reads")
+        done = await asyncio.gather(
+            *(thread.read_finally(reads) for thread, reads in zip(threads, self._plan.final, strict=True))
+        )
+        self._outcome.final_reads_done = all(done)
+
+    async def _stop_nodes(self, ground: RunGround) -> None:
+        self._show_phase("stopping")
+        states = await asyncio.gather(*(self._cluster.terminate(node, STOP_GRACE_S) for node in ground.nodes))
+        for state in states:
+            if state.exit_code != 0:
+                self._outcome.notes.append(
+                    f"{state.node} ended with status {state.exit_code} when it was asked to stop"
+                )
+
+    async def _tear_down(self) -> None:
+        try:
+            await self._cluster.teardown()
+        except ClusterError as error:
+            self._outcome.notes.append(f"teardown: {error}; `antipaxos clean` ends what is left")
+
+    # -- watching -----------------------------------------------------------------------------------------------------
+
+    async def _sample(self, ground: RunGround, nemesis: Nemesis) -> None:
+        while True:
+            self._leader = await ground.leader()
+            self._show(tuple(nemesis.active.values()))
+            await asyncio.sleep(SAMPLE_S)
+
+    def _show_phase(self, phase: str) -> None:
+        self._phase = phase
+        self._show(())
+
+    def _show(self, faults: tuple[str, ...]) -> None:
+        recorder = self._recorder
+        self._watcher.progress(
+            Progress(
+                self._phase,
+                self._clock.now(),
+                self._plan.time,
+                recorder.ok,
+                recorder.fail,
+                recorder.info,
+                self._leader,
+                faults,
+            )
+        )
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first plain error in a group of groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

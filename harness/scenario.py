@@ -1,0 +1,226 @@
+"""A scenario: what to run, as data. The same file runs everywhere; with a seed, it is the whole description of a run.
+
+Read from TOML and written back as TOML; unknown keys and names are errors that suggest what was probably meant, because
+a fault that was misspelt and silently left out is coverage that nobody has.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tomli_w
+
+from harness.duration import DurationError, format_ms, parse_ms
+from harness.seeds import SEED_MAX
+from nemesis.faults import KINDS, Fault, FaultError
+from node.assembly import bug_names
+from node.paxos.config import Config
+from workloads.catalogue import WORKLOADS
+
+PLACES = ("local",)
+PLACES_LATER = ("simulated", "containers", "ssh")
+LOCAL_MODES = ("auto", "root", "userns", "loopback")
+SYSTEMS = ("multipaxos",)
+NODE_SETTINGS = tuple(name for name in Config.__struct_fields__ if name not in ("me", "members"))
+NODES_MAX = 25
+RATE_MAX = 20_000
+CONCURRENCY_MAX = 500
+OPERATIONS_MAX = 2_000_000
+DURATION_KEYS = ("time", "operation_timeout", "recovery")
+
+
+class ScenarioError(ValueError):
+    """A scenario that cannot be run; the message names the file and the key, and suggests."""
+
+
+class Timed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A fault at a fixed time: ``at`` and ``until`` are durations since the start."""
+
+    at: str
+    until: str
+    fault: Fault
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to run.
+
+    ``time``: how long clients and faults go on (a duration). ``rate``: operations a second over all clients.
+    ``faults``: kinds of faults to draw from the seed; ``schedule``: faults at fixed times, instead or as well.
+    ``require``: kinds of which at least one fault must be installed (default: all that are asked for).
+    ``operation_timeout``: after how long a client gives an operation up as info. ``recovery``: how long the cluster may
+    take to serve again once all is healed. ``bug``: a planted bug to run instead of the healthy node. ``node``:
+    settings of the node (see ``python -m node serve --help``).
+    """
+
+    name: str = "default"
+    seed: int | None = None
+    system: str = "multipaxos"
+    place: str = "local"
+    mode: str = "auto"
+    nodes: int = 5
+    time: str = "45s"
+    rate: int = 200
+    concurrency: int = 10
+    workload: str = "register"
+    faults: tuple[str, ...] = ("partition", "kill")
+    schedule: tuple[Timed, ...] = ()
+    require: tuple[str, ...] | None = None
+    operation_timeout: str = "2s"
+    recovery: str = "30s"
+    bug: str | None = None
+    node: Mapping[str, int] = {}
+
+    def __post_init__(self) -> None:
+        _one_of("system", self.system, SYSTEMS)
+        _place(self.place)
+        _one_of("mode", self.mode, LOCAL_MODES)
+        _one_of("workload", self.workload, WORKLOADS)
+        for kind in (*self.faults, *(self.require or ())):
+            _one_of("faults", kind, KINDS)
+        _within("nodes", self.nodes, 1, NODES_MAX)
+        _within("rate", self.rate, 1, RATE_MAX)
+        _within("concurrency", self.concurrency, 1, CONCURRENCY_MAX)
+        if self.seed is not None:
+            _within("seed", self.seed, 0, SEED_MAX)
+        for key in DURATION_KEYS:
+            _duration(key, getattr(self, key))
+        for key in self.node:
+            _one_of("node", key, NODE_SETTINGS, what="setting")
+        if self.bug is not None:
+            _one_of("bug", self.bug, bug_names(), what="planted bug")
+        for timed in self.schedule:
+            if _duration("schedule.until", timed.until) <= _duration("schedule.at", timed.at):
+                raise ScenarioError(f"schedule: a fault ends at {timed.until}, not after it begins at {timed.at}")
+        if self.planned_operations > OPERATIONS_MAX:
+            raise ScenarioError(f"rate × time is {self.planned_operations} operations, more than {OPERATIONS_MAX}")
+        if not self.name or not all(c.isalnum() or c in "-_." for c in self.name) or self.name.startswith("."):
+            raise ScenarioError(f"name: {self.name!r} must be letters, digits, '-', '_' and '.'")
+
+    @property
+    def time_ms(self) -> int:
+        """How long clients and faults go on."""
+        return parse_ms(self.time)
+
+    @property
+    def operation_timeout_ms(self) -> int:
+        """After how long a client gives up."""
+        return parse_ms(self.operation_timeout)
+
+    @property
+    def recovery_ms(self) -> int:
+        """How long recovery may take."""
+        return parse_ms(self.recovery)
+
+    @property
+    def planned_operations(self) -> int:
+        """How many operations all clients together plan."""
+        return self.rate * self.time_ms // 1_000
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The kinds of faults that must have been installed."""
+        return self.require if self.require is not None else self.faults
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """The nodes' names."""
+        return tuple(f"n{number}" for number in range(1, self.nodes + 1))
+
+
+_BUILTIN_KEYS = frozenset(Scenario.__struct_fields__)
+
+
+def load(path: Path) -> Scenario:
+    """Read a scenario file. Raises ScenarioError naming the file."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ScenarioError(f"{path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{path}: {error}") from error
+    try:
+        return from_data(data)
+    except ScenarioError as error:
+        raise ScenarioError(f"{path}: {error}") from error
+
+
+def from_data(data: Mapping[str, Any]) -> Scenario:
+    """Build a scenario from plain data, as TOML gives it. Raises ScenarioError."""
+    for key in data:
+        _one_of("", key, _BUILTIN_KEYS, what="key")
+    plain = {key: _as_text(value) if key in DURATION_KEYS else value for key, value in data.items()}
+    try:
+        return msgspec.convert(plain, Scenario)
+    except (msgspec.ValidationError, FaultError) as error:
+        raise ScenarioError(_suggesting(str(error))) from error
+
+
+def changed(scenario: Scenario, **changes: Any) -> Scenario:
+    """Return a scenario with some keys changed, checked again; None leaves a key as it is. Raises ScenarioError."""
+    given = {key: value for key, value in changes.items() if value is not None}
+    try:
+        return msgspec.structs.replace(scenario, **given)
+    except (msgspec.ValidationError, FaultError) as error:
+        raise ScenarioError(str(error)) from error
+
+
+def dump(scenario: Scenario) -> str:
+    """Return a scenario as TOML; keys that are None are left out."""
+    data = {key: value for key, value in msgspec.to_builtins(scenario).items() if value is not None}
+    return tomli_w.dumps(data)
+
+
+_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.+?)` - at `\$\.?(.*?)`")
+_NESTED_KEYS = sorted({name for struct in (Timed, *KINDS.values()) for name in struct.__struct_fields__} | {"type"})
+
+
+def _suggesting(message: str) -> str:
+    """Turn the decoder's word on an unknown key into ours, with a suggestion."""
+    found = _UNKNOWN_FIELD.search(message)
+    if found is None:
+        return message
+    try:
+        _one_of(found.group(2), found.group(1), _NESTED_KEYS, what="key")
+    except ScenarioError as error:
+        return str(error)
+    return f"{found.group(2)}: key {found.group(1)!r} does not belong here"
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return format_ms(round(value * 1_000))
+    return value
+
+
+def _place(place: str) -> None:
+    if place in PLACES_LATER:
+        raise ScenarioError(f"place: {place!r} is planned but not built yet; there are: {', '.join(PLACES)}")
+    _one_of("place", place, PLACES)
+
+
+def _one_of(key: str, value: str, known: Iterable[str], what: str = "value") -> None:
+    known = sorted(known)
+    if value in known:
+        return
+    near = difflib.get_close_matches(value, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+    prefix = f"{key}: " if key else ""
+    raise ScenarioError(f"{prefix}unknown {what} {value!r}; {hint}")
+
+
+def _within(key: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ScenarioError(f"{key}: {value} is not between {low} and {high}")
+
+
+def _duration(key: str, text: str) -> int:
+    try:
+        return parse_ms(text)
+    except DurationError as error:
+        raise ScenarioError(f"{key}: {error}") from error

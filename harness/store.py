@@ -1,0 +1,201 @@
+"""Run folders: everything about one run, written as it happens.
+
+    scenario.toml       what was run, the seed included
+    plan.json           the plan's canonical JSON
+    environment.json    versions, machine, abilities
+    history.jsonl       clients' operations, one event a line, each line written before the run goes on
+    faults.jsonl        the nemesis's journal: intent, injected, healed
+    nodes/n1/…          data folder and log of each node
+    results.json        the result (absent while running, or if the controller was killed)
+    report.html         the report
+
+Lines go to the kernel at once, so a killed controller loses nothing that it had recorded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from checkers.history import Event
+from harness.results import RunResult
+from nemesis.record import FaultRecord
+
+DEFAULT_STORE = Path("store")
+HISTORY, FAULTS, RESULTS = "history.jsonl", "faults.jsonl", "results.json"
+SCENARIO, PLAN, ENVIRONMENT, REPORT = "scenario.toml", "plan.json", "environment.json", "report.html"
+
+
+class StoreError(Exception):
+    """A run that is not there or cannot be read; the message says which."""
+
+
+class Lines:
+    """A file of JSON lines that only grows; each line is with the kernel when ``write`` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+    def write(self, thing: Any) -> None:
+        """Append one line. Raises OSError if it is not written whole (a full disk)."""
+        line = msgspec.json.encode(thing) + b"\n"
+        if os.write(self._fd, line) != len(line):
+            raise OSError("a line was written in part only: the disk is full")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class FaultLine(msgspec.Struct, frozen=True):
+    """One line of the nemesis's journal."""
+
+    phase: str
+    record: FaultRecord
+
+
+class FaultJournal:
+    """The nemesis's journal in a run folder."""
+
+    def __init__(self, path: Path) -> None:
+        self._lines = Lines(path)
+
+    def write(self, phase: str, record: FaultRecord) -> None:
+        """Append a line."""
+        self._lines.write(FaultLine(phase, record))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._lines.close()
+
+
+class RunFolder:
+    """One run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    @property
+    def name(self) -> str:
+        """The run's name: what commands take to mean this run."""
+        return self.path.name
+
+    def node(self, node: str) -> Path:
+        """Return (and make) a node's folder."""
+        folder = self.path / "nodes" / node
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def write(self, name: str, data: bytes | str) -> None:
+        """Write a whole file, so that it is there whole or not at all."""
+        temporary = self.path / f".{name}.new"
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+        temporary.replace(self.path / name)
+
+    def history_sha256(self) -> str:
+        """Return the hash of the history as recorded."""
+        with (self.path / HISTORY).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def events(self) -> list[Event]:
+        """Return the recorded events. Raises StoreError naming the line."""
+        return list(_decode_lines(self.path / HISTORY, Event))
+
+    def results(self) -> RunResult | None:
+        """Return the result, or None if the run did not come to one. Raises StoreError."""
+        path = self.path / RESULTS
+        if not path.exists():
+            return None
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=RunResult)
+        except (msgspec.DecodeError, OSError) as error:
+            raise StoreError(f"{path}: {error}") from error
+
+
+class Store:
+    """A folder of run folders."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def create(self, scenario: str, seed: int, now: datetime) -> RunFolder:
+        """Make a new run's folder; its name sorts by time and is never taken twice."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        stem = f"{now:%Y%m%dT%H%M%S}-{scenario}-s{seed}"
+        for suffix in ("", *(f"-{number}" for number in range(2, 1_000))):
+            path = self.root / f"{stem}{suffix}"
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            self._point_latest(path)
+            return RunFolder(path)
+        raise StoreError(f"{self.root}: a thousand runs are named {stem}")
+
+    def runs(self) -> list[RunFolder]:
+        """Return all runs, oldest first."""
+        if not self.root.is_dir():
+            return []
+        folders = [
+            entry
+            for entry in sorted(self.root.iterdir())
+            if entry.is_dir() and not entry.is_symlink() and (entry / SCENARIO).exists()
+        ]
+        return [RunFolder(folder) for folder in folders]
+
+    def find(self, name: str) -> RunFolder:
+        """Return the run that is meant: ``latest``, a path, a name, or the beginning of just one. Raises StoreError."""
+        direct = Path(name)
+        if (direct / SCENARIO).exists():
+            return RunFolder(direct.resolve())
+        runs = self.runs()
+        if name == "latest" and runs:
+            return runs[-1]
+        found = [run for run in runs if run.name == name] or [
+            run for run in runs if re.match(re.escape(name), run.name)
+        ]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise StoreError(f"no run in {self.root} is named {name!r}; `antipaxos list` shows them")
+        raise StoreError(f"{name!r} may mean {', '.join(run.name for run in found[:5])}")
+
+    def _point_latest(self, path: Path) -> None:
+        temporary = self.root / f".latest-{path.name}"
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(path.name)
+        temporary.replace(self.root / "latest")
+
+
+def _decode_lines(path: Path, kind: type[Event]) -> Iterator[Event]:
+    decoder = msgspec.json.Decoder(kind)
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    yield decoder.decode(line)
+                except msgspec.DecodeError as error:
+                    raise StoreError(f"{path}, line {number}: {error}") from error
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or error}") from error

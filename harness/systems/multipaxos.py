@@ -1,0 +1,185 @@
+"""Our own Multi-Paxos node as the system under test."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from checkers.audit import Accepted, AuditEvent, AuditValue, ChosenLearned, Incarnation, NodeLog, PromiseMade
+from checkers.history import EventType
+from harness.cluster.base import Address, Cluster, Launch
+from harness.results import NodeSummary
+from harness.scenario import Scenario
+from harness.systems.base import Completion, LogUnreadableError
+from nemesis.ground import NodeView
+from node import kv
+from node.client import Client, NotDoneError, Stream, UnknownError
+from node.inspection import AuditRecord, digests, records, value_digest, value_refs
+from node.paxos.records import replay
+from node.storage.wal import CorruptLogError
+from node.wire import Status
+from workloads.base import Operation
+
+CLUSTER_NAME = "antipaxos"
+VIEW_TIMEOUT_S = 0.4
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def node_id(node: str) -> int:
+    """Return the id of a node's name: 3 for ``n3``."""
+    return int(node.removeprefix("n"))
+
+
+class MultiPaxos:
+    """Nodes of ``python -m node serve``."""
+
+    def __init__(self, scenario: Scenario, cluster: Cluster, seed: int) -> None:
+        self._scenario = scenario
+        self._cluster = cluster
+        self._seed = seed
+        self._members = tuple(node_id(node) for node in cluster.nodes)
+        self._asker = self._new_client(self._members[0])
+
+    def launch(self, node: str, addresses: Mapping[str, Address], folder: Path) -> Launch:
+        """Run this interpreter's own node package."""
+        peers = ",".join(f"{node_id(name)}={address.host}:{address.port}" for name, address in addresses.items())
+        argv = [sys.executable, "-m", "node", "serve", "--id", str(node_id(node)), "--peers", peers]
+        argv += ["--data", str(folder / "data"), "--cluster", CLUSTER_NAME, "--seed", str(self._seed)]
+        for key, value in sorted(self._scenario.node.items()):
+            argv += ["--set", f"{key}={value}"]
+        if self._scenario.bug is not None:
+            argv += ["--bug", self._scenario.bug]
+        return Launch(
+            tuple(argv), folder, folder / "node.log", {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
+        )
+
+    def client(self, number: int) -> PaxosClient:
+        """Return a client whose home is one of the nodes, in turn."""
+        return PaxosClient(self._new_client(self._members[number % len(self._members)]))
+
+    async def view(self, node: str) -> NodeView | None:
+        """Ask for the status."""
+        status = await self._status(node)
+        if status is None:
+            return None
+        return NodeView(
+            node=node,
+            leader=f"n{status.leader}" if status.leader is not None else None,
+            is_leader=status.role == "leader",
+            ballot=status.ballot,
+            applied=status.applied_upto,
+            incarnation=status.incarnation,
+        )
+
+    async def summary(self, node: str) -> NodeSummary:
+        """Ask for the status, with the counters."""
+        status = await self._status(node)
+        if status is None:
+            return NodeSummary(node=node)
+        return NodeSummary(
+            node=node,
+            role=status.role,
+            incarnation=status.incarnation,
+            applied_upto=status.applied_upto,
+            digest=status.digest,
+            counters=msgspec.to_builtins(status.counters),
+        )
+
+    def node_log(self, node: str, folder: Path) -> NodeLog:
+        """Read the write-ahead log."""
+        try:
+            inspected, durable = records(folder / "data")
+            digest_by_slot = {digest.slot: digest.digest for digest in digests(inspected)}
+            remembered = replay(inspected.records)
+        except (CorruptLogError, OSError) as error:
+            raise LogUnreadableError(f"{node}: {error}") from error
+        events: list[AuditEvent] = [event for record in durable for event in _events(record)]
+        log = remembered.log
+        for slot in range(1, log.chosen_upto + 1):
+            entry = log.get(slot)
+            if entry is not None:
+                events.append(ChosenLearned(slot, AuditValue(value_digest(entry.value), value_refs(entry.value))))
+        return NodeLog(node=node, events=tuple(events), applied_upto=log.chosen_upto, digests=digest_by_slot)
+
+    def logs(self, nodes: Sequence[str], folder: Path) -> Sequence[Path]:
+        """Each node's standard output and error."""
+        return [folder / "nodes" / node / "node.log" for node in nodes]
+
+    def close(self) -> None:
+        """Close the connections that statuses are asked over."""
+        self._asker.close()
+
+    async def _status(self, node: str) -> Status | None:
+        try:
+            return await self._asker.status(node_id(node), VIEW_TIMEOUT_S)
+        except OSError:
+            return None
+
+    def _new_client(self, home: int) -> Client:
+        return Client(self._members, self._dial, CLUSTER_NAME, home)
+
+    async def _dial(self, node: int) -> Stream:
+        return await self._cluster.dial(f"n{node}")
+
+
+class PaxosClient:
+    """One process of the history on our node's client library."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def apply(self, operation: Operation, timeout_s: float) -> Completion:
+        """Carry out an operation and say how it ended."""
+        try:
+            done = await self._client.execute(store_operation(operation), timeout_s)
+        except NotDoneError as error:
+            return Completion(EventType.FAIL, operation.value, str(error))
+        except UnknownError as error:
+            return Completion(EventType.INFO, operation.value, str(error), self._client.ref or None)
+        ref = done.ref or None
+        if not done.result.ok:
+            return Completion(EventType.FAIL, operation.value, f"it was {done.result.value!r}", ref)
+        value = done.result.value if operation.f == "read" else operation.value
+        return Completion(EventType.OK, value, None, ref)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+
+def store_operation(operation: Operation) -> kv.Operation:
+    """Return the store's operation for a workload's. Raises ValueError for one it does not have."""
+    key, value = operation.key, operation.value
+    match operation.f:
+        case "read":
+            return kv.Read(key)
+        case "write":
+            return kv.Write(key, value)
+        case "cas":
+            return kv.Cas(key, value[0], value[1])
+        case "append":
+            return kv.Append(key, value)
+        case "add":
+            return kv.Add(key, value)
+    raise ValueError(f"the store has no operation {operation.f!r}")
+
+
+def _events(record: AuditRecord) -> list[AuditEvent]:
+    """Return what a durable record says for the audit."""
+    match record.kind:
+        case "started":
+            assert record.incarnation is not None
+            return [Incarnation(record.incarnation)]
+        case "promised":
+            assert record.ballot is not None
+            return [PromiseMade(record.ballot)]
+        case "accepted":
+            assert record.slot is not None and record.ballot is not None and record.digest is not None
+            return [Accepted(record.slot, record.ballot, AuditValue(record.digest, record.refs))]
+        case "learned":
+            assert record.slot is not None and record.digest is not None
+            return [ChosenLearned(record.slot, AuditValue(record.digest, record.refs))]
+    return []

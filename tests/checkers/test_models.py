@@ -1,0 +1,168 @@
+"""Models: the hooks of the built-in ones, and one written by a user."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import pytest
+
+from checkers.history import Operation
+from checkers.linearizable import Linearizable
+from checkers.models import (
+    ILLEGAL,
+    MODELS,
+    CasRegister,
+    Illegal,
+    KvAppend,
+    ListAppend,
+    Model,
+    ModelError,
+    MultiRegister,
+    Mutex,
+    Register,
+    make_model,
+)  # fmt: skip
+from checkers.verdict import Limits, Verdict
+from tests.checkers.literal import Bar, append, cas, history, read, write
+
+UNBOUNDED = Limits(time_s=None)
+
+
+def operations(*bars: Bar) -> tuple[Operation, ...]:
+    return history(*bars).operations()
+
+
+def kept(model: Model, *bars: Bar) -> list[str]:
+    """What is left after pruning, as "f argument"."""
+    return [f"{op.f} {op.argument}" for op in model.prune(operations(*bars))]
+
+
+def test_an_unobserved_info_write_is_dropped() -> None:
+    bars = (write(0, 1, None, 7), write(1, 2, None, 8), read(2, 3, None, None), read(3, 4, 5, 8))
+    assert kept(CasRegister(0), *bars) == ["write 8", "read None"]
+
+
+def test_what_an_info_swap_expects_is_observed_only_if_its_own_value_is() -> None:
+    needed = (write(0, 1, None, 1), cas(1, 2, None, [1, 2]), read(2, 3, 4, 2))
+    unneeded = (write(0, 1, None, 1), cas(1, 2, None, [1, 2]), read(2, 3, 4, 0))
+    circular = (cas(0, 1, None, [1, 2]), cas(1, 2, None, [2, 1]), read(2, 3, 4, 0))
+    assert kept(CasRegister(0), *needed) == ["write 1", "cas (1, 2)", "read None"]
+    assert kept(CasRegister(0), *unneeded) == ["read None"]
+    assert kept(CasRegister(0), *circular) == ["read None"]
+
+
+def test_a_nil_read_observes_nil_only_where_it_asserts() -> None:
+    bars = (write(0, 1, None, None), read(1, 2, 3, None))
+    assert kept(CasRegister(0, nil_reads_assert=True), *bars) == ["write None", "read None"]
+    assert kept(CasRegister(0, nil_reads_assert=False), *bars) == ["read None"]
+
+
+def test_only_an_identity_may_be_forced() -> None:
+    model = CasRegister(0)
+    look, same, swap, put = operations(read(0, 1, 2, 1), cas(0, 3, 4, [1, 1]), cas(0, 5, 6, [1, 2]), write(0, 7, 8, 1))
+    assert [model.reads_only(op) for op in (look, same, swap, put)] == [True, True, False, False]
+
+
+def test_a_write_that_changes_nothing_here_is_not_forced() -> None:
+    # Forcing the second write of 1 at once, since the state is 1 already, would leave the last read without a writer.
+    #   0  |- write 1 -|
+    #   1     |-------------- write 1 --------------|
+    #   2                 |- write 2 -|  |- read 1 -|
+    bars = (write(0, 1, 3, 1), write(1, 2, 9, 1), write(2, 4, 5, 2), read(2, 6, 7, 1))
+    assert Linearizable(Register(0)).check(history(*bars), UNBOUNDED).verdict is Verdict.VALID
+
+
+def test_string_appends_nobody_saw_are_dropped() -> None:
+    bars = (append(0, 1, None, "ab"), append(1, 2, None, "c"), write(2, 3, None, "x"), read(3, 4, 5, "zab"))
+    assert kept(KvAppend(), *bars) == ["append ab", "read None"]
+
+
+def test_list_appends_nobody_saw_are_dropped() -> None:
+    assert kept(ListAppend(), append(0, 1, None, 1), append(1, 2, None, 2), read(2, 3, 4, [2])) == [
+        "append 2",
+        "read None",
+    ]
+
+
+def test_transactions_nobody_saw_are_dropped() -> None:
+    seen = Bar(0, 1, None, "txn", [["w", "x", 1], ["w", "y", 9]])
+    unseen = Bar(1, 2, None, "txn", [["w", "x", 2]])
+    look = Bar(2, 3, 4, "txn", [["r", "x", None]], [["r", "x", 1]])
+    assert len(kept(MultiRegister(), seen, unseen, look)) == 2
+
+
+def test_a_transaction_reads_its_own_writes() -> None:
+    steps = [["w", "x", 1], ["r", "x", 1], ["w", "x", 2]]
+    (both,) = operations(Bar(0, 1, 2, "txn", steps, steps))
+    assert MultiRegister().step(frozenset(), both) == frozenset({("x", 2)})
+
+
+@dataclass(frozen=True)
+class OwnedMutex(Model):
+    """A user's model, which looks at who calls."""
+
+    initial: Hashable = None
+
+    def step(self, state: Hashable, operation: Operation) -> Hashable | Illegal:
+        if operation.f == "acquire":
+            return operation.process if state is None else ILLEGAL
+        return None if state == operation.process else ILLEGAL
+
+
+def test_a_model_of_ten_lines_may_look_at_the_process() -> None:
+    #   0  |- acquire -|  |- release -|
+    #   1                                |- acquire -|
+    fine = (Bar(0, 1, 2, "acquire"), Bar(0, 3, 4, "release"), Bar(1, 5, 6, "acquire"))
+    #   0  |- acquire -|
+    #   1                 |- release -|
+    stolen = (Bar(0, 1, 2, "acquire"), Bar(1, 3, 4, "release"))
+    judge = Linearizable(OwnedMutex())
+    assert judge.check(history(*fine), UNBOUNDED).verdict is Verdict.VALID
+    assert judge.check(history(*stolen), UNBOUNDED).verdict is Verdict.INVALID
+    assert Linearizable(Mutex()).check(history(*stolen), UNBOUNDED).verdict is Verdict.VALID
+
+
+class LyingRegister(Register):
+    """Says of a write that it only reads."""
+
+    def reads_only(self, operation: Operation) -> bool:
+        return True
+
+
+def test_a_model_that_lies_about_reads_is_found_out() -> None:
+    with pytest.raises(ValueError, match="reads_only holds for an operation that changes the state"):
+        Linearizable(LyingRegister(0)).check(history(write(0, 1, 2, 1)), UNBOUNDED)
+
+
+@pytest.mark.parametrize(
+    ("model", "bar"),
+    [
+        (Register(0), cas(0, 1, 2, [1, 2])),
+        (CasRegister(0), Bar(0, 1, 2, "cas", 5, 5)),
+        (Mutex(), read(0, 1, 2, 1)),
+        (KvAppend(), append(0, 1, 2, 5)),
+        (ListAppend(), write(0, 1, 2, 5)),
+        (MultiRegister(), read(0, 1, 2, 5)),
+        (MultiRegister(), Bar(0, 1, 2, "txn", [["r"]], [["r"]])),
+    ],
+)
+def test_what_a_model_does_not_know_is_an_error(model: Model, bar: Bar) -> None:
+    with pytest.raises(ModelError):
+        Linearizable(model).check(history(bar), UNBOUNDED)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_name_makes_its_model(name: str) -> None:
+    assert type(make_model(name)) is MODELS[name]
+
+
+def test_initial_values_are_frozen() -> None:
+    assert make_model("multi-register", initial={"x": [1], "y": None}) == MultiRegister(frozenset({("x", (1,))}))
+    assert make_model("list-append", initial=[1, [2]]).initial == (1, (2,))
+    assert make_model("cas-register", initial=[1]).initial == (1,)
+
+
+def test_an_unknown_name_lists_the_known() -> None:
+    with pytest.raises(ValueError, match="register, cas-register, mutex"):
+        make_model("queue")

@@ -1,0 +1,68 @@
+"""The protocol of a workload.
+
+Operations are planned before the run, from the seed, so the plan is the same wherever it runs; the one thing that a
+plan cannot hold is what a client will have seen, and ``Memory`` adds that.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from checkers.verdict import Checker
+
+
+class Draws(Protocol):
+    """A stream of random draws, handed in."""
+
+    def below(self, bound: int) -> int:
+        """Return an integer in [0, bound)."""
+
+
+class Operation(msgspec.Struct, frozen=True, array_like=True):
+    """One planned operation: what, on which key, with which argument."""
+
+    f: str
+    key: str
+    value: Any = None
+
+
+class Memory:
+    """What one client has seen, and how it completes planned operations with that."""
+
+    def invocation(self, operation: Operation) -> Operation:
+        """Return the operation as it is to be invoked."""
+        return operation
+
+    def saw(self, operation: Operation, result: Any) -> None:
+        """An operation of this client, as invoked, returned ok with a result."""
+
+
+class Workload(ABC):
+    """One kind of client load."""
+
+    name: str
+    """The workload's name in scenarios."""
+
+    @abstractmethod
+    def operation(self, number: int, draws: Draws) -> Operation:
+        """Plan the run's operation number ``number`` (from 0, over all clients)."""
+
+    @abstractmethod
+    def final_reads(self, operations: int) -> Sequence[Operation]:
+        """Return the reads to make at the end, when ``operations`` operations were planned."""
+
+    @abstractmethod
+    def checkers(self) -> Sequence[Checker]:
+        """Return what judges the history."""
+
+    def shown(self, result: Any) -> Any:
+        """Return a read's result as the history shows it (an absent list is an empty one)."""
+        return result
+
+    def memory(self) -> Memory:
+        """Return a fresh client's memory."""
+        return Memory()
