@@ -22,7 +22,7 @@ from typing import Final
 
 from checkers.explain_appends import explain_appends
 from checkers.history import Operation, Outcome
-from checkers.models import KvAppend, ListAppend, Model, Register, State
+from checkers.models import KvAppend, ListAppend, Model, Register, State, Unseen
 from checkers.sentences import began, name, show, what
 from checkers.verdict import Anomaly, proved_by
 
@@ -50,7 +50,7 @@ def explain(stuck: Stuck) -> Anomaly:
     if isinstance(stuck.model, Register):
         explanation = _Registers(stuck, stuck.model, seen).explain()
     elif isinstance(stuck.model, ListAppend | KvAppend):
-        explanation = explain_appends(stuck.operations, seen, stuck.operation)
+        explanation = explain_appends(stuck.operations)
     return explanation or _generic(stuck, seen)
 
 
@@ -63,7 +63,7 @@ def _generic(stuck: Stuck, seen: Sequence[Operation]) -> Anomaly:
     ]
     before = [op for op in seen if op.precedes(operation) and op.ok and not stuck.model.reads_only(op)]
     last = max(before, key=lambda op: op.complete_index or 0, default=None)
-    states = [show(_listed(state)) for state in stuck.states[:_STATES_SHOWN]]
+    states = [_shown(state) for state in stuck.states[:_STATES_SHOWN]]
     sentence = f"{name(operation)} fits no order: what came before leaves the state {' or '.join(states)}"
     if last is not None:
         sentence += f"; the last change acknowledged before it began is the {name(last)}"
@@ -73,8 +73,10 @@ def _generic(stuck: Stuck, seen: Sequence[Operation]) -> Anomaly:
     return proved_by("nonlinearizable", sentence, operation, last, *around[-2:])
 
 
-def _listed(state: State) -> State:
-    return tuple(sorted(state, key=repr)) if isinstance(state, frozenset) else state
+def _shown(state: State) -> str:
+    if isinstance(state, Unseen):
+        return state.value
+    return show(tuple(sorted(state, key=repr)) if isinstance(state, frozenset) else state)
 
 
 class _Zone:

@@ -59,6 +59,8 @@ class Linearizable:
         outcomes: dict[Hashable, SearchOutcome] = {}
         for _ in range(2):
             pending = [key for key in partitions if key not in outcomes or outcomes[key].may_try_again]
+            if outcomes and budget.exhausted():
+                break
             for place, key in enumerate(pending):
                 budget.begin_share(len(pending) - place)
                 outcomes[key] = search(partitions[key], self.model, budget)

@@ -27,6 +27,7 @@ holds for it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -42,6 +43,15 @@ class Illegal(Enum):
 
 
 ILLEGAL: Final = Illegal.ILLEGAL
+
+
+class Unseen(Enum):
+    """A state that stands for all those which no read returned."""
+
+    UNSEEN = "one that no read returned"
+
+
+UNSEEN: Final = Unseen.UNSEEN
 State: TypeAlias = Any  # immutable and hashable; each model knows its own
 
 
@@ -109,17 +119,28 @@ def _anonymous(operation: Operation) -> Hashable:
 
 @dataclass(frozen=True)
 class Register(Model):
-    """``read`` returns the value last given to ``write``. Initially ``initial``."""
+    """``read`` returns the value last given to ``write``. Initially ``initial``.
+
+    ``needed`` is filled in by ``specialise``.
+    """
 
     initial: Hashable = None
     nil_reads_assert: bool = True
+    needed: frozenset[Hashable] | None = None
 
     def step(self, state: State, operation: Operation) -> State | Illegal:
         if operation.f == "read":
             return state if self._read_is_legal(state, operation) else ILLEGAL
         if operation.f == "write":
-            return operation.argument
+            return self._reached(operation.argument)
         raise ModelError(self, operation)
+
+    def _reached(self, value: Hashable) -> State:
+        # Values that no read and no cas needs differ in nothing: one state stands for all.
+        return value if self.needed is None or value in self.needed else UNSEEN
+
+    def specialise(self, operations: Sequence[Operation]) -> Register:
+        return replace(self, needed=frozenset(_needed_values(operations, self.asserts)))
 
     def _read_is_legal(self, state: State, operation: Operation) -> bool:
         return not self.asserts(operation) or bool(operation.result == state)
@@ -188,7 +209,7 @@ class CasRegister(Register):
         if not isinstance(operation.argument, tuple) or len(operation.argument) != 2:
             raise ModelError(self, operation)
         expected, new = operation.argument
-        return new if state == expected else ILLEGAL
+        return self._reached(new) if state == expected else ILLEGAL
 
     def reads_only(self, operation: Operation) -> bool:
         # cas(v, v) is legal in state v alone and leaves v: an identity wherever it is legal.
@@ -284,10 +305,14 @@ KV_WRITES: Final = frozenset({"write", "put"})
 
 @dataclass(frozen=True)
 class KvAppend(Model):
-    """A string per key: ``write`` (or ``put``), ``append`` to its end, ``read`` (or ``get``). Absent is ""."""
+    """A string per key: ``write`` (or ``put``), ``append`` to its end, ``read`` (or ``get``). Absent is "".
+
+    ``texts_read`` (sorted) and ``longest_read`` are filled in by ``specialise``.
+    """
 
     initial: str = ""
     nil_reads_assert: bool = True
+    texts_read: tuple[str, ...] | None = None
     longest_read: str = ""
 
     def step(self, state: State, operation: Operation) -> State | Illegal:
@@ -296,16 +321,26 @@ class KvAppend(Model):
         if not isinstance(operation.argument, str):
             raise ModelError(self, operation)
         if operation.f in KV_WRITES:
-            return operation.argument
-        if operation.f == "append":
-            return self._grown(state, state + operation.argument)
-        raise ModelError(self, operation)
+            return self._reached(operation.argument, operation)
+        if operation.f != "append":
+            raise ModelError(self, operation)
+        if state is UNSEEN:
+            return UNSEEN if operation.ok else ILLEGAL
+        after: str = state + operation.argument
+        if len(state) < len(self.longest_read) and not self.longest_read.startswith(after):
+            return ILLEGAL  # as for ListAppend
+        return self._reached(after, operation)
 
-    def _grown(self, before: str, after: str) -> str | Illegal:
-        # As for ListAppend. There is no longest read where a write can make the string shorter.
-        if len(before) < len(self.longest_read) and not self.longest_read.startswith(after):
-            return ILLEGAL
-        return after
+    def _reached(self, after: str, operation: Operation) -> State | Illegal:
+        # A text that no read begins with stays unread until the next write, whatever is appended; so all such texts
+        # are one state. It permits nothing that another state does not, so an info operation that leads there can as
+        # well be left out. This spares the search the orders of appends between two writes that nobody saw.
+        if self.texts_read is None:
+            return after
+        place = bisect_left(self.texts_read, after)
+        if place < len(self.texts_read) and self.texts_read[place].startswith(after):
+            return after
+        return UNSEEN if operation.ok else ILLEGAL
 
     def _asserts(self, operation: Operation) -> bool:
         return operation.ok and (operation.result is not None or self.nil_reads_assert)
@@ -314,10 +349,10 @@ class KvAppend(Model):
         return operation.f in KV_READS
 
     def specialise(self, operations: Sequence[Operation]) -> KvAppend:
-        if any(op.f in KV_WRITES for op in operations):
-            return self
-        reads = (op.result for op in operations if op.f in KV_READS and self._asserts(op) and op.result)
-        return replace(self, longest_read=max(reads, key=len, default=""))
+        texts = {op.result or "" for op in operations if op.f in KV_READS and self._asserts(op)}
+        grows = not any(op.f in KV_WRITES for op in operations)  # no write makes it shorter
+        longest = max(texts, key=len, default="") if grows else ""
+        return replace(self, texts_read=tuple(sorted(texts)), longest_read=longest)
 
     def transition(self, operation: Operation) -> Hashable:
         return _anonymous(operation)

@@ -60,6 +60,11 @@ class Budget:
         self._share_ends_s = self._ends_s
         self._share_steps = self._steps_max
 
+    def exhausted(self) -> bool:
+        """Whether nothing is left to share."""
+        late = self._ends_s is not None and self._clock() > self._ends_s
+        return late or (self._steps_max is not None and self.steps > self._steps_max)
+
     def begin_share(self, of: int) -> None:
         """Start the next search, one of ``of`` that are still to come."""
         if self._ends_s is not None:

@@ -1,30 +1,31 @@
-"""The run's clock: nanoseconds since the run's start, by the event loop's own time.
+"""The run's clock: nanoseconds since the load began.
 
-Everything that times a run asks this and nothing else, so a run under an event loop with virtual time is a run in
-virtual time.
+Everything that times a run asks this and nothing else. The reading is handed in: the monotonic clock for real processes,
+virtual time in a simulation; sleeping is the event loop's business, whose time must be the same.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 
 class RunClock:
-    """Counts from the moment it was made, or restarted."""
+    """Counts from the moment it was made, or restarted; ``read`` gives ns since any fixed moment."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._start = self._loop.time()
+    def __init__(self, read: Callable[[], int]) -> None:
+        self._read = read
+        self._start = read()
 
     def restart(self) -> float:
         """Count from now on; return how many seconds had passed."""
-        passed = self.now() / 1e9
-        self._start = self._loop.time()
-        return passed
+        passed = self.now()
+        self._start += passed
+        return passed / 1e9
 
     def now(self) -> int:
         """Return ns since the start."""
-        return round((self._loop.time() - self._start) * 1e9)
+        return self._read() - self._start
 
     async def until(self, at: int) -> None:
         """Sleep until ``at`` ns; return at once if that is past."""

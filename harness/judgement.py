@@ -1,8 +1,8 @@
 """From evidence to verdict: runs the checkers over a run's folder and weighs what they say.
 
-The order of weight is fixed. A violation outweighs everything: it is proved by operations that happened. Then what could
-not be decided. Only a run in which nothing is wrong and nothing is open is asked whether its faults really happened; if
-not, it proves less than was asked for, and says so.
+The order of weight is fixed. A violation outweighs everything: it is proved by operations that happened. Then what
+could not be decided. Only a run in which nothing is wrong and nothing is open is asked whether its faults really
+happened; if not, it proves less than was asked for, and says so.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from harness.results import (
 from harness.runner import Outcome
 from harness.scenario import Scenario
 from harness.store import RunFolder
-from harness.systems.base import LogUnreadableError, System
+from harness.systems.base import LogReader, LogUnreadableError
+from harness.systems.catalogue import SYSTEMS
 from nemesis.record import FaultRecord, FaultStatus
 from workloads.catalogue import WORKLOADS
 
@@ -46,14 +47,14 @@ class Judgement:
     unavailability: Unavailability
 
 
-def judge(scenario: Scenario, plan: Plan, folder: RunFolder, outcome: Outcome, system: System) -> Judgement:
+def judge(scenario: Scenario, plan: Plan, folder: RunFolder, outcome: Outcome) -> Judgement:
     """Check a run's history and logs, and weigh the answers."""
-    history = History(folder.events())
+    history = folder.history()
     checkers: list[Callable[[], CheckerResult]] = [
         lambda checker=checker: _check(checker, history)  # type: ignore[misc]
         for checker in WORKLOADS[scenario.workload]().checkers()
     ]
-    checkers.append(lambda: _audit(plan.nodes, folder, system, history))
+    checkers.append(lambda: _audit(plan.nodes, folder, SYSTEMS[scenario.system].read_log, history))
     results = [check() for check in checkers]
     results.append(_recovery(scenario, outcome))
     verdict, sentence = weigh(results, outcome.faults, scenario.required)
@@ -97,10 +98,10 @@ def _check(checker: Checker, history: History) -> CheckerResult:
         return CheckerResult(name=name, verdict=Verdict.UNKNOWN, sentence=f"the history cannot be judged: {error}")
 
 
-def _audit(nodes: Sequence[str], folder: RunFolder, system: System, history: History) -> CheckerResult:
+def _audit(nodes: Sequence[str], folder: RunFolder, read_log: LogReader, history: History) -> CheckerResult:
     """Read the nodes' logs and hold them against each other and against what was acknowledged."""
     try:
-        logs = [system.node_log(node, folder.node(node)) for node in nodes]
+        logs = [read_log(node, folder.node(node)) for node in nodes]
     except LogUnreadableError as error:
         return CheckerResult(name="node-audit", verdict=Verdict.UNKNOWN, sentence=str(error))
     return _flattened(NodeAudit(logs).check(history, LIMITS))

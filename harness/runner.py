@@ -36,7 +36,7 @@ FIRST_LEADER_S = 15.0
 SAMPLE_S = 0.25
 
 
-class RunFailure(Exception):
+class RunFailedError(Exception):
     """The harness could not carry the run out: no verdict on the system can come of it."""
 
 
@@ -59,6 +59,9 @@ class Watcher(Protocol):
 
     def progress(self, progress: Progress) -> None:
         """Called a few times a second."""
+
+    def judging(self) -> None:
+        """The run is over; checkers begin."""
 
 
 @dataclass(slots=True)
@@ -90,39 +93,42 @@ class Runner:
         cluster: Cluster,
         system_for: SystemFactory,
         watcher: Watcher,
+        read_clock: Callable[[], int],
     ) -> None:
+        """``read_clock`` gives ns since any fixed moment; the event loop's time must run with it."""
         self._scenario = scenario
         self._plan = plan
         self._folder = folder
         self._cluster = cluster
         self._system_for = system_for
         self._watcher = watcher
-        self._outcome = Outcome()
+        self._read_clock = read_clock
+        self.outcome = Outcome()
         self._phase = "setting up"
         self._leader: str | None = None
 
     async def run(self) -> Outcome:
-        """Carry the run out. Raises RunFailure if that is not possible; the folder keeps what was recorded."""
-        self._clock = RunClock()
+        """Carry the run out. Raises RunFailedError if that is not possible; the folder keeps what was recorded."""
+        self._clock = RunClock(self._read_clock)
         self._history = Lines(self._folder / HISTORY)
         self._journal = FaultJournal(self._folder / FAULTS)
         self._recorder = Recorder(self._history, self._clock)
         try:
             await self._on_cluster()
         except ClusterError as error:
-            raise RunFailure(f"{self._phase}: {error}") from error
+            raise RunFailedError(f"{self._phase}: {error}") from error
         except ExceptionGroup as group:
-            raise RunFailure(f"{self._phase}: {_first(group)}") from group
+            raise RunFailedError(f"{self._phase}: {_first(group)}") from group
         finally:
             await self._tear_down()
             self._history.close()
             self._journal.close()
-        return self._outcome
+        return self.outcome
 
     async def _on_cluster(self) -> None:
         self._show_phase("setting up")
         await self._cluster.setup()
-        self._outcome.mechanisms = tuple(
+        self.outcome.mechanisms = tuple(
             Mechanism(name=a.name, works=a.works, mechanism=a.mechanism, missing=a.missing)
             for a in self._cluster.abilities
         )
@@ -149,18 +155,18 @@ class Runner:
                 state = await ground.process(node)
                 if state.run is Run.GONE:
                     log = self._folder.node(node) / "node.log"
-                    raise RunFailure(
+                    raise RunFailedError(
                         f"{node} ended with status {state.exit_code} before anything was broken; see {log}"
                     )
             if self._clock.now() > deadline:
-                raise RunFailure(f"no node leads {FIRST_LEADER_S:g} s after the start, with nothing broken yet")
+                raise RunFailedError(f"no node leads {FIRST_LEADER_S:g} s after the start, with nothing broken yet")
             await asyncio.sleep(0.02)
         self._leader = leader
 
     # -- the run itself -----------------------------------------------------------------------------------------------
 
     async def _break_and_heal(self, ground: RunGround, system: System) -> None:
-        self._outcome.set_up_s = self._clock.restart()
+        self.outcome.set_up_s = self._clock.restart()
         workload = WORKLOADS[self._scenario.workload]()
         threads = [
             ClientThread(
@@ -178,17 +184,17 @@ class Runner:
         sampler = asyncio.create_task(self._sample(ground, nemesis))
         try:
             await self._clients_and_faults(threads, nemesis)
-            self._outcome.recovered_after_s = await self._recover(threads[0], ground)
+            self.outcome.recovered_after_s = await self._recover(threads[0], ground)
             await self._read_finally(threads)
-            self._outcome.summaries = tuple(
+            self.outcome.summaries = tuple(
                 await asyncio.gather(*(system.summary(node) for node in self._cluster.nodes))
             )
         finally:
             sampler.cancel()
             await asyncio.gather(sampler, return_exceptions=True)
-            self._outcome.faults = nemesis.finished(self._plan.faults)
-            self._outcome.first_ok_at = self._recorder.first_ok_at
-            self._outcome.left_out = sum(thread.left_out for thread in threads)
+            self.outcome.faults = nemesis.finished(self._plan.faults)
+            self.outcome.first_ok_at = self._recorder.first_ok_at
+            self.outcome.left_out = sum(thread.left_out for thread in threads)
             for thread in threads:
                 thread.close()
 
@@ -219,22 +225,20 @@ class Runner:
         done = await asyncio.gather(
             *(thread.read_finally(reads) for thread, reads in zip(threads, self._plan.final, strict=True))
         )
-        self._outcome.final_reads_done = all(done)
+        self.outcome.final_reads_done = all(done)
 
     async def _stop_nodes(self, ground: RunGround) -> None:
         self._show_phase("stopping")
         states = await asyncio.gather(*(self._cluster.terminate(node, STOP_GRACE_S) for node in ground.nodes))
         for state in states:
             if state.exit_code != 0:
-                self._outcome.notes.append(
-                    f"{state.node} ended with status {state.exit_code} when it was asked to stop"
-                )
+                self.outcome.notes.append(f"{state.node} ended with status {state.exit_code} when it was asked to stop")
 
     async def _tear_down(self) -> None:
         try:
             await self._cluster.teardown()
         except ClusterError as error:
-            self._outcome.notes.append(f"teardown: {error}; `antipaxos clean` ends what is left")
+            self.outcome.notes.append(f"teardown: {error}; `antipaxos clean` ends what is left")
 
     # -- watching -----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 import tomli_w
@@ -25,8 +25,9 @@ from workloads.catalogue import WORKLOADS
 
 PLACES = ("local",)
 PLACES_LATER = ("simulated", "containers", "ssh")
-LOCAL_MODES = ("auto", "root", "userns", "loopback")
-SYSTEMS = ("multipaxos",)
+LocalMode = Literal["auto", "root", "userns", "loopback"]
+LOCAL_MODES = get_args(LocalMode)
+SYSTEM_NAMES = ("multipaxos",)
 NODE_SETTINGS = tuple(name for name in Config.__struct_fields__ if name not in ("me", "members"))
 NODES_MAX = 25
 RATE_MAX = 20_000
@@ -77,7 +78,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     node: Mapping[str, int] = {}
 
     def __post_init__(self) -> None:
-        _one_of("system", self.system, SYSTEMS)
+        _one_of("system", self.system, SYSTEM_NAMES)
         _place(self.place)
         _one_of("mode", self.mode, LOCAL_MODES)
         _one_of("workload", self.workload, WORKLOADS)
@@ -121,6 +122,11 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def planned_operations(self) -> int:
         """How many operations all clients together plan."""
         return self.rate * self.time_ms // 1_000
+
+    @property
+    def local_mode(self) -> LocalMode:
+        """How the place ``local`` separates its nodes."""
+        return cast(LocalMode, self.mode)
 
     @property
     def required(self) -> tuple[str, ...]:

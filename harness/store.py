@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +24,8 @@ from typing import Any
 
 import msgspec
 
-from checkers.history import Event
+from checkers.formats import load_history
+from checkers.history import History
 from harness.results import RunResult
 from nemesis.record import FaultRecord
 
@@ -118,9 +118,9 @@ class RunFolder:
         with (self.path / HISTORY).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def events(self) -> list[Event]:
-        """Return the recorded events. Raises StoreError naming the line."""
-        return list(_decode_lines(self.path / HISTORY, Event))
+    def history(self) -> History:
+        """Return the recorded history. Raises HistoryError naming the line."""
+        return load_history(self.path / HISTORY).history
 
     def results(self) -> RunResult | None:
         """Return the result, or None if the run did not come to one. Raises StoreError."""
@@ -137,7 +137,7 @@ class Store:
     """A folder of run folders."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = root.resolve()
 
     def create(self, scenario: str, seed: int, now: datetime) -> RunFolder:
         """Make a new run's folder; its name sorts by time and is never taken twice."""
@@ -186,16 +186,3 @@ class Store:
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(path.name)
         temporary.replace(self.root / "latest")
-
-
-def _decode_lines(path: Path, kind: type[Event]) -> Iterator[Event]:
-    decoder = msgspec.json.Decoder(kind)
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield decoder.decode(line)
-                except msgspec.DecodeError as error:
-                    raise StoreError(f"{path}, line {number}: {error}") from error
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror or error}") from error

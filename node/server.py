@@ -58,7 +58,7 @@ class Server(InboundHost):
         self._me = config.core.me
         self._loop = asyncio.get_running_loop()
         self._counters = Counters()
-        journal = Journal(PosixDisk(config.data), self._me)
+        journal = Journal(PosixDisk(config.data, create=True), self._me)
         remembered = journal.remembered
         statistics = journal.statistics
         self._counters.torn_tails_cut += bool(statistics.torn_bytes)

@@ -28,11 +28,12 @@ def concurrency_of(operations: Sequence[Operation]) -> int:
             retired_index[operation.process] = operation.complete_index
     if not first_index:
         return 0
-    highest = max(first_index)
-    if highest > PROCESS_MAX or min(first_index) < 0:
-        return highest + 1
+    downwards = sorted(first_index, reverse=True)  # the highest is the first to rule a number of threads out
+    highest = downwards[0]
+    if highest > PROCESS_MAX or downwards[-1] < 0:
+        return max(1, highest + 1)
     for threads in range(1, highest + 1):
-        if all(_continues(process, threads, first_index, retired_index) for process in first_index):
+        if all(_continues(process, threads, first_index, retired_index) for process in downwards):
             return threads
     return highest + 1
 

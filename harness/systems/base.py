@@ -6,7 +6,7 @@ A system knows commands, wire formats and log formats; it knows no place and no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -54,15 +54,13 @@ class System(Protocol):
     async def summary(self, node: str) -> NodeSummary:
         """Ask a node for all it says of itself, at the end of a run."""
 
-    def node_log(self, node: str, folder: Path) -> NodeLog:
-        """Read a stopped node's log for the audit. Raises LogUnreadableError."""
-
-    def logs(self, nodes: Sequence[str], folder: Path) -> Sequence[Path]:
-        """Return the log files of all nodes."""
-
     def close(self) -> None:
         """Close what ``view`` and ``summary`` keep open."""
 
 
 class LogUnreadableError(Exception):
     """A node's log cannot be audited; the message says which and why."""
+
+
+LogReader = Callable[[str, Path], NodeLog]
+"""Reads a stopped node's log, given its name and folder, for the audit. Raises LogUnreadableError."""

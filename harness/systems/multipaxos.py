@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -88,26 +88,6 @@ class MultiPaxos:
             counters=msgspec.to_builtins(status.counters),
         )
 
-    def node_log(self, node: str, folder: Path) -> NodeLog:
-        """Read the write-ahead log."""
-        try:
-            inspected, durable = records(folder / "data")
-            digest_by_slot = {digest.slot: digest.digest for digest in digests(inspected)}
-            remembered = replay(inspected.records)
-        except (CorruptLogError, OSError) as error:
-            raise LogUnreadableError(f"{node}: {error}") from error
-        events: list[AuditEvent] = [event for record in durable for event in _events(record)]
-        log = remembered.log
-        for slot in range(1, log.chosen_upto + 1):
-            entry = log.get(slot)
-            if entry is not None:
-                events.append(ChosenLearned(slot, AuditValue(value_digest(entry.value), value_refs(entry.value))))
-        return NodeLog(node=node, events=tuple(events), applied_upto=log.chosen_upto, digests=digest_by_slot)
-
-    def logs(self, nodes: Sequence[str], folder: Path) -> Sequence[Path]:
-        """Each node's standard output and error."""
-        return [folder / "nodes" / node / "node.log" for node in nodes]
-
     def close(self) -> None:
         """Close the connections that statuses are asked over."""
         self._asker.close()
@@ -165,6 +145,23 @@ def store_operation(operation: Operation) -> kv.Operation:
         case "add":
             return kv.Add(key, value)
     raise ValueError(f"the store has no operation {operation.f!r}")
+
+
+def read_log(node: str, folder: Path) -> NodeLog:
+    """Read a stopped node's write-ahead log for the audit. Raises LogUnreadableError."""
+    try:
+        inspected, durable = records(folder / "data")
+        digest_by_slot = {digest.slot: digest.digest for digest in digests(inspected)}
+        remembered = replay(inspected.records)
+    except (CorruptLogError, OSError) as error:
+        raise LogUnreadableError(f"{node}: {error}") from error
+    events: list[AuditEvent] = [event for record in durable for event in _events(record)]
+    log = remembered.log
+    for slot in range(1, log.chosen_upto + 1):
+        entry = log.get(slot)
+        if entry is not None:
+            events.append(ChosenLearned(slot, AuditValue(value_digest(entry.value), value_refs(entry.value))))
+    return NodeLog(node=node, events=tuple(events), applied_upto=log.chosen_upto, digests=digest_by_slot)
 
 
 def _events(record: AuditRecord) -> list[AuditEvent]:

@@ -91,11 +91,12 @@ class PosixFile:
 
 
 class PosixDisk:
-    """A folder of the operating system's; made with its parents if it is not there."""
+    """A folder of the operating system's; with ``create`` it is made if it is not there, parents and all."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, create: bool = False) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        if create:
+            folder.mkdir(parents=True, exist_ok=True)
 
     def names(self) -> list[str]:
         """Return the names of all plain files, sorted."""

@@ -40,7 +40,8 @@ def test_operations_that_overlap_by_one_event_are_concurrent() -> None:
     #   1           |- read -|
     first, second = history(write(0, 1, 3, 1), read(1, 2, 4, 1)).operations()
     assert not first.precedes(second)
-    assert history(write(0, 1, 2, 1), read(1, 3, 4, 1)).operations()[0].precedes(second)
+    first, second = history(write(0, 1, 2, 1), read(1, 3, 4, 1)).operations()
+    assert first.precedes(second)
 
 
 def test_operations_are_ordered_by_invocation() -> None:

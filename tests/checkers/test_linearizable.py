@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from checkers.history import History
 from checkers.linearizable import Linearizable
-from checkers.models import CasRegister, ListAppend, Model, ModelError, Mutex, Register
+from checkers.models import CasRegister, KvAppend, ListAppend, Model, ModelError, Mutex, Register
 from checkers.verdict import CheckResult, Limits, Verdict
 from tests.checkers.literal import Bar, append, cas, history, read, write
+from tests.checkers.strategies import LIST_CALLS, MUTEX_CALLS, STRING_CALLS, histories, register_calls
 
 UNBOUNDED = Limits(time_s=None)
 
@@ -79,6 +82,18 @@ def test_an_info_write_takes_effect_once() -> None:
     #   1     |- read 7 -|  |- write 9 -|  |- read 9 -|  |- read 7 -|
     bars = (write(0, 1, None, 7), read(1, 2, 3, 7), write(1, 4, 5, 9), read(1, 6, 7, 9), read(1, 8, 9, 7))
     assert kind(*bars) == "stale-read"
+
+
+def test_of_two_info_operations_the_one_with_less_use_is_spent_first() -> None:
+    # The first read of 1 can be explained by the write or by the cas, the second by the write alone.
+    #   0  |- write 1 ?
+    #   1     |- cas 0 1 ?
+    #   2        |- read 1 -|  |- write 5 -|  |- read 5 -|  |- read 1 -|
+    bars = (
+        write(0, 1, None, 1), cas(1, 2, None, [0, 1]), read(2, 3, 4, 1), write(2, 5, 6, 5), read(2, 7, 8, 5),
+        read(2, 9, 10, 1),
+    )  # fmt: skip
+    assert check(*bars).verdict is Verdict.VALID
 
 
 def test_a_read_of_what_nobody_wrote() -> None:
@@ -169,6 +184,27 @@ def test_a_mutex_is_held_by_one() -> None:
 )
 def test_lists_explain_themselves(bars: tuple[Bar, ...], expected: str) -> None:
     assert kind(*bars, model=ListAppend()) == expected
+
+
+@settings(max_examples=400, derandomize=True, deadline=None, database=None)
+@given(
+    st.one_of(
+        st.tuples(histories(register_calls(lambda: st.integers(0, 4))), st.just(CasRegister(0))),
+        st.tuples(histories(LIST_CALLS), st.just(ListAppend())),
+        st.tuples(histories(STRING_CALLS), st.just(KvAppend())),
+        st.tuples(histories(MUTEX_CALLS), st.just(Mutex())),
+    )
+)
+def test_every_violation_is_explained_by_one_to_four_of_its_operations(drawn: tuple[History, Model]) -> None:
+    drawn_history, model = drawn
+    found = Linearizable(model).check(drawn_history, UNBOUNDED)
+    assert (found.verdict is Verdict.INVALID) == bool(found.anomalies)
+    for anomaly in found.anomalies:
+        assert 1 <= len(anomaly.operations) <= 4
+        assert set(anomaly.operations) <= set(drawn_history.operations())
+        # What proves a violation is a violation of its own, for want of a producer at the least.
+        if anomaly.kind not in ("nonlinearizable", "future-read", "lost-update", "duplicate", "incompatible-order"):
+            assert any(op.ok and op.f in ("read", "cas") for op in anomaly.operations)
 
 
 def test_keys_are_independent_objects() -> None:

@@ -1,0 +1,294 @@
+"""The command line: ``antipaxos run``, ``plan``, ``check``, ``list``, ``report``, ``clean``.
+
+Exit status: 0 valid, 1 violation, 2 usage, 3 unknown, 4 faults or coverage not met, 5 harness failure; 130 if it was
+interrupted, which is no verdict.
+"""
+
+from __future__ import annotations
+
+import time
+
+_BEGAN = time.monotonic()  # before the slow imports: the first operation is timed from here
+
+import asyncio
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import msgspec
+import typer
+import uvloop
+from rich.console import Console
+
+from harness import __version__, checking, cleaning
+from harness.console import LiveLine, print_result, summary_line
+from harness.execution import execute, finish
+from harness.plan import make_plan
+from harness.results import EXIT_USAGE
+from harness.runner import Outcome, Runner
+from harness.scenario import Scenario, ScenarioError, changed, load
+from harness.store import DEFAULT_STORE, REPORT, Store, StoreError
+
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="antipaxos",
+    help="Break a real Multi-Paxos cluster from a seed, and prove from the recorded history what was lost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ScenarioFile = Annotated[
+    Path | None, typer.Argument(metavar="[SCENARIO.toml]", help="A scenario file; flags override what it says.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="The run's seed; drawn and printed if not given.")]
+Nodes = Annotated[int | None, typer.Option("--nodes", help="How many nodes. [default: 5]")]
+Time = Annotated[str | None, typer.Option("--time", help="How long clients and faults go on. [default: 45s]")]
+Rate = Annotated[int | None, typer.Option("--rate", help="Operations a second, all clients together. [default: 200]")]
+Concurrency = Annotated[int | None, typer.Option("--concurrency", help="How many clients. [default: 10]")]
+Workload = Annotated[str | None, typer.Option("--workload", help="register, append or set. [default: register]")]
+Faults = Annotated[
+    str | None,
+    typer.Option(
+        "--faults", help="partition, kill, pause, restart: several by commas, or none. [default: partition,kill]"
+    ),
+]
+Place = Annotated[str | None, typer.Option("--place", help="Where the nodes live: local.")]
+Mode = Annotated[str | None, typer.Option("--mode", help="How local separates nodes: auto, root, userns, loopback.")]
+Bug = Annotated[str | None, typer.Option("--bug", help="Run a node with a planted bug (see node/bugs).")]
+StorePath = Annotated[Path, typer.Option("--store", envvar="ANTIPAXOS_STORE", help="The folder of run folders.")]
+Json = Annotated[bool, typer.Option("--json", help="End standard output with one JSON object.")]
+
+
+@app.command()
+def run(
+    scenario: ScenarioFile = None,
+    seed: Seed = None,
+    nodes: Nodes = None,
+    time: Time = None,
+    rate: Rate = None,
+    concurrency: Concurrency = None,
+    workload: Workload = None,
+    faults: Faults = None,
+    place: Place = None,
+    mode: Mode = None,
+    bug: Bug = None,
+    store: StorePath = DEFAULT_STORE,
+    json: Json = False,
+) -> None:
+    """Run a scenario: start nodes, break them, heal them, and judge what happened."""
+    chosen = _scenario(scenario, nodes, time, rate, concurrency, workload, faults, place, mode, bug)
+    console = Console(stderr=json)
+    drawn = _seed(chosen, seed)
+    console.print(
+        f"antipaxos {__version__}: {chosen.name}, seed {drawn}, {chosen.nodes} nodes, {chosen.workload} at "
+        f"{chosen.rate}/s for {chosen.time}, faults: {', '.join(chosen.faults) or 'none'}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    try:
+        with LiveLine(console) as line:
+            result = execute(chosen, drawn, Store(store), line, _drive, datetime.now(UTC), _since_start())
+    except KeyboardInterrupt:
+        console.print("interrupted: everything was healed and ended; what was recorded is in the store", style="yellow")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    print_result(console, result)
+    if json:
+        print(msgspec.json.encode(result).decode(), flush=True)  # noqa: T201
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def plan(
+    scenario: ScenarioFile = None,
+    seed: Seed = None,
+    nodes: Nodes = None,
+    time: Time = None,
+    rate: Rate = None,
+    concurrency: Concurrency = None,
+    workload: Workload = None,
+    faults: Faults = None,
+) -> None:
+    """Print a plan's canonical JSON: the same scenario and seed give the same bytes everywhere."""
+    chosen = _scenario(scenario, nodes, time, rate, concurrency, workload, faults)
+    if seed is None and chosen.seed is None:
+        _usage("a plan needs a seed: --seed N")
+    sys.stdout.buffer.write(make_plan(chosen, _seed(chosen, seed)).canonical() + b"\n")
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="EDN (Jepsen, Knossos), JSON lines, or Porcupine's logs.")],
+    model: Annotated[str, typer.Option("--model", help=f"One of: {', '.join(checking.MODEL_NAMES)}.")],
+    initial: Annotated[
+        str | None, typer.Option("--initial", help="The initial value, as JSON or EDN. [default: nil, or empty]")
+    ] = None,
+    time_limit: Annotated[str, typer.Option("--time-limit", help="After how long to answer unknown.")] = "60s",
+    json: Json = False,
+) -> None:
+    """Check a history from anywhere for linearizability."""
+    try:
+        report = checking.check_file(file, model, initial, time_limit)
+    except checking.CheckUsageError as error:
+        _usage(str(error))
+    console = Console(stderr=json)
+    checking.print_report(console, report)
+    if json:
+        print(msgspec.json.encode(report).decode(), flush=True)  # noqa: T201
+    raise typer.Exit(report.exit_code)
+
+
+@app.command("list")
+def list_runs(store: StorePath = DEFAULT_STORE, json: Json = False) -> None:
+    """List the runs in the store, oldest first."""
+    console = Console()
+    runs = Store(store).runs()
+    if not runs and not json:
+        console.print(f"no runs in {store} yet; `antipaxos run` makes one", highlight=False)
+    for folder in runs:
+        try:
+            result = folder.results()
+        except StoreError as error:
+            console.print(f"{folder.name}  unreadable: {error}", highlight=False, soft_wrap=True)
+            continue
+        if json:
+            line = {"run": folder.name, "verdict": result.verdict if result else None, "store": str(folder.path)}
+            print(msgspec.json.encode(line).decode())  # noqa: T201
+        elif result is None:
+            console.print(f"{folder.name}  unfinished", highlight=False, soft_wrap=True)
+        else:
+            console.print(f"{folder.name}  {result.verdict}  {summary_line(result)}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def report(
+    name: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's name, its beginning, its folder, or latest.")
+    ] = "latest",
+    store: StorePath = DEFAULT_STORE,
+    json: Json = False,
+) -> None:
+    """Show a run again, and write its report.html anew."""
+    try:
+        folder = Store(store).find(name)
+        result = folder.results()
+    except StoreError as error:
+        _usage(str(error))
+    if result is None:
+        _usage(f"{folder.name} did not come to a result (interrupted?); its history is {folder.path}/history.jsonl")
+    result = finish(result, folder)
+    console = Console(stderr=json)
+    print_result(console, result)
+    if json:
+        print(msgspec.json.encode(result).decode(), flush=True)  # noqa: T201
+    if not (folder / REPORT).exists():
+        raise typer.Exit(1)
+
+
+@app.command()
+def clean(store: StorePath = DEFAULT_STORE) -> None:
+    """End what a killed controller left behind. Harmless at any time, any number of times."""
+    console = Console()
+    cleaned = cleaning.clean(Store(store))
+    for one in cleaned:
+        console.print(f"ended {one.name} (process {one.pid}) of {one.run}", highlight=False, soft_wrap=True)
+    if not cleaned:
+        console.print("nothing was left behind", highlight=False)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
+    if version:
+        print(f"antipaxos {__version__}")  # noqa: T201
+        raise typer.Exit
+    del context
+
+
+def _scenario(
+    file: Path | None,
+    nodes: int | None,
+    time: str | None,
+    rate: int | None,
+    concurrency: int | None,
+    workload: str | None,
+    faults: str | None,
+    place: str | None = None,
+    mode: str | None = None,
+    bug: str | None = None,
+) -> Scenario:
+    try:
+        scenario = load(file) if file is not None else Scenario()
+        return changed(
+            scenario,
+            nodes=nodes,
+            time=time,
+            rate=rate,
+            concurrency=concurrency,
+            workload=workload,
+            faults=_kinds(faults),
+            place=place,
+            mode=mode,
+            bug=bug,
+        )
+    except ScenarioError as error:
+        _usage(str(error))
+
+
+def _kinds(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    if text.strip() in ("", "none"):
+        return ()
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+
+
+def _seed(scenario: Scenario, given: int | None) -> int:
+    """Return the seed asked for, or draw one: small enough to be read out over a telephone."""
+    seed = given if given is not None else scenario.seed
+    if seed is None:
+        return int.from_bytes(os.urandom(4), "big")
+    try:
+        changed(scenario, seed=seed)
+    except ScenarioError as error:
+        _usage(str(error))
+    return seed
+
+
+def _drive(runner: Runner) -> Outcome:
+    """Run a run to its end; SIGINT and SIGTERM cancel it, which heals and ends everything first."""
+
+    async def main() -> Outcome:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await runner.run()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        try:
+            return loop.run(main())
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+
+
+def _since_start() -> float:
+    return time.monotonic() - _BEGAN
+
+
+def _usage(message: str) -> NoReturn:
+    Console(stderr=True).print(f"antipaxos: {message}", highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(EXIT_USAGE)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""What a run says on the terminal: one live line while it goes on, then the verdict, and how to get there again.
+
+On a terminal the line is redrawn in place; elsewhere (a log, a pipe) a plain line comes every few seconds. Everything
+goes to the console handed in, so with ``--json`` it can be standard error while standard output stays clean.
+"""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from harness.results import RunResult, RunVerdict
+from harness.runner import Progress
+from nemesis.record import FaultRecord, FaultStatus
+
+PLAIN_LINE_EVERY_NS = 5_000_000_000
+
+_LOOK = {
+    RunVerdict.VALID: ("✔ VALID", "bold green"),
+    RunVerdict.VIOLATION: ("✘ VIOLATION", "bold red"),
+    RunVerdict.UNKNOWN: ("? UNKNOWN", "bold yellow"),
+    RunVerdict.FAULTS_NOT_MET: ("∅ FAULTS NOT MET", "bold yellow"),
+    RunVerdict.HARNESS_FAILURE: ("⚠ HARNESS FAILURE", "bold magenta"),
+}
+_MARKS = {"valid": "✔", "invalid": "✘", "unknown": "?"}
+_STYLES = {"valid": "green", "invalid": "red", "unknown": "yellow"}
+
+
+class LiveLine:
+    """The live line of one run; a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=8, transient=True) if console.is_terminal else None
+        self._phase = ""
+        self._next_plain = 0
+
+    def __enter__(self) -> LiveLine:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def progress(self, progress: Progress) -> None:
+        """Show where the run is."""
+        line = progress_line(progress)
+        if self._live is not None:
+            text = Text(line, no_wrap=True, overflow="ellipsis")
+            self._live.update(text)
+        elif progress.phase != self._phase or progress.now >= self._next_plain:
+            self._next_plain = progress.now + PLAIN_LINE_EVERY_NS
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._phase = progress.phase
+
+    def judging(self) -> None:
+        """The run is over; checkers begin."""
+        line = "checking the history and the nodes' logs"
+        if self._live is not None:
+            self._live.update(Text(line))
+        else:
+            self._console.print(line, highlight=False)
+
+
+def progress_line(progress: Progress) -> str:
+    """Return the live line."""
+    parts = [progress.phase]
+    if progress.ok or progress.fail or progress.info:
+        parts.append(f"{progress.now / 1e9:.1f} of {progress.until / 1e9:g} s")
+        parts.append(f"{progress.ok} ok {progress.fail} fail {progress.info} info")
+        parts.append(f"leader {progress.leader or 'none'}")
+    parts.extend(progress.faults)
+    return " · ".join(parts)
+
+
+def print_result(console: Console, result: RunResult) -> None:
+    """Print a finished run: the verdict first, the command that repeats it last."""
+    word, style = _LOOK[result.verdict]
+    console.print()
+    console.print(Text.assemble((word, style), "  ", result.sentence), soft_wrap=True)
+    for checker in result.checkers:
+        for anomaly in checker.anomalies[1:4]:
+            console.print(Text(f"  also: {anomaly.sentence}"), soft_wrap=True)
+    console.print()
+    counts = result.operations
+    _line(console, "operations", f"{counts.ok} ok, {counts.fail} fail, {counts.info} info")
+    latency, gap = result.latency, result.unavailability
+    _line(
+        console,
+        "latency",
+        f"p50 {latency.p50_ms:.1f} ms, p95 {latency.p95_ms:.1f} ms, p99 {latency.p99_ms:.1f} ms, "
+        f"max {latency.max_ms:.0f} ms",
+    )
+    _line(console, "unavailable", f"longest {gap.longest_ms / 1e3:.2f} s, from {gap.began_s:.2f} s on")
+    for checker in result.checkers:
+        mark = Text(f"{_MARKS.get(checker.verdict, '?')} ", style=_STYLES.get(checker.verdict, ""))
+        _line(console, checker.name, Text.assemble(mark, checker.sentence))
+    if result.faults:
+        console.print()
+        console.print(_fault_table(result.faults))
+    for note in _notes(result):
+        console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
+    console.print()
+    _line(console, "seed", str(result.seed))
+    _line(console, "report", f"{result.store}/report.html")
+    _line(console, "replay", result.replay)
+
+
+def _notes(result: RunResult) -> list[str]:
+    lacking = [f"{m.name}: {m.missing}" for m in result.mechanisms if not m.works]
+    return [*lacking, *result.notes]
+
+
+def _line(console: Console, name: str, value: str | Text) -> None:
+    console.print(Text.assemble((f"{name:<13}", "dim"), value), soft_wrap=True)
+
+
+def _fault_table(faults: tuple[FaultRecord, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("from", justify="right", no_wrap=True)
+    table.add_column("to", justify="right", no_wrap=True)
+    table.add_column("fault", overflow="fold")
+    table.add_column("status", no_wrap=True)
+    table.add_column("evidence", overflow="fold")
+    for record in faults:
+        style = {"installed": "green", "skipped": "yellow"}.get(record.status, "magenta")
+        status = Text(record.status, style=style)
+        if not record.healed:
+            status = Text(f"{record.status}, NOT HEALED", style="bold red")
+        table.add_row(
+            _seconds(record.injected_at),
+            _seconds(record.healed_at),
+            Text(record.what),
+            status,
+            Text("; ".join(record.evidence)),
+        )
+    return table
+
+
+def _seconds(at: int | None) -> str:
+    return "-" if at is None else f"{at / 1e9:.1f} s"
+
+
+def summary_line(result: RunResult) -> str:
+    """Return a run in one line, for lists."""
+    installed = sum(record.status is FaultStatus.INSTALLED for record in result.faults)
+    counts = result.operations
+    return f"{result.workload}, {counts.ok}/{counts.fail}/{counts.info} ok/fail/info, {installed} faults installed"

@@ -1,0 +1,216 @@
+"""Several replicas in memory, driven by hand: virtual time, letters instead of sockets, disks that forget.
+
+A ``Cluster`` does nothing by itself: messages lie in ``letters`` until somebody delivers or drops them, records wait
+until somebody calls ``fsync``, and time stands still until somebody moves ``now``. The text scenarios
+(``tests/node/scenario.py``) drive it line by line, the random schedules (``tests/node/schedule.py``) by seed.
+
+Everything below the replica is the real thing: the journal and the write-ahead log on a ``MemoryDisk``, and every
+message goes through the wire codec, so no two nodes ever share an object.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from node import wire
+from node.assembly import Assembly
+from node.paxos.config import MS, Config
+from node.paxos.counters import Counters
+from node.paxos.effects import Receive, Tick
+from node.paxos.messages import Message
+from node.paxos.records import Record
+from node.replica import ClientRequest, Durable, Replica, ReplicaEvent
+from node.storage.journal import Journal, inspect
+from node.storage.wal import LogFailedError
+from node.wire import Reply, Request
+from tests.node.memory_disk import MemoryDisk
+from tests.node.witness import Witness
+
+__all__ = ["MS", "Cluster", "Letter", "Node"]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message on its way."""
+
+    sender: int
+    incarnation: int
+    to: int
+    message: Message
+
+
+@dataclass(slots=True)
+class Node:
+    """One node: its disk, and while it runs its replica and journal."""
+
+    config: Config
+    disk: MemoryDisk = field(default_factory=MemoryDisk)
+    replica: Replica | None = None
+    journal: Journal | None = None
+    waiting: list[Record] = field(default_factory=list)
+    wake_at: int = 0
+    starts: int = 0
+    counters: Counters = field(default_factory=Counters)
+
+    @property
+    def running(self) -> Replica:
+        """The replica of a node that must be up."""
+        assert self.replica is not None, f"n{self.config.me} is down"
+        return self.replica
+
+
+class Cluster:
+    """The nodes, the letters between them, and a witness of all they do."""
+
+    def __init__(
+        self,
+        size: int = 3,
+        seed: int = 0,
+        *,
+        segment_bytes: int = 64 * 1024,
+        assembly: Assembly | None = None,
+        settings: dict[str, int] | None = None,
+    ) -> None:
+        self.members = tuple(range(1, size + 1))
+        self.seed = seed
+        self.now = 0
+        self.letters: list[Letter] = []
+        self.carry: Callable[[Letter], None] = self.letters.append
+        self.replied: Callable[[int, int, Reply], None] = lambda node, client, reply: None
+        self.witness = Witness(self.members)
+        self.cut: set[tuple[int, int]] = set()
+        self._segment_bytes = segment_bytes
+        self._assembly = assembly or Assembly()
+        self.nodes = {
+            node: Node(Config(me=node, members=self.members, **(settings or {}))) for node in self.members
+        }
+
+    # -- a node's life ------------------------------------------------------------------------------------------------
+
+    def start(self, node: int) -> None:
+        """Start or restart a node from its disk."""
+        it = self.nodes[node]
+        assert it.replica is None, f"n{node} is up"
+        it.starts += 1
+        it.waiting.clear()
+        records = inspect(it.disk).records
+        journal = it.journal = Journal(it.disk, node, self._segment_bytes)
+        rng = random.Random(f"{self.seed}/{node}/{it.starts}")
+        it.replica = self._assembly.replica(
+            it.config, journal.remembered, rng, self.now, it.counters, self._assembly.core
+        )
+        self.witness.restarted(node, records, it.replica)
+        self.step(node, Tick())
+
+    def crash(self, node: int) -> None:
+        """Kill a node: what it has written stays in the cache, what only waited to be written is gone."""
+        it = self.nodes[node]
+        it.replica = it.journal = None
+        it.waiting.clear()
+        it.wake_at = 0
+
+    def lose_power(self, node: int, rng: random.Random | None = None) -> None:
+        """Crash a node and forget what its disk had not made durable; ``rng`` tears what was on its way."""
+        self.crash(node)
+        self.nodes[node].disk.lose_power(rng)
+
+    def crash_in_commit(self, node: int, at: str) -> None:
+        """Kill a node in the middle of a commit: right before its next ``at`` (create, write, sync, sync_names)."""
+        it = self.nodes[node]
+        if it.journal is not None and it.waiting:
+            it.disk.fail(at)
+            try:
+                it.journal.commit(it.waiting)
+            except LogFailedError:
+                pass
+            it.disk.fail(at, 0)
+        self.crash(node)
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def step(self, node: int, event: ReplicaEvent) -> None:
+        """Give a running node an event and carry out what it says."""
+        it = self.nodes[node]
+        replica = it.running
+        output = replica.step(self.now, event)
+        it.waiting.extend(output.persist)
+        self.witness.stepped(node, replica)
+        for to, message in output.sends:
+            self.witness.sent(node, replica.incarnation, message)
+            self.carry(Letter(node, replica.incarnation, to, message))
+        if output.wake_at:
+            it.wake_at = output.wake_at
+        for client, reply in output.replies:
+            self.replied(node, client, through_codec_reply(reply))
+
+    def tick(self, node: int) -> None:
+        """Wake a node."""
+        self.step(node, Tick())
+
+    def fsync(self, node: int, count: int | None = None) -> int:
+        """Make a node's waiting records durable, or the first ``count`` of them; return how many."""
+        it = self.nodes[node]
+        assert it.journal is not None, f"n{node} is down"
+        batch, it.waiting = it.waiting[:count], it.waiting[len(it.waiting[:count]) :]
+        if not batch:
+            return 0
+        upto = it.journal.commit(batch)
+        for record in batch:
+            self.witness.durable(node, record)
+        self.step(node, Durable(upto))
+        return len(batch)
+
+    def deliver(self, letter: Letter) -> bool:
+        """Hand a letter over; False if its link is cut or its receiver is down."""
+        if (letter.sender, letter.to) in self.cut or self.nodes[letter.to].replica is None:
+            return False
+        self.step(letter.to, Receive(letter.sender, letter.incarnation, through_codec(letter.message)))
+        return True
+
+    def request(self, node: int, client: int, request: Request) -> None:
+        """Hand a client's request to a node."""
+        self.step(node, ClientRequest(client, through_codec_request(request)))
+
+    # -- links --------------------------------------------------------------------------------------------------------
+
+    def partition(self, *groups: set[int]) -> None:
+        """Cut all links between groups; a node in no group is alone."""
+        side = {node: index for index, group in enumerate(groups) for node in group}
+        self.cut = {
+            (one, other)
+            for one in self.members
+            for other in self.members
+            if one != other and (one not in side or side[one] != side.get(other))
+        }
+
+    def heal(self) -> None:
+        """Mend all links."""
+        self.cut.clear()
+
+    # -- questions ----------------------------------------------------------------------------------------------------
+
+    def leaders(self) -> list[int]:
+        """Return the nodes that lead, or think so."""
+        return [node for node, it in self.nodes.items() if it.replica is not None and it.replica.paxos.leader]
+
+    def close(self) -> None:
+        """Stop everything."""
+        for node in self.members:
+            self.crash(node)
+
+
+def through_codec(message: Message) -> Message:
+    """Return a message as it arrives."""
+    return wire.decode_message(wire.encode(message)[4:])
+
+
+def through_codec_request(request: Request) -> Request:
+    """Return a request as it arrives."""
+    return wire.decode_request(wire.encode(request)[4:])
+
+
+def through_codec_reply(reply: Reply) -> Reply:
+    """Return a reply as it arrives."""
+    return wire.decode_reply(wire.encode(reply)[4:])

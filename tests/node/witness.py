@@ -1,0 +1,146 @@
+"""Who sees everything: the invariants of Multi-Paxos, checked from outside after each step of each node.
+
+The witness believes no node. That a value is chosen it concludes from what is on the disks: the same slot, ballot and
+value in a majority of them. Whatever a node says, applies, or comes back with after a crash is held against that:
+
+- one value for each slot and ballot, and one chosen value for each slot, for ever (agreement);
+- a promise or an acceptance that was *sent* is on the sender's disk, then and after every restart;
+- what a node has promised never goes back, and no ballot is used twice;
+- nodes that have applied the same slots have the same digest.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from node.paxos.ballot import ZERO, Ballot
+from node.paxos.messages import Accept, Accepted, Message, Prepare, Promise, Value
+from node.paxos.records import AcceptedRecord, Learned, Promised, Record
+from node.replica import Replica
+
+
+class Violation(AssertionError):
+    """An invariant is broken."""
+
+
+class OnDisk:
+    """What is durable on one node, as far as its promises go."""
+
+    def __init__(self) -> None:
+        self.promised = ZERO
+        self.slots: dict[int, Ballot] = {}
+        self.learned: set[int] = set()
+
+    def add(self, record: Record) -> None:
+        """Fold a durable record in."""
+        match record:
+            case Promised():
+                self.promised = max(self.promised, record.ballot)
+            case AcceptedRecord():
+                self.promised = max(self.promised, record.ballot)
+                self.slots[record.slot] = max(record.ballot, self.slots.get(record.slot, ZERO))
+            case Learned():
+                self.learned.add(record.slot)
+
+    def holds(self, slot: int, ballot: Ballot) -> bool:
+        """Say whether an acceptance is kept: in that ballot, a later one, or as known to be chosen."""
+        return slot in self.learned or self.slots.get(slot, ZERO) >= ballot
+
+
+class Witness:
+    """The invariants of one cluster."""
+
+    def __init__(self, members: tuple[int, ...]) -> None:
+        self.majority = len(members) // 2 + 1
+        self.chosen: dict[int, Value] = {}
+        self._proposed: dict[tuple[int, Ballot], Value] = {}
+        self._votes: defaultdict[tuple[int, Ballot], set[int]] = defaultdict(set)
+        self._disks = {node: OnDisk() for node in members}
+        self._said = {node: ZERO for node in members}
+        self._acked: dict[int, dict[int, Ballot]] = {node: {} for node in members}
+        self._prepared: dict[Ballot, tuple[int, int]] = {}
+        self._digests: dict[int, str] = {}
+        self._applied = dict.fromkeys(members, 0)
+        self._promised = {node: ZERO for node in members}
+
+    # -- what nodes write ---------------------------------------------------------------------------------------------
+
+    def durable(self, node: int, record: Record) -> None:
+        """A record is on a node's disk now."""
+        self._disks[node].add(record)
+        if isinstance(record, AcceptedRecord):
+            key = (record.slot, record.ballot)
+            self._propose(key, record.value)
+            self._votes[key].add(node)
+            if len(self._votes[key]) >= self.majority:
+                self._choose(record.slot, record.value, f"a majority in ballot {record.ballot}")
+
+    def restarted(self, node: int, records: list[Record], replica: Replica) -> None:
+        """A node has come back with these records on its disk."""
+        disk = self._disks[node] = OnDisk()
+        for record in records:
+            self.durable(node, record)
+        self._applied[node] = 0
+        self._promised[node] = replica.paxos.acceptor.promised
+        if self._promised[node] < self._said[node]:
+            raise Violation(f"n{node} has said {self._said[node]}, but came back with {self._promised[node]}")
+        for slot, ballot in self._acked[node].items():
+            if not disk.holds(slot, ballot):
+                raise Violation(f"n{node} has acknowledged slot {slot} in {ballot}, but came back without it")
+
+    # -- what nodes say -----------------------------------------------------------------------------------------------
+
+    def sent(self, node: int, incarnation: int, message: Message) -> None:
+        """A message leaves a node."""
+        match message:
+            case Accept():
+                self._propose((message.slot, message.ballot), message.value)
+            case Accepted():
+                self._say(node, message.ballot)
+                if not self._disks[node].holds(message.slot, message.ballot):
+                    raise Violation(f"n{node} acknowledges slot {message.slot} in {message.ballot} before its fsync")
+                self._acked[node][message.slot] = message.ballot
+            case Promise():
+                self._say(node, message.ballot)
+                if self._disks[node].promised < message.ballot:
+                    raise Violation(f"n{node} promises {message.ballot} before its fsync")
+            case Prepare():
+                if self._disks[node].promised < message.ballot:
+                    raise Violation(f"n{node} uses {message.ballot} before its fsync")
+                attempt = (node, incarnation)
+                if self._prepared.setdefault(message.ballot, attempt) != attempt:
+                    raise Violation(f"n{node} uses {message.ballot} again, first used by {self._prepared}")
+
+    def _say(self, node: int, ballot: Ballot) -> None:
+        if ballot < self._said[node]:
+            raise Violation(f"n{node} answers in {ballot} after it has promised {self._said[node]}")
+        self._said[node] = ballot
+
+    # -- what nodes believe -------------------------------------------------------------------------------------------
+
+    def stepped(self, node: int, replica: Replica) -> None:
+        """A node has taken a step."""
+        promised = replica.paxos.acceptor.promised
+        if promised < self._promised[node]:
+            raise Violation(f"n{node} had promised {self._promised[node]}, and now only {promised}")
+        self._promised[node] = promised
+        applied = replica.machine.applied_upto
+        if applied == self._applied[node]:
+            return
+        for slot in range(self._applied[node] + 1, applied + 1):
+            entry = replica.paxos.log.get(slot)
+            if entry is None or not entry.chosen:
+                raise Violation(f"n{node} has applied slot {slot}, which it does not hold as chosen")
+            self._choose(slot, entry.value, f"n{node}")
+        self._applied[node] = applied
+        digest = replica.machine.digest
+        if self._digests.setdefault(applied, digest) != digest:
+            raise Violation(f"n{node} has another digest than the others at slot {applied}")
+
+    def _propose(self, key: tuple[int, Ballot], value: Value) -> None:
+        if self._proposed.setdefault(key, value) != value:
+            raise Violation(f"slot {key[0]} has two values in ballot {key[1]}")
+
+    def _choose(self, slot: int, value: Value, by: str) -> None:
+        if self.chosen.setdefault(slot, value) != value:
+            raise Violation(f"slot {slot}: {by} chose {value!r} after {self.chosen[slot]!r} was chosen")
