@@ -164,20 +164,20 @@ class Register(Model):
         # states agree again. Nothing is assumed about duplicates or the initial value. The converse is plain: a
         # dropped info operation may never take effect.
         needed = _needed_values(operations, self.asserts)
-        return [
-            op
-            for op in operations
-            if op.ok or op.f not in _REGISTER_NAMES or (op.f != "read" and _written(op) in needed)
-        ]
+
+        def matters(op: Operation) -> bool:
+            if op.ok or op.f == "read":
+                return op.ok
+            if op.f == "write":
+                return op.argument in needed
+            return not _is_swap(op) or op.argument[1] in needed  # what is not a swap is for step to refuse
+
+        return [op for op in operations if matters(op)]
 
 
-_REGISTER_NAMES: Final = frozenset({"read", "write", "cas"})  # anything else is for step to refuse
-
-
-def _written(operation: Operation) -> Hashable:
-    """The value a write or cas leaves behind."""
-    value: Hashable = operation.argument[1] if operation.f == "cas" else operation.argument
-    return value
+def _is_swap(operation: Operation) -> bool:
+    """Whether it is a cas with an expected and a new value."""
+    return operation.f == "cas" and isinstance(operation.argument, tuple) and len(operation.argument) == 2
 
 
 def _needed_values(operations: Sequence[Operation], asserts: Callable[[Operation], bool]) -> set[Hashable]:
@@ -187,9 +187,9 @@ def _needed_values(operations: Sequence[Operation], asserts: Callable[[Operation
     for op in operations:
         if op.f == "read" and asserts(op):
             fresh.append(op.result)
-        elif op.f == "cas" and op.ok:
+        elif _is_swap(op) and op.ok:
             fresh.append(op.argument[0])
-        elif op.f == "cas":
+        elif _is_swap(op):
             expects.setdefault(op.argument[1], []).append(op.argument[0])
     while fresh:
         value = fresh.pop()
@@ -206,20 +206,15 @@ class CasRegister(Register):
     def step(self, state: State, operation: Operation) -> State | Illegal:
         if operation.f != "cas":
             return super().step(state, operation)
-        if not isinstance(operation.argument, tuple) or len(operation.argument) != 2:
+        if not _is_swap(operation):
             raise ModelError(self, operation)
         expected, new = operation.argument
         return self._reached(new) if state == expected else ILLEGAL
 
     def reads_only(self, operation: Operation) -> bool:
         # cas(v, v) is legal in state v alone and leaves v: an identity wherever it is legal.
-        return operation.f == "read" or (operation.f == "cas" and operation.argument[0] == operation.argument[1])
-
-    def prune(self, operations: Sequence[Operation]) -> Sequence[Operation]:
-        for op in operations:
-            if op.f == "cas" and not (isinstance(op.argument, tuple) and len(op.argument) == 2):
-                raise ModelError(self, op)
-        return super().prune(operations)
+        same = _is_swap(operation) and operation.argument[0] == operation.argument[1]
+        return operation.f == "read" or same
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from harness.results import RunResult, RunVerdict
@@ -25,6 +24,11 @@ _LOOK = {
     RunVerdict.HARNESS_FAILURE: ("⚠ HARNESS FAILURE", "bold magenta"),
 }
 _MARKS = {"valid": "✔", "invalid": "✘", "unknown": "?"}
+_FAULT_STYLES = {
+    FaultStatus.INSTALLED: "green",
+    FaultStatus.SKIPPED: "yellow",
+    FaultStatus.INDETERMINATE: "magenta",
+}
 _STYLES = {"valid": "green", "invalid": "red", "unknown": "yellow"}
 
 
@@ -101,7 +105,8 @@ def print_result(console: Console, result: RunResult) -> None:
         _line(console, checker.name, Text.assemble(mark, checker.sentence))
     if result.faults:
         console.print()
-        console.print(_fault_table(result.faults))
+        for record in result.faults:
+            _print_fault(console, record)
     for note in _notes(result):
         console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
     console.print()
@@ -119,26 +124,14 @@ def _line(console: Console, name: str, value: str | Text) -> None:
     console.print(Text.assemble((f"{name:<13}", "dim"), value), soft_wrap=True)
 
 
-def _fault_table(faults: tuple[FaultRecord, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("from", justify="right", no_wrap=True)
-    table.add_column("to", justify="right", no_wrap=True)
-    table.add_column("fault", overflow="fold")
-    table.add_column("status", no_wrap=True)
-    table.add_column("evidence", overflow="fold")
-    for record in faults:
-        style = {"installed": "green", "skipped": "yellow"}.get(record.status, "magenta")
-        status = Text(record.status, style=style)
-        if not record.healed:
-            status = Text(f"{record.status}, NOT HEALED", style="bold red")
-        table.add_row(
-            _seconds(record.injected_at),
-            _seconds(record.healed_at),
-            Text(record.what),
-            status,
-            Text("; ".join(record.evidence)),
-        )
-    return table
+def _print_fault(console: Console, record: FaultRecord) -> None:
+    """Print a fault on one line, and what was seen of it below."""
+    style = _FAULT_STYLES[record.status]
+    status = record.status if record.healed else f"{record.status}, NOT HEALED"
+    when = f"{_seconds(record.injected_at):>6} – {_seconds(record.healed_at):>6}"
+    console.print(Text.assemble(f"{when}  ", (f"{status:<13}", style), "  ", record.what), soft_wrap=True)
+    if record.evidence:
+        console.print(Text(f"{'':32}{'; '.join(record.evidence)}", style="dim"), soft_wrap=True)
 
 
 def _seconds(at: int | None) -> str:

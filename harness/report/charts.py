@@ -201,8 +201,8 @@ def _fault_chart(timeline: Timeline, time_range: Range1d, faults: ColumnDataSour
         line_dash="dash",
         hatch_pattern="hatch",
         hatch_color="#000000",
-        hatch_alpha=0.3,
-        hatch_scale=8,
+        hatch_alpha=0.2,
+        hatch_scale=12,
     )
     chart.add_tools(_hover([bars], _FAULT_TOOLTIP))
     _silence_row(chart, timeline, len(names) - 1)
@@ -265,7 +265,6 @@ def _bar_source(bars: Sequence[Bar], timeline: Timeline) -> ColumnDataSource:
         {
             "start": np.array([bar.start_s for bar in bars], dtype=float),
             "stop": np.array([bar.stop_s for bar in bars], dtype=float),
-            "end": np.full(len(bars), timeline.end_s),
             "row": np.array([bar.row for bar in bars], dtype=np.float32),
             "ms": np.array([_plotted_ms(bar) for bar in bars], dtype=float),
             "process": np.array([bar.operation.process for bar in bars], dtype=float),
@@ -319,7 +318,7 @@ def _lane_chart(
     _shade(chart, timeline, faults)
     info, ok, fail = sources[Outcome.INFO], sources[Outcome.OK], sources[Outcome.FAIL]
     colour = OUTCOME_COLOURS[Outcome.INFO]
-    chart.segment(x0="stop", x1="end", y0="row", y1="row", source=info, line_color=colour, line_dash="dotted", line_alpha=0.45)
+    _tails(chart, timeline)
     lanes: Callable[..., Any] = chart.hbar
     drawn = [
         lanes(y="row", left="start", right="stop", height=0.62, source=ok, color=OUTCOME_COLOURS[Outcome.OK], line_width=1),
@@ -336,6 +335,19 @@ def _lane_chart(
         drawn.append(_involved_bars(chart, timeline))
     chart.add_tools(_hover(drawn, _OPERATION_TOOLTIP))
     return chart
+
+
+def _tails(chart: figure, timeline: Timeline) -> None:
+    """From the first operation of a lane that nobody knows the end of: it may take effect until the run ends."""
+    since_s: dict[int, float] = {}
+    for bar in timeline.bars:
+        if bar.operation.outcome is Outcome.INFO:
+            since_s[bar.row] = min(bar.stop_s, since_s.get(bar.row, timeline.end_s))
+    source = ColumnDataSource({"row": list(since_s), "stop": list(since_s.values())})
+    chart.segment(
+        x0="stop", x1=timeline.end_s, y0="row", y1="row", source=source, line_color=OUTCOME_COLOURS[Outcome.INFO],
+        line_dash="dotted", line_width=1.5, line_alpha=0.8,
+    )  # fmt: skip
 
 
 def _involved_bars(chart: figure, timeline: Timeline) -> Any:

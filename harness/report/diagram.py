@@ -14,7 +14,7 @@ from checkers.history import Operation, Outcome
 from harness.report.texts import call_text, seconds
 
 OPERATIONS_MAX = 12
-STEP_PX = 104
+STEP_PX = 140
 ROW_PX = 46
 LEFT_PX = 96
 TAIL_PX = 40

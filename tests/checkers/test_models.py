@@ -139,7 +139,9 @@ def test_a_model_that_lies_about_reads_is_found_out() -> None:
     ("model", "bar"),
     [
         (Register(0), cas(0, 1, 2, [1, 2])),
+        (Register(0), Bar(0, 1, 2, "cas", 5, 5)),
         (CasRegister(0), Bar(0, 1, 2, "cas", 5, 5)),
+        (CasRegister(0), Bar(0, 1, None, "cas", 5)),
         (Mutex(), read(0, 1, 2, 1)),
         (KvAppend(), append(0, 1, 2, 5)),
         (ListAppend(), write(0, 1, 2, 5)),

@@ -1,0 +1,48 @@
+# Two commands are enough: `make run` and `make test`. Both set up .venv by themselves; neither needs root.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint setup clean
+
+help:
+	@echo "make run    break a real five-node cluster for a minute and prove what happened (ARGS='--seed 7 --time 20s')"
+	@echo "make test   run all the tests; what this machine cannot do is skipped with its reason"
+	@echo "make lint   ruff, mypy --strict and the import contracts"
+	@echo "make clean  end what a killed run left behind, and remove .venv"
+
+run: $(VENV)/.installed-run
+	@$(BIN)/antipaxos run $(ARGS)
+
+test: $(VENV)/.installed-dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: $(VENV)/.installed-dev
+
+clean:
+	@test ! -x $(BIN)/antipaxos || $(BIN)/antipaxos clean
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "antipaxos needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "no virtual environment could be made; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+
+$(VENV)/.installed-run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing antipaxos into $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[report]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing antipaxos and its tests' tools into $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[report,dev]'
+	@touch $@ $(VENV)/.installed-run
