@@ -170,8 +170,9 @@ class KillNodes(_OnProcesses):
         healed = True
         for node in self.targets:
             state = await self.ground.start(node)
-            healed = healed and state.run is not Run.GONE
-            self.observed.note(f"{node}: started again as process {state.pid}" if healed else f"{node}: did not start")
+            started = state.run is not Run.GONE
+            healed = healed and started
+            self.observed.note(f"{node}: started again as process {state.pid}" if started else f"{node}: did not start")
         return healed
 
 

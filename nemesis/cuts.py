@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from nemesis.ground import Ground, Link
 
 
@@ -11,6 +13,7 @@ class Cuts:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._by_fault: dict[object, frozenset[Link]] = {}
+        self._one_at_a_time = asyncio.Lock()  # of two calls, the later must have the last word
 
     async def add(self, fault: object, links: frozenset[Link]) -> None:
         """Cut a fault's links as well."""
@@ -27,4 +30,5 @@ class Cuts:
         return fault in self._by_fault
 
     async def _apply(self) -> None:
-        await self._ground.cut(frozenset().union(*self._by_fault.values()))
+        async with self._one_at_a_time:
+            await self._ground.cut(frozenset().union(*self._by_fault.values()))

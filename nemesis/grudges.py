@@ -47,6 +47,8 @@ def grudge(shape: str, nodes: Sequence[str], order: Sequence[str], leader: str |
         case "majorities-ring":
             return majorities_ring(order)
         case "bridge":
+            if len(nodes) < 3:
+                raise TargetError("a bridge needs three nodes: with two, nobody is left on the other side")
             return both_ways(order[:half], order[half + 1 :])
         case "minority-third":
             third = max(1, (len(nodes) - 1) // 3)

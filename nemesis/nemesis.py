@@ -78,8 +78,9 @@ class Nemesis:
         except TargetError as error:
             self._skip(scheduled, str(error))
             return
-        record = _record(scheduled, action)
+        record = msgspec.structs.replace(_record(scheduled, action), healed=False)
         self._journal.write("intent", record)
+        self.records[scheduled.number] = record
         self.active[scheduled.number] = action.what
         try:
             record = await self._inject_and_wait(scheduled, action)

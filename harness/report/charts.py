@@ -43,7 +43,7 @@ from harness.report.timeline import Bar, FaultBar, Rate, Timeline, silence_text
 from nemesis.record import FaultRecord, FaultStatus
 
 LEFT_PX = 84
-ZOOM_IN_MAX_S = 1e-5
+ZOOM_IN_MAX_S = 1e-4
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,19 @@ def _name_rows(chart: figure, names: Sequence[str], every: int = 1) -> None:
     chart.ygrid.grid_line_color = None
 
 
-def _rows_range(rows: int) -> Range1d:
-    return Range1d(rows - 0.45, -0.55)
+def _rows_range(rows: int, above: float = 0.55) -> Range1d:
+    """Rows from the top, with room above the first."""
+    return Range1d(rows - 0.45, -above)
+
+
+def _extent(spans: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """Where bars are, as starts and stops and as middles and widths.
+
+    Bars are rectangles about a middle because Bokeh cuts those with sides to the view, and then outlines the cut.
+    """
+    start = np.array([start_s for start_s, _ in spans], dtype=float)
+    stop = np.array([stop_s for _, stop_s in spans], dtype=float)
+    return {"start": start, "stop": stop, "x": (start + stop) / 2, "width": stop - start}
 
 
 # ---- faults
@@ -140,8 +151,7 @@ def _fault_source(timeline: Timeline) -> ColumnDataSource:
     skipped = [bar.record.status is FaultStatus.SKIPPED for bar in bars]
     return ColumnDataSource(
         {
-            "start": np.array([bar.start_s for bar in bars], dtype=float),
-            "stop": np.array([bar.stop_s for bar in bars], dtype=float),
+            **_extent([(bar.start_s, bar.stop_s) for bar in bars]),
             "row": np.array([bar.row for bar in bars], dtype=float),
             "label": [_fault_label(bar.record) for bar in bars],
             "what": [bar.record.what for bar in bars],
@@ -189,10 +199,10 @@ def _fault_chart(timeline: Timeline, time_range: Range1d, faults: ColumnDataSour
     names = [*timeline.fault_rows, *(["no ok answer"] if timeline.silence else [])]
     chart = _chart("fault-chart", 26 * len(names) + 34, time_range, y_range=_rows_range(len(names)), title="Faults")
     _name_rows(chart, names)
-    bars = chart.hbar(
+    bars = chart.rect(
+        x="x",
         y="row",
-        left="start",
-        right="stop",
+        width="width",
         height=0.8,
         source=faults,
         fill_color="colour",
@@ -233,10 +243,9 @@ _FAULT_TOOLTIP = [
 def _silence_row(chart: figure, timeline: Timeline, row: int) -> None:
     if timeline.silence is None:
         return
-    start_s, stop_s = timeline.silence
-    source = ColumnDataSource({"start": [start_s], "stop": [stop_s], "what": [silence_text(timeline.silence)]})
-    bars = chart.hbar(
-        y=row, left="start", right="stop", height=0.5, source=source, fill_color=NEUTRAL, line_color=NEUTRAL,
+    source = ColumnDataSource({**_extent([timeline.silence]), "what": [silence_text(timeline.silence)]})
+    bars = chart.rect(
+        x="x", y=row, width="width", height=0.5, source=source, fill_color=NEUTRAL, line_color=NEUTRAL,
         hatch_pattern="cross", hatch_color="#ffffff", hatch_alpha=0.5, hatch_scale=8,
     )  # fmt: skip
     chart.add_tools(_hover([bars], [("longest unavailability", "@what"), ("from", "@start{0.000} s to @stop{0.000} s")]))
@@ -263,8 +272,7 @@ def _bar_source(bars: Sequence[Bar], timeline: Timeline) -> ColumnDataSource:
     shapes = dict(marker_shapes(sorted({bar.operation.f for bar in timeline.bars})))
     return ColumnDataSource(
         {
-            "start": np.array([bar.start_s for bar in bars], dtype=float),
-            "stop": np.array([bar.stop_s for bar in bars], dtype=float),
+            **_extent([(bar.start_s, bar.stop_s) for bar in bars]),
             "row": np.array([bar.row for bar in bars], dtype=np.float32),
             "ms": np.array([_plotted_ms(bar) for bar in bars], dtype=float),
             "process": np.array([bar.operation.process for bar in bars], dtype=float),
@@ -302,7 +310,8 @@ _OPERATION_TOOLTIP = [
 
 
 def _hover(renderers: Sequence[Any], tooltips: list[tuple[str, str]]) -> HoverTool:
-    return HoverTool(renderers=list(renderers), tooltips=tooltips, limit=4)
+    at_once = {"limit": 4} if "limit" in HoverTool.properties() else {}  # not in Bokeh 3.6
+    return HoverTool(renderers=list(renderers), tooltips=tooltips, **at_once)
 
 
 def _lane_chart(
@@ -311,7 +320,8 @@ def _lane_chart(
     rows = len(timeline.lanes)
     row_px = max(9, min(24, 480 // rows))
     chart = _chart(
-        "lane-chart", row_px * rows + 64, time_range, y_range=_rows_range(rows), output_backend="webgl",
+        "lane-chart", row_px * rows + 64, time_range, y_range=_rows_range(rows, 1.1 if timeline.involved else 0.55),
+        output_backend="webgl",
         title="Operations, a lane for each client",
     )  # fmt: skip
     _name_rows(chart, timeline.lanes, every=max(1, 12 // row_px))
@@ -319,15 +329,15 @@ def _lane_chart(
     info, ok, fail = sources[Outcome.INFO], sources[Outcome.OK], sources[Outcome.FAIL]
     colour = OUTCOME_COLOURS[Outcome.INFO]
     _tails(chart, timeline)
-    lanes: Callable[..., Any] = chart.hbar
+    lanes: Callable[..., Any] = chart.rect
     drawn = [
-        lanes(y="row", left="start", right="stop", height=0.62, source=ok, color=OUTCOME_COLOURS[Outcome.OK], line_width=1),
+        lanes(x="x", y="row", width="width", height=0.62, source=ok, color=OUTCOME_COLOURS[Outcome.OK], line_width=1),
         lanes(
-            y="row", left="start", right="stop", height=0.78, source=info, fill_color=colour, fill_alpha=0.25,
+            x="x", y="row", width="width", height=0.78, source=info, fill_color=colour, fill_alpha=0.25,
             line_color=colour, hatch_pattern="right_diagonal_line", hatch_color=colour, hatch_scale=7,
         ),
         lanes(
-            y="row", left="start", right="stop", height=0.78, source=fail, fill_color=None,
+            x="x", y="row", width="width", height=0.78, source=fail, fill_color=None,
             line_color=OUTCOME_COLOURS[Outcome.FAIL], line_width=1.5,
         ),
     ]  # fmt: skip
@@ -353,12 +363,13 @@ def _tails(chart: figure, timeline: Timeline) -> None:
 def _involved_bars(chart: figure, timeline: Timeline) -> Any:
     """The operations that anomalies are about: a thick outline on top, and a pointer that is seen from afar."""
     source = _bar_source(timeline.involved, timeline)
-    bars = chart.hbar(
-        y="row", left="start", right="stop", height=0.96, source=source, fill_color=None, line_color=VIOLATED,
+    bars = chart.rect(
+        x="x", y="row", width="width", height=0.96, source=source, fill_color=None, line_color=VIOLATED,
         line_width=3.5, level="overlay",
     )  # fmt: skip
+    pointers = ColumnDataSource({"x": source.data["x"], "y": [bar.row - 0.72 for bar in timeline.involved]})
     chart.scatter(
-        x="start", y="row", source=source, marker="inverted_triangle", size=10, color=VIOLATED, line_color="#ffffff",
+        x="x", y="y", source=pointers, marker="inverted_triangle", size=11, color=VIOLATED, line_color="#ffffff",
         level="overlay",
     )  # fmt: skip
     return bars

@@ -68,7 +68,7 @@ class Acceptor:
                 size = value_bytes(reported.value)
             parts[-1].append(reported)
         for index, part in enumerate(parts):
-            yield Promise(message.ballot, message.from_slot, index, len(parts), tuple(part))
+            yield Promise(message.ballot, message.from_slot, self.records, index, len(parts), tuple(part))
 
     def report(self, from_slot: int) -> Iterator[Reported]:
         """Yield what a promise tells: every slot from ``from_slot`` on, chosen ones included."""
@@ -94,10 +94,16 @@ class Acceptor:
         self.persist(AcceptedRecord(slot, ballot, value, self.log.chosen_upto), effects)
 
     def learn(self, slot: int, ballot: Ballot, value: Value, effects: Effects) -> None:
-        """Take a value that others know to be chosen."""
-        if self.log.is_chosen(slot):
-            return
+        """Take a value that others know to be chosen; ``ballot`` is one in which it was accepted.
+
+        It is as good as a promise of that ballot: a lower one may have proposed another value for the slot, so it must
+        find no help here any more, nor be led from here. Raises SafetyError if another value is chosen there.
+        """
+        known = self.log.is_chosen(slot)
         self.log.learn(slot, ballot, value)
+        if known:
+            return
+        self.promised = max(self.promised, ballot)
         self.counters.slots_learned += 1
         self.persist(Learned(slot, ballot, value), effects)
 

@@ -6,7 +6,8 @@ For each slot from the first one that the candidate does not know to be chosen:
 - else the value accepted in the highest ballot among the promises must be proposed (it may be chosen);
 - else nobody of a majority has accepted anything there, so nothing is chosen and a no-op closes the gap.
 
-Only promises for exactly this ballot and this first slot count, each acceptor once, and only when all its parts came.
+Only promises for exactly this ballot and this first slot count, each acceptor once, and only when all parts of one
+answer came: an acceptor that is asked again may have learned something in between and cut its report elsewhere.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Candidate:
         self.from_slot = from_slot
         self.majority = majority
         self.best: dict[int, Reported] = {}
-        self._parts: dict[int, set[int]] = {}
+        self._parts: dict[tuple[int, int], set[int]] = {}
         self._complete: set[int] = set()
 
     def prepare(self) -> Prepare:
@@ -44,7 +45,7 @@ class Candidate:
         """Count one part of one promise; parts of other attempts and doubled parts change nothing."""
         if not self.belongs(message):
             return
-        parts = self._parts.setdefault(sender, set())
+        parts = self._parts.setdefault((sender, message.as_of), set())
         if message.part in parts:
             return
         parts.add(message.part)

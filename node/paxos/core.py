@@ -320,6 +320,8 @@ class Paxos:
     def _on_chosen(self, now: int, sender: int, message: Chosen) -> None:
         for slot, ballot, value in message.entries:
             self.acceptor.learn(slot, ballot, value, self._effects)
+        self._see(self.acceptor.promised)
+        self._yield_to(self.acceptor.promised)
         if self.log.chosen_upto < message.chosen_upto:
             self._fetch(now, sender)
 

@@ -40,11 +40,13 @@ class Prepare(_Message, frozen=True, tag="prepare"):
 class Promise(_Message, frozen=True, tag="promise"):
     """Phase 1b: the sender will accept nothing below ``ballot``; ``reported`` is all that it has from ``from_slot`` on.
 
-    Large reports come in ``parts`` messages; a promise counts only when every part is there.
+    Large reports come in ``parts`` messages; a promise counts only when every part of one answer is there. ``as_of`` is
+    the number of the last record that the answer tells of: an answer given later may be cut into other parts.
     """
 
     ballot: Ballot
     from_slot: int
+    as_of: int
     part: int
     parts: int
     reported: tuple[Reported, ...]

@@ -42,7 +42,7 @@ class AcceptedRecord(_Record, frozen=True, tag="accepted"):
 
 
 class Learned(_Record, frozen=True, tag="learned"):
-    """``value`` is known to be chosen for ``slot``; it was told by others, in ``ballot``."""
+    """``value`` is known to be chosen for ``slot``; it was told by others, in ``ballot``, whose promise it implies."""
 
     slot: int
     ballot: Ballot
@@ -86,6 +86,7 @@ class Remembered:
                 self.log.accept(record.slot, record.ballot, record.value)
                 self._chosen_upto(record.chosen_upto)
             case Learned():
+                self.promised = max(self.promised, record.ballot)
                 self.log.learn(record.slot, record.ballot, record.value)
             case ChosenUpto():
                 self._chosen_upto(record.slot)

@@ -6,7 +6,8 @@ fsync the kernel may call the lost pages clean, and a second fsync would say tha
 2018; Rebello et al., *Can Applications Recover from fsync Failures?*, ATC 2020).
 
 Opening a log reads it all. A record that does not check out ends it: as a torn tail, which is cut off, if no later
-record says that it had been durable; else the log is damaged in its middle and ``CorruptLogError`` says where.
+record says that it had been durable; else the log is damaged in its middle and ``CorruptLogError`` says where. What was
+read is made durable before anything is built on it: a process that was killed may have left it in the cache alone.
 """
 
 from __future__ import annotations
@@ -208,8 +209,22 @@ class Wal:
         self._offset = scan.end
         if torn:
             self._file.truncate(scan.end)
-            self._file.sync()
+        self._harden(self._file, scan)
         return torn
+
+    def _harden(self, file: File, scan: _Scan) -> None:
+        """Make durable what was read: a killed process may have left it, and the file's name, in the cache alone.
+
+        The last commit is written again first: if its sync failed, the kernel may hold its pages for clean.
+        """
+        last = [record for record in scan.records if record.lsn > scan.records[-1].durable]
+        data = b"".join(encode_record(self._generation, r.lsn, r.durable, r.payload) for r in last)
+        if data:
+            file.write(scan.end - len(data), data)
+        else:
+            file.write(0, encode_header(scan.header))
+        file.sync()
+        self._disk.sync_names()
 
     def _drop(self, name: str) -> int:
         """Remove a last segment that never got a header: no record in it was ever durable."""

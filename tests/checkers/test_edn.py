@@ -65,13 +65,13 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-@settings(max_examples=1_000, derandomize=True, deadline=None, database=None)
+@settings(max_examples=400, derandomize=True, deadline=None, database=None)
 @given(values)
 def test_what_is_written_is_read_back(value: Any) -> None:
     assert same(read_one(write(value)), value)
 
 
-@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@settings(max_examples=150, derandomize=True, deadline=None, database=None)
 @given(values, st.data())
 def test_a_text_cut_off_inside_a_collection_is_refused(value: Any, data: st.DataObject) -> None:
     text = write((value, 1))

@@ -116,6 +116,12 @@ def test_the_format_is_told_by_content(tmp_path: Path, text: str, expected: Form
     assert operation.outcome is Outcome.INFO
 
 
+@pytest.mark.parametrize("index", ["", ":index nil", ":index -1"])
+def test_events_without_an_index_are_numbered_by_place(tmp_path: Path, index: str) -> None:
+    text = "".join(f"{{:process 0 :type :{kind} :f :read {index}}}\n" for kind in ("invoke", "ok"))
+    assert [event.index for event in load(tmp_path, text).events] == [0, 1]
+
+
 def test_a_log_line_by_line(tmp_path: Path) -> None:
     text = "noise\n" + "".join(
         LOG + row + "\n"

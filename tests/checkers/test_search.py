@@ -33,7 +33,7 @@ from tests.checkers.strategies import (
 
 UNBOUNDED = Limits(time_s=None)
 thorough = settings(
-    max_examples=1_200, derandomize=True, deadline=None, database=None,
+    max_examples=600, derandomize=True, deadline=None, database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 

@@ -40,6 +40,7 @@ class OnDisk:
                 self.promised = max(self.promised, record.ballot)
                 self.slots[record.slot] = max(record.ballot, self.slots.get(record.slot, ZERO))
             case Learned():
+                self.promised = max(self.promised, record.ballot)
                 self.learned.add(record.slot)
 
     def holds(self, slot: int, ballot: Ballot) -> bool:

@@ -1,0 +1,147 @@
+"""A ground in memory: nodes that are only states, links that are only counters, and a log of everything done to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from nemesis.ground import Link, LinkCounters, NodeView, ProcessState, Run
+from nemesis.record import FaultRecord
+
+STEP_S = 0.001
+"""How long anything takes here."""
+FIRST_PID = 1_000
+
+
+class BrokenGroundError(Exception):
+    """What a test has planted."""
+
+
+def names(count: int) -> tuple[str, ...]:
+    """Return the names of nodes: n1, n2…"""
+    return tuple(f"n{number}" for number in range(1, count + 1))
+
+
+class FakeGround:
+    """A ground on which a test decides what goes wrong.
+
+    ``leads``: who leads now. ``traffic``: whether cut links have anything to drop. ``lacking``: abilities that are
+    missing, with the reason. ``breaks``: calls (``kill n1``, ``start``…) that raise. ``start_in_vain``: nodes that end
+    as soon as they are started. ``unstoppable``: nodes that signals do not reach.
+    """
+
+    def __init__(self, count: int = 5) -> None:
+        self.nodes = names(count)
+        self.leads: str | None = "n1"
+        self.traffic = True
+        self.lacking: dict[str, str] = {}
+        self.breaks: set[str] = set()
+        self.start_in_vain: set[str] = set()
+        self.unstoppable: set[str] = set()
+        self.log: list[str] = []
+        self.cut_now: frozenset[Link] = frozenset()
+        self._pids = FIRST_PID
+        self._states = {node: self._running(node) for node in self.nodes}
+        self._dropped = dict.fromkeys((Link(a, b) for a in self.nodes for b in self.nodes if a != b), 0)
+
+    def state(self, node: str) -> Run:
+        """Look at a process without touching anything."""
+        return self._states[node].run
+
+    def states(self, *nodes: str) -> list[Run]:
+        """Look at several."""
+        return [self.state(node) for node in nodes]
+
+    def put(self, node: str, run: Run, exit_code: int | None = None) -> None:
+        """Set a process's state."""
+        self._states[node] = ProcessState(node, self._states[node].pid, run, exit_code)
+
+    async def view(self, node: str) -> NodeView | None:
+        if self.state(node) is not Run.RUNNING:
+            return None
+        return NodeView(node, self.leads, node == self.leads, (1, 1), 0, 1)
+
+    async def leader(self) -> str | None:
+        await asyncio.sleep(STEP_S)
+        return self.leads
+
+    async def cut(self, links: frozenset[Link]) -> None:
+        await self._did("cut", ",".join(f"{link.source}>{link.destination}" for link in sorted(links)))
+        self.cut_now = links
+
+    async def link_counters(self) -> Mapping[Link, LinkCounters]:
+        await self._did("count")
+        if self.traffic:
+            self._dropped = {link: count + (link in self.cut_now) for link, count in self._dropped.items()}
+        return {link: LinkCounters(0, count) for link, count in self._dropped.items()}
+
+    async def kill(self, node: str) -> ProcessState:
+        await self._did("kill", node)
+        if node not in self.unstoppable and self.state(node) is not Run.GONE:
+            self.put(node, Run.GONE, -9)
+        return self._states[node]
+
+    async def stop(self, node: str) -> ProcessState:
+        await self._did("stop", node)
+        if node not in self.unstoppable and self.state(node) is not Run.GONE:
+            self.put(node, Run.GONE, 0)
+        return self._states[node]
+
+    async def start(self, node: str) -> ProcessState:
+        await self._did("start", node)
+        if self.state(node) is Run.GONE:
+            self._states[node] = self._running(node)
+            if node in self.start_in_vain:
+                self.put(node, Run.GONE, 1)
+        return self._states[node]
+
+    async def pause(self, node: str) -> ProcessState:
+        await self._did("pause", node)
+        if node not in self.unstoppable and self.state(node) is Run.RUNNING:
+            self.put(node, Run.STOPPED)
+        return self._states[node]
+
+    async def resume(self, node: str) -> ProcessState:
+        await self._did("resume", node)
+        if node not in self.unstoppable and self.state(node) is Run.STOPPED:
+            self.put(node, Run.RUNNING)
+        return self._states[node]
+
+    async def process(self, node: str) -> ProcessState:
+        await asyncio.sleep(STEP_S)
+        return self._states[node]
+
+    def can(self, ability: str) -> str:
+        return self.lacking.get(ability, "")
+
+    def _running(self, node: str) -> ProcessState:
+        self._pids += 1
+        return ProcessState(node, self._pids, Run.RUNNING)
+
+    async def _did(self, what: str, whom: str = "") -> None:
+        call = f"{what} {whom}".rstrip()
+        self.log.append(call)
+        await asyncio.sleep(STEP_S)
+        if {what, call} & self.breaks:
+            raise BrokenGroundError(call)
+
+
+class FakeJournal:
+    """A journal in memory; its lines stand in the ground's log too, between what was done before and after."""
+
+    def __init__(self, log: list[str]) -> None:
+        self._log = log
+        self.lines: list[tuple[str, FaultRecord]] = []
+
+    def write(self, phase: str, record: FaultRecord) -> None:
+        self.lines.append((phase, record))
+        self._log.append(f"{phase} {record.number}")
+
+    def phases(self, number: int) -> list[str]:
+        """Return the phases that were journalled of one fault."""
+        return [phase for phase, record in self.lines if record.number == number]
+
+
+def links(pairs: Iterable[tuple[str, str]]) -> frozenset[Link]:
+    """Return directed links from pairs of names."""
+    return frozenset(Link(*pair) for pair in pairs)
