@@ -17,7 +17,7 @@ from harness.clock import RunClock
 from harness.plan import PlannedOperation
 from harness.recorder import Recorder
 from harness.systems.base import System
-from workloads.base import Operation, Workload
+from workloads.base import Memory, Operation, Workload
 
 LATE_NS = 1_000_000_000
 """An operation due longer ago than this is left out, and counted."""
@@ -33,6 +33,7 @@ class ClientThread:
         threads: int,
         system: System,
         workload: Workload,
+        memory: Memory,
         recorder: Recorder,
         clock: RunClock,
         timeout_s: float,
@@ -45,7 +46,7 @@ class ClientThread:
         self._clock = clock
         self._timeout_s = timeout_s
         self._process = number
-        self._memory = workload.memory()
+        self._memory = memory
         self._client = system.client(number)
         self.left_out = 0
 

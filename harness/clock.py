@@ -1,7 +1,7 @@
 """The run's clock: nanoseconds since the load began.
 
-Everything that times a run asks this and nothing else. The reading is handed in: the monotonic clock for real processes,
-virtual time in a simulation; sleeping is the event loop's business, whose time must be the same.
+Everything that times a run asks this and nothing else. The reading is handed in: the monotonic clock for real
+processes, virtual time in a simulation; sleeping is the event loop's business, whose time must be the same.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
@@ -15,14 +16,14 @@ class DurationError(ValueError):
 def parse_ms(text: str | int | float) -> int:
     """Return a duration in milliseconds. Raises DurationError."""
     if isinstance(text, int | float) and not isinstance(text, bool):
-        return _positive(round(text * 1_000), text)
+        return _whole(text * 1_000, text)
     bare = str(text).strip()
     if re.fullmatch(r"\d+(\.\d+)?", bare):
-        return _positive(round(float(bare) * 1_000), text)
+        return _whole(float(bare) * 1_000, text)
     parts = _PART.findall(bare)
     if not parts or "".join(number + unit for number, unit in parts) != bare:
         raise DurationError(f"{text!r} is no duration; write 45s, 1m30s, 250ms or a number of seconds")
-    return _positive(round(sum(float(number) * _UNITS_MS[unit] for number, unit in parts)), text)
+    return _whole(sum(float(number) * _UNITS_MS[unit] for number, unit in parts), text)
 
 
 def format_ms(milliseconds: int) -> str:
@@ -35,7 +36,9 @@ def format_ms(milliseconds: int) -> str:
     return f"{minutes}m{seconds}s" if seconds else f"{minutes}m"
 
 
-def _positive(milliseconds: int, text: object) -> int:
+def _whole(milliseconds: float, text: object) -> int:
+    if not math.isfinite(milliseconds):
+        raise DurationError(f"{text!r} is not finite")
     if milliseconds < 0:
         raise DurationError(f"{text!r} is negative")
-    return milliseconds
+    return round(milliseconds)

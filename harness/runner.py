@@ -168,12 +168,14 @@ class Runner:
     async def _break_and_heal(self, ground: RunGround, system: System) -> None:
         self.outcome.set_up_s = self._clock.restart()
         workload = WORKLOADS[self._scenario.workload]()
+        memory = workload.memory()
         threads = [
             ClientThread(
                 number,
                 self._scenario.concurrency,
                 system,
                 workload,
+                memory,
                 self._recorder,
                 self._clock,
                 self._scenario.operation_timeout_ms / 1_000,

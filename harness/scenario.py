@@ -18,7 +18,8 @@ import tomli_w
 
 from harness.duration import DurationError, format_ms, parse_ms
 from harness.seeds import SEED_MAX
-from nemesis.faults import KINDS, Fault, FaultError
+from nemesis.faults import KINDS, Fault, FaultError, Kill, Partition, Pause, Restart, kind
+from nemesis.targets import SYMBOLS
 from node.assembly import bug_names
 from node.paxos.config import Config
 from workloads.catalogue import WORKLOADS
@@ -32,8 +33,10 @@ NODE_SETTINGS = tuple(name for name in Config.__struct_fields__ if name not in (
 NODES_MAX = 25
 RATE_MAX = 20_000
 CONCURRENCY_MAX = 500
+NAME_BYTES_MAX = 150
 OPERATIONS_MAX = 2_000_000
 DURATION_KEYS = ("time", "operation_timeout", "recovery")
+TIMED_KEYS = ("at", "until")
 
 
 class ScenarioError(ValueError):
@@ -82,26 +85,46 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _place(self.place)
         _one_of("mode", self.mode, LOCAL_MODES)
         _one_of("workload", self.workload, WORKLOADS)
-        for kind in (*self.faults, *(self.require or ())):
-            _one_of("faults", kind, KINDS)
+        for key, kinds in (("faults", self.faults), ("require", self.require or ())):
+            for named in kinds:
+                _one_of(key, named, KINDS)
+                if kinds.count(named) > 1:
+                    raise ScenarioError(f"{key}: {named!r} is named twice")
         _within("nodes", self.nodes, 1, NODES_MAX)
         _within("rate", self.rate, 1, RATE_MAX)
         _within("concurrency", self.concurrency, 1, CONCURRENCY_MAX)
         if self.seed is not None:
             _within("seed", self.seed, 0, SEED_MAX)
         for key in DURATION_KEYS:
-            _duration(key, getattr(self, key))
+            if not _duration(key, getattr(self, key)):
+                raise ScenarioError(f"{key}: must be longer than nothing")
         for key in self.node:
             _one_of("node", key, NODE_SETTINGS, what="setting")
         if self.bug is not None:
             _one_of("bug", self.bug, bug_names(), what="planted bug")
-        for timed in self.schedule:
-            if _duration("schedule.until", timed.until) <= _duration("schedule.at", timed.at):
-                raise ScenarioError(f"schedule: a fault ends at {timed.until}, not after it begins at {timed.at}")
-        if self.planned_operations > OPERATIONS_MAX:
-            raise ScenarioError(f"rate × time is {self.planned_operations} operations, more than {OPERATIONS_MAX}")
+        for number, timed in enumerate(self.schedule):
+            self._check_timed(f"schedule[{number}]", timed)
+        if not 0 < self.planned_operations <= OPERATIONS_MAX:
+            raise ScenarioError(f"rate × time is {self.planned_operations} operations, not 1 to {OPERATIONS_MAX}")
         if not self.name or not all(c.isalnum() or c in "-_." for c in self.name) or self.name.startswith("."):
             raise ScenarioError(f"name: {self.name!r} must be letters, digits, '-', '_' and '.'")
+        if len(self.name.encode()) > NAME_BYTES_MAX:
+            raise ScenarioError(f"name: longer than {NAME_BYTES_MAX} bytes")
+
+    def _check_timed(self, key: str, timed: Timed) -> None:
+        """Check what a fault at a fixed time cannot know of the run around it."""
+        if _duration(f"{key}.until", timed.until) <= _duration(f"{key}.at", timed.at):
+            raise ScenarioError(f"{key}: a fault ends at {timed.until}, not after it begins at {timed.at}")
+        if parse_ms(timed.until) > self.time_ms:
+            raise ScenarioError(f"{key}: a fault ends at {timed.until}, after the run's time of {self.time}")
+        match timed.fault:
+            case Partition(grudge=grudge):
+                for node in (*grudge, *(name for deaf_to in grudge.values() for name in deaf_to)):
+                    _one_of(f"{key}.fault.grudge", node, self.node_names, what="node")
+            case Kill(target=target) | Pause(target=target) | Restart(target=target):
+                if target not in SYMBOLS:
+                    for node in target.split("+"):
+                        _one_of(f"{key}.fault.target", node, (*SYMBOLS, *self.node_names), what="target")
 
     @property
     def time_ms(self) -> int:
@@ -131,7 +154,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def required(self) -> tuple[str, ...]:
         """The kinds of faults that must have been installed."""
-        return self.require if self.require is not None else self.faults
+        if self.require is not None:
+            return self.require
+        return tuple(dict.fromkeys((*self.faults, *(kind(timed.fault) for timed in self.schedule))))
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -160,7 +185,9 @@ def from_data(data: Mapping[str, Any]) -> Scenario:
     """Build a scenario from plain data, as TOML gives it. Raises ScenarioError."""
     for key in data:
         _one_of("", key, _BUILTIN_KEYS, what="key")
-    plain = {key: _as_text(value) if key in DURATION_KEYS else value for key, value in data.items()}
+    plain = {key: _as_text(key, value) if key in DURATION_KEYS else value for key, value in data.items()}
+    if isinstance(plain.get("schedule"), list):
+        plain["schedule"] = [_timed_as_text(timed) for timed in plain["schedule"]]
     try:
         return msgspec.convert(plain, Scenario)
     except (msgspec.ValidationError, FaultError) as error:
@@ -183,25 +210,35 @@ def dump(scenario: Scenario) -> str:
 
 
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.+?)` - at `\$\.?(.*?)`")
+_UNKNOWN_KIND = re.compile(r"Invalid value '(.+?)' - at `\$\.(.*?)`")
 _NESTED_KEYS = sorted({name for struct in (Timed, *KINDS.values()) for name in struct.__struct_fields__} | {"type"})
 
 
 def _suggesting(message: str) -> str:
     """Turn the decoder's word on an unknown key into ours, with a suggestion."""
-    found = _UNKNOWN_FIELD.search(message)
-    if found is None:
-        return message
     try:
+        if found := _UNKNOWN_KIND.search(message):
+            _one_of(found.group(2), found.group(1), KINDS, what="fault")
+        found = _UNKNOWN_FIELD.search(message)
+        if found is None:
+            return message
         _one_of(found.group(2), found.group(1), _NESTED_KEYS, what="key")
     except ScenarioError as error:
         return str(error)
     return f"{found.group(2)}: key {found.group(1)!r} does not belong here"
 
 
-def _as_text(value: Any) -> Any:
+def _as_text(key: str, value: Any) -> Any:
+    """Return a bare number of seconds as a duration in text; leave everything else as it is."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return format_ms(round(value * 1_000))
+        return format_ms(_duration(key, value))
     return value
+
+
+def _timed_as_text(timed: Any) -> Any:
+    if not isinstance(timed, dict):
+        return timed
+    return {key: _as_text(f"schedule.{key}", value) if key in TIMED_KEYS else value for key, value in timed.items()}
 
 
 def _place(place: str) -> None:
@@ -225,7 +262,7 @@ def _within(key: str, value: int, low: int, high: int) -> None:
         raise ScenarioError(f"{key}: {value} is not between {low} and {high}")
 
 
-def _duration(key: str, text: str) -> int:
+def _duration(key: str, text: str | float) -> int:
     try:
         return parse_ms(text)
     except DurationError as error:

@@ -15,7 +15,7 @@ from nemesis.cuts import Cuts
 from nemesis.faults import Fault, Kill, Partition, Pause, Restart
 from nemesis.ground import Ground, Link, Run
 from nemesis.record import FaultStatus
-from nemesis.targets import resolve
+from nemesis.targets import TargetError, resolve
 
 
 class Observed:
@@ -84,7 +84,10 @@ class CutLinks(Action):
             self._links = frozenset(Link(source, node) for node, deaf_to in fault.grudge.items() for source in deaf_to)
         else:
             self._links = grudges.grudge(fault.shape, nodes, self.order, leader)
-        self.targets = tuple(sorted({link.destination for link in self._links} | {link.source for link in self._links}))
+        self.targets = tuple(sorted({name for link in self._links for name in link}))
+        strangers = [name for name in self.targets if name not in nodes]
+        if strangers:
+            raise TargetError(f"the grudge names {strangers[0]!r}, which is no node here")
         self.hit_leader = leader is not None and leader in self.targets
 
     @property

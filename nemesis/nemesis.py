@@ -117,7 +117,7 @@ class Nemesis:
     async def _leader(self) -> str | None:
         """Return who leads, giving an election a little time to end."""
         deadline = self._now() + int(LEADER_PATIENCE_S * 1e9)
-        while (leader := await self._ground.leader()) is None and self._now() < deadline:
+        while (leader := await self._ground.leader()) is None and self._now() < deadline:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.1)
         return leader
 

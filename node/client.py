@@ -3,9 +3,9 @@
     client = Client(members=(1, 2, 3), dial=tcp_dialer({1: ("10.77.0.1", 7000), ...}), cluster="demo")
     result = await client.execute(Write("x", 7), timeout_s=2.0)
 
-``execute`` returns the operation's result, or raises one of two errors that mean very different things: ``NotDoneError``
-when the operation certainly was not and will not be applied, ``UnknownError`` when nobody can say. A time-out of
-anything that was sent is unknown, never "failed": the cluster may apply it any time later.
+``execute`` returns the operation's result, or raises one of two errors that mean very different things:
+``NotDoneError`` when the operation certainly was not and will not be applied, ``UnknownError`` when nobody can say. A
+time-out of anything that was sent is unknown, never "failed": the cluster may apply it any time later.
 
 Commands go to the leader, in a session; queries go to the client's home node, whichever role that has, because any
 node can answer a linearizable read.
@@ -23,6 +23,11 @@ RETRY_PAUSE_S = 0.03
 DIAL_TIMEOUT_S = 0.5
 ATTEMPT_TIMEOUT_S = 1.0
 """How long one node may take over a request before another one is tried (it may be cut off from the others)."""
+
+_FINAL = (wire.Reason.INVALID, wire.Reason.SESSION_EXPIRED)
+"""Refusals that no other node would answer differently."""
+_UNSURE = (wire.Reason.DEPOSED, wire.Reason.SESSION_EXPIRED)
+"""Refusals after which the operation may have been applied all the same."""
 
 
 class ClientError(Exception):
@@ -170,46 +175,48 @@ class Client:
         self._session = result.value
 
     async def _attempts(self, body: wire.Body, deadline: float, first: int | None) -> kv.Result:
-        """Try node after node until one answers or time is up."""
-        effects_possible = not isinstance(body, wire.Query)
+        """Try node after node until one answers or time is up. Raises NotDoneError, UnknownError."""
         node = first if first is not None else self._home
         unsure = False
+        followed_hint = False
         why = "no time left"
         while _left(deadline) > 0:
-            try:
-                connection = await self._connection(node, deadline)
-            except OSError as error:
-                why = f"node {node}: {_why(error)}"
-                node = await self._next(node, None, deadline)
-                continue
-            try:
-                answer = await connection.ask(body, min(ATTEMPT_TIMEOUT_S, _left(deadline)))
-            except OSError as error:
-                unsure = effects_possible
-                why = f"node {node}: {_why(error)}"
-                node = await self._next(node, None, deadline)
-                continue
+            answer, sent, why = await self._ask(node, body, deadline)
             if isinstance(answer, wire.Done):
-                if effects_possible:
+                if not isinstance(body, wire.Query):
                     self._leader = node
                 return answer.result
-            if not isinstance(answer, wire.Refusal):
-                raise UnknownError(f"node {node} answered {answer}")
-            why = f"node {node}: {answer.reason} {answer.detail}".rstrip()
-            unsure = unsure or answer.reason in (wire.Reason.DEPOSED, wire.Reason.SESSION_EXPIRED)
-            if answer.reason in (wire.Reason.INVALID, wire.Reason.SESSION_EXPIRED):
+            unsure = unsure or sent
+            if isinstance(answer, wire.Refusal) and answer.reason in _FINAL:
                 break
-            node = await self._next(node, answer.leader, deadline)
+            hint = answer.leader if isinstance(answer, wire.Refusal) else None
+            if hint is not None and hint != node and hint in self._members and not followed_hint:
+                node, followed_hint = hint, True  # but two nodes that name each other are not asked in a circle
+                continue
+            followed_hint = False
+            await asyncio.sleep(min(RETRY_PAUSE_S, max(0.0, _left(deadline))))
+            node = (
+                hint if hint in self._members else self._members[(self._members.index(node) + 1) % len(self._members)]
+            )
         if unsure:
             raise UnknownError(why)
         raise NotDoneError(why)
 
-    async def _next(self, node: int, hint: int | None, deadline: float) -> int:
-        """Pick the next node: the leader that was named, else the next in order after a short pause."""
-        if hint is not None and hint != node and hint in self._members:
-            return hint
-        await asyncio.sleep(min(RETRY_PAUSE_S, max(0.0, _left(deadline))))
-        return self._members[(self._members.index(node) + 1) % len(self._members)]
+    async def _ask(self, node: int, body: wire.Body, deadline: float) -> tuple[wire.Answer | None, bool, str]:
+        """Ask one node. Returns its answer if any, whether the request may have had effects, and what went wrong."""
+        try:
+            connection = await self._connection(node, deadline)
+        except OSError as error:
+            return None, False, f"node {node}: {_why(error)}"
+        try:
+            answer = await connection.ask(body, min(ATTEMPT_TIMEOUT_S, _left(deadline)))
+        except OSError as error:
+            return None, True, f"node {node}: {_why(error)}"
+        if not isinstance(answer, wire.Refusal):
+            return answer, True, f"node {node} answered {answer}"
+        if answer.reason is wire.Reason.SESSION_EXPIRED:
+            self._session = None
+        return answer, answer.reason in _UNSURE, f"node {node}: {answer.reason} {answer.detail}".rstrip()
 
     async def _connection(self, node: int, deadline: float) -> Connection:
         known = self._connections.get(node)

@@ -1,7 +1,7 @@
 """The protocol of a workload.
 
 Operations are planned before the run, from the seed, so the plan is the same wherever it runs; the one thing that a
-plan cannot hold is what a client will have seen, and ``Memory`` adds that.
+plan cannot hold is what clients will have seen, and ``Memory`` adds that.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Operation(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Memory:
-    """What one client has seen, and how it completes planned operations with that."""
+    """What a run's clients have seen, all together, and how planned operations are completed with that."""
 
     def invocation(self, operation: Operation) -> Operation:
         """Return the operation as it is to be invoked."""
         return operation
 
     def saw(self, operation: Operation, result: Any) -> None:
-        """An operation of this client, as invoked, returned ok with a result."""
+        """An operation, as invoked, returned ok with a result."""
 
 
 class Workload(ABC):
@@ -64,5 +64,5 @@ class Workload(ABC):
         return result
 
     def memory(self) -> Memory:
-        """Return a fresh client's memory."""
+        """Return a run's fresh memory."""
         return Memory()

@@ -2,7 +2,7 @@
 
 Values written once make a history easy to judge: a value read names its one producer. Keys are replaced after a while,
 because the cost of judging a register grows with its history and with its concurrency, and fresh registers find the
-same bugs. A compare-and-set expects what its client saw last on that key, so it has a fair chance to succeed.
+same bugs. A compare-and-set expects what any client saw last on that key, so it has a fair chance to succeed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OPERATIONS_PER_KEY = 300
 
 
 class LastSeen(Memory):
-    """What a client saw last on each key."""
+    """What the clients saw last on each key."""
 
     def __init__(self) -> None:
         self._seen: dict[str, Any] = {}
@@ -33,7 +33,7 @@ class LastSeen(Memory):
         return Operation("cas", operation.key, [self._seen.get(operation.key), operation.value])
 
     def saw(self, operation: Operation, result: Any) -> None:
-        """Remember the value that the key has now, as far as this client knows."""
+        """Remember the value that the key has now, as far as the clients know."""
         match operation.f:
             case "read":
                 self._seen[operation.key] = result

@@ -1,4 +1,4 @@
-"""A ground in memory: nodes that are only states, links that are only counters, and a log of everything done to them."""
+"""A ground in memory: nodes are only states, links only counters, and everything done to them is logged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each fault being carried out: what it does, what it observes, and that only an observed effect counts as installed."""
+"""Each fault being carried out: what it does, what it observes; only an observed effect counts as installed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ class Scene:
 def test_a_partition_cuts_and_is_installed_once_packets_were_dropped() -> None:
     scene = Scene(Partition("leader"))
     scene.inject()
-    assert scene.ground.cut_now == links([("n1", f"n{n}") for n in range(2, 6)] + [(f"n{n}", "n1") for n in range(2, 6)])
+    assert scene.ground.cut_now == links(
+        [("n1", f"n{n}") for n in range(2, 6)] + [(f"n{n}", "n1") for n in range(2, 6)]
+    )
     assert scene.status is INDETERMINATE
     assert scene.heal()
     assert scene.ground.cut_now == frozenset()

@@ -24,7 +24,9 @@ SLACK = SECOND // 100
 
 def at(number: int, begin_s: float, end_s: float, fault: Fault) -> ScheduledFault:
     """Schedule a fault; nodes are drawn in order."""
-    return ScheduledFault(number=number, at=int(begin_s * SECOND), until=int(end_s * SECOND), fault=fault, order=names(5))
+    return ScheduledFault(
+        number=number, at=int(begin_s * SECOND), until=int(end_s * SECOND), fault=fault, order=names(5)
+    )
 
 
 class Scene:

@@ -13,7 +13,9 @@ orders = st.integers(1, 9).flatmap(lambda count: st.permutations(names(count)))
 
 
 @given(orders, st.sampled_from(SYMBOLS), st.data())
-def test_a_symbol_means_different_nodes_of_the_cluster_sorted(order: list[str], symbol: str, data: st.DataObject) -> None:
+def test_a_symbol_means_different_nodes_of_the_cluster_sorted(
+    order: list[str], symbol: str, data: st.DataObject
+) -> None:
     leader = data.draw(st.sampled_from(order))
     if symbol == "follower" and len(order) == 1:
         return

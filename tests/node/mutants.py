@@ -1,0 +1,215 @@
+"""Planted bugs, to show that the checks of this folder can fail: each is one classic mistake in one small class.
+
+They are planted through the node's own seam (``Assembly``, ``Parts``), or as a fault of the shell where the mistake is
+one of the shell. ``test_schedules.py`` demands that the random schedules catch each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from node.assembly import Assembly
+from node.bugs.local_reads import LocalReads
+from node.machine import Machine
+from node.paxos.acceptor import Acceptor
+from node.paxos.ballot import Ballot
+from node.paxos.candidate import Candidate
+from node.paxos.config import Config
+from node.paxos.core import Parts
+from node.paxos.counters import Counters
+from node.paxos.effects import Deferred, Effects
+from node.paxos.election import RandomStream
+from node.paxos.leader import Flight, Leader
+from node.paxos.messages import Accept, Accepted, Prepare, Promise, Reported, Value
+from node.paxos.reads import ReadRounds
+from node.paxos.records import Remembered
+from node.replica import Replica
+from node.sessions import Sessions, Standing
+
+
+class EarlyAnswers(Acceptor):
+    """Answers before the fsync."""
+
+    def after_persist(self, to: int, message: Promise | Accepted | Prepare, effects: Effects) -> None:
+        effects.send_after_persist.append(Deferred(0, to, message))
+
+
+class ForgetsPromises(Acceptor):
+    """Does not write a promise down."""
+
+    def promise(self, ballot: Ballot, effects: Effects) -> bool:
+        if ballot < self.promised:
+            return False
+        self.promised = ballot
+        return True
+
+
+class BreaksPromises(Acceptor):
+    """Accepts below its promise."""
+
+    def on_accept(self, sender: int, message: Accept, effects: Effects) -> bool:
+        if message.ballot < self.promised:
+            self.promised = message.ballot
+        return super().on_accept(sender, message, effects)
+
+
+class HidesChosen(Acceptor):
+    """Reports only what is not chosen yet, as if everybody knew the rest."""
+
+    def report(self, from_slot: int) -> Iterator[Reported]:
+        return (reported for reported in super().report(from_slot) if not reported.chosen)
+
+
+class LearnsIdly(Acceptor):
+    """Learns what was chosen in a ballot without honouring that ballot."""
+
+    def learn(self, slot: int, ballot: Ballot, value: Value, effects: Effects) -> None:
+        promised = self.promised
+        super().learn(slot, ballot, value, effects)
+        self.promised = promised
+
+
+class TakesFirstReport(Candidate):
+    """Proposes the first value that it hears of instead of the one of the highest ballot."""
+
+    def binds_more(self, reported: Reported, known: Reported) -> bool:
+        return False
+
+
+class CountsStalePromises(Candidate):
+    """Counts promises of its earlier attempts."""
+
+    def belongs(self, message: Promise) -> bool:
+        return True
+
+
+class CountsHalfPromises(Candidate):
+    """Takes a promise for whole when its first part is there."""
+
+    def on_promise(self, sender: int, message: Promise) -> None:
+        super().on_promise(sender, message)
+        if self.belongs(message):
+            self._complete.add(sender)
+
+
+class MixesPromises(Candidate):
+    """Puts parts of different answers together."""
+
+    def on_promise(self, sender: int, message: Promise) -> None:
+        super().on_promise(sender, Promise(**{**fields(message), "as_of": 0}))
+
+
+def fields(message: Promise) -> dict[str, object]:
+    """Return a message's fields by name."""
+    return {name: getattr(message, name) for name in message.__struct_fields__}
+
+
+class IgnoresReports(Candidate):
+    """Fills what it does not hold itself with no-ops: asks a majority, and listens to the first answer alone."""
+
+    def merge(self, reported: Reported) -> None:
+        if len(self._complete) == 0:
+            super().merge(reported)
+
+
+class CountsAnyBallot(Leader):
+    """Counts acknowledgements of other ballots."""
+
+    def counts(self, ballot: Ballot) -> bool:
+        return True
+
+
+class CountsTwice(Leader):
+    """Counts an acceptor's repeated acknowledgement again."""
+
+    def vote(self, flight: Flight, sender: int) -> None:
+        while sender in flight.acks:
+            sender += 1_000
+        flight.acks.add(sender)
+
+
+class AnyAck(ReadRounds):
+    """Takes any acknowledgement for a confirmation of the read under way."""
+
+    def on_ack(self, sender: int, beat: int) -> None:
+        if self._round is not None:
+            self._round.acks.add(sender)
+
+
+class LooseReads(Leader):
+    """Confirms reads by acknowledgements of beats that were sent before the read came."""
+
+    def __init__(self, config: Config, ballot: Ballot, next_slot: int, now: int) -> None:
+        super().__init__(config, ballot, next_slot, now)
+        self.reads = AnyAck(config.majority, config.reads_max)
+
+
+class EagerReads(Leader):
+    """Serves reads before the leadership's opening no-op is chosen."""
+
+    @property
+    def read_floor(self) -> int:
+        return 0
+
+    @read_floor.setter
+    def read_floor(self, slot: int) -> None:
+        pass
+
+
+class NoSessions(Sessions):
+    """Takes every operation for a new one."""
+
+    def standing(self, session: int, sequence: int) -> Standing:
+        return Standing.EXPIRED if super().standing(session, sequence) is Standing.EXPIRED else Standing.NEW
+
+
+class AppliesTwice(Replica):
+    """Applies every retry."""
+
+    def __init__(
+        self,
+        config: Config,
+        remembered: Remembered,
+        rng: RandomStream,
+        now: int,
+        counters: Counters,
+        parts: Parts | None = None,
+    ) -> None:
+        super().__init__(config, remembered, rng, now, counters, parts)
+        self.machine = Machine(counters)
+        self.machine.sessions = NoSessions()
+
+
+def acceptor(kind: type[Acceptor]) -> Assembly:
+    """Return a node with another acceptor."""
+    return Assembly(core=Parts(acceptor=kind))
+
+
+def candidate(kind: type[Candidate]) -> Assembly:
+    """Return a node with another candidate."""
+    return Assembly(core=Parts(candidate=kind))
+
+
+def leader(kind: type[Leader]) -> Assembly:
+    """Return a node with another leader."""
+    return Assembly(core=Parts(leader=kind))
+
+
+MUTANTS: dict[str, Callable[[], Assembly]] = {
+    "early-answers": lambda: acceptor(EarlyAnswers),
+    "forgets-promises": lambda: acceptor(ForgetsPromises),
+    "breaks-promises": lambda: acceptor(BreaksPromises),
+    "hides-chosen": lambda: acceptor(HidesChosen),
+    "learns-idly": lambda: acceptor(LearnsIdly),
+    "takes-first-report": lambda: candidate(TakesFirstReport),
+    "counts-stale-promises": lambda: candidate(CountsStalePromises),
+    "counts-half-promises": lambda: candidate(CountsHalfPromises),
+    "mixes-promises": lambda: candidate(MixesPromises),
+    "ignores-reports": lambda: candidate(IgnoresReports),
+    "counts-any-ballot": lambda: leader(CountsAnyBallot),
+    "counts-twice": lambda: leader(CountsTwice),
+    "loose-reads": lambda: leader(LooseReads),
+    "eager-reads": lambda: leader(EagerReads),
+    "local-reads": lambda: Assembly(replica=LocalReads),
+    "applies-twice": lambda: Assembly(replica=AppliesTwice),
+}
