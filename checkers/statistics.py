@@ -130,15 +130,17 @@ def rate_by_second(history: History) -> tuple[int, ...]:
     return tuple(series)
 
 
-def longest_unavailability(history: History) -> Gap | None:
+def longest_unavailability(history: History, until_ns: int | None = None) -> Gap | None:
     """The longest stretch of the window without an ok completion, the earliest of equals; None without stamps.
 
-    The window's own ends count as bounds, so a run that never answered was unavailable throughout.
+    The window's own ends count as bounds, so a run that never answered was unavailable throughout. ``until_ns`` ends
+    the window earlier: where the load ended, silence is nobody's fault.
     """
     found = window(history)
     if found is None:
         return None
-    moments_ns = [found.start_ns, *_ok_completions_ns(history), found.end_ns]
+    end_ns = found.end_ns if until_ns is None else max(found.start_ns, min(found.end_ns, until_ns))
+    moments_ns = [found.start_ns, *(at for at in _ok_completions_ns(history) if at < end_ns), end_ns]
     longest = Gap(found.start_ns, found.start_ns)
     for start_ns, end_ns in pairwise(moments_ns):
         if end_ns - start_ns > longest.length_ns:

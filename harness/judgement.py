@@ -59,7 +59,7 @@ def judge(scenario: Scenario, plan: Plan, folder: RunFolder, outcome: Outcome) -
     results.append(_recovery(scenario, outcome))
     verdict, sentence = weigh(results, outcome.faults, scenario.required)
     summary = statistics.summarize(history)
-    return Judgement(verdict, sentence, tuple(results), _counts(summary), _latency(summary), _unavailability(summary))
+    return Judgement(verdict, sentence, tuple(results), _counts(summary), _latency(summary), _unavailability(history, plan))
 
 
 def weigh(
@@ -159,8 +159,8 @@ def _latency(summary: statistics.Statistics) -> Latency:
     )
 
 
-def _unavailability(summary: statistics.Statistics) -> Unavailability:
-    gap = summary.longest_unavailability
+def _unavailability(history: History, plan: Plan) -> Unavailability:
+    gap = statistics.longest_unavailability(history, until_ns=plan.time)
     if gap is None:
         return Unavailability()
     return Unavailability(longest_ms=(gap.end_ns - gap.start_ns) / 1e6, began_s=gap.start_ns / 1e9)

@@ -57,7 +57,11 @@ class Charts:
 def charts_of(timeline: Timeline) -> Charts:
     """Draw a timeline that is not empty."""
     time_range = Range1d(
-        0, timeline.end_s, bounds=(-0.02 * timeline.end_s, 1.02 * timeline.end_s), name="time", min_interval=ZOOM_IN_MAX_S
+        0,
+        timeline.end_s,
+        bounds=(-0.02 * timeline.end_s, 1.02 * timeline.end_s),
+        name="time",
+        min_interval=ZOOM_IN_MAX_S,
     )
     faults = _fault_source(timeline)
     crosshair = Span(dimension="height", line_dash="dotted", line_width=1, line_color=NEUTRAL)
@@ -159,7 +163,9 @@ def _fault_source(timeline: Timeline) -> ColumnDataSource:
             "status": [_fault_status(bar.record) for bar in bars],
             "targets": [", ".join(bar.record.targets) or "none" for bar in bars],
             "evidence": ["; ".join(bar.record.evidence) or "none" for bar in bars],
-            "colour": [SKIPPED if skip else kind_colour(b.record.kind, kinds) for b, skip in zip(bars, skipped, strict=True)],
+            "colour": [
+                SKIPPED if skip else kind_colour(b.record.kind, kinds) for b, skip in zip(bars, skipped, strict=True)
+            ],
             "band_alpha": [0.0 if skip else 0.22 for skip in skipped],
             "hatch": [_fault_hatch(bar.record) for bar in bars],
             "dash": ["dashed" if skip else "solid" for skip in skipped],
@@ -248,7 +254,9 @@ def _silence_row(chart: figure, timeline: Timeline, row: int) -> None:
         x="x", y=row, width="width", height=0.5, source=source, fill_color=NEUTRAL, line_color=NEUTRAL,
         hatch_pattern="cross", hatch_color="#ffffff", hatch_alpha=0.5, hatch_scale=8,
     )  # fmt: skip
-    chart.add_tools(_hover([bars], [("longest unavailability", "@what"), ("from", "@start{0.000} s to @stop{0.000} s")]))
+    chart.add_tools(
+        _hover([bars], [("longest unavailability", "@what"), ("from", "@start{0.000} s to @stop{0.000} s")])
+    )
 
 
 def _shade(chart: figure, timeline: Timeline, faults: ColumnDataSource) -> None:
@@ -258,17 +266,16 @@ def _shade(chart: figure, timeline: Timeline, faults: ColumnDataSource) -> None:
         level="underlay",
     )  # fmt: skip
     for at_s in timeline.silence or ():
-        chart.add_layout(Span(dimension="height", location=at_s, line_color=NEUTRAL, line_dash="dashed", line_width=1.5))
+        chart.add_layout(
+            Span(dimension="height", location=at_s, line_color=NEUTRAL, line_dash="dashed", line_width=1.5)
+        )
 
 
 # ---- operations
 
 
 def _source(timeline: Timeline, outcome: Outcome) -> ColumnDataSource:
-    return _bar_source([bar for bar in timeline.bars if bar.operation.outcome is outcome], timeline)
-
-
-def _bar_source(bars: Sequence[Bar], timeline: Timeline) -> ColumnDataSource:
+    bars = [bar for bar in timeline.bars if bar.operation.outcome is outcome]
     shapes = dict(marker_shapes(sorted({bar.operation.f for bar in timeline.bars})))
     return ColumnDataSource(
         {
@@ -279,7 +286,8 @@ def _bar_source(bars: Sequence[Bar], timeline: Timeline) -> ColumnDataSource:
             "call": [call_text(bar.operation) for bar in bars],
             "ended": [_ended(bar) for bar in bars],
             "shape": [_shape(shapes, bar) for bar in bars],
-        }
+        },
+        name=outcome.value,
     )
 
 
@@ -342,7 +350,7 @@ def _lane_chart(
         ),
     ]  # fmt: skip
     if timeline.involved:
-        drawn.append(_involved_bars(chart, timeline))
+        _outline_involved(chart, timeline)
     chart.add_tools(_hover(drawn, _OPERATION_TOOLTIP))
     return chart
 
@@ -360,10 +368,11 @@ def _tails(chart: figure, timeline: Timeline) -> None:
     )  # fmt: skip
 
 
-def _involved_bars(chart: figure, timeline: Timeline) -> Any:
+def _outline_involved(chart: figure, timeline: Timeline) -> None:
     """The operations that anomalies are about: a thick outline on top, and a pointer that is seen from afar."""
-    source = _bar_source(timeline.involved, timeline)
-    bars = chart.rect(
+    spans = _extent([(bar.start_s, bar.stop_s) for bar in timeline.involved])
+    source = ColumnDataSource({**spans, "row": [bar.row for bar in timeline.involved]}, name="involved")
+    chart.rect(
         x="x", y="row", width="width", height=0.96, source=source, fill_color=None, line_color=VIOLATED,
         line_width=3.5, level="overlay",
     )  # fmt: skip
@@ -372,7 +381,6 @@ def _involved_bars(chart: figure, timeline: Timeline) -> Any:
         x="x", y="y", source=pointers, marker="inverted_triangle", size=11, color=VIOLATED, line_color="#ffffff",
         level="overlay",
     )  # fmt: skip
-    return bars
 
 
 def _latency_chart(
@@ -392,9 +400,16 @@ def _latency_chart(
         hollow = outcome is not Outcome.OK
         drawn.append(
             chart.scatter(
-                x="start", y="ms", marker="shape", source=sources[outcome], size=6 if hollow else 5,
-                fill_color=None if hollow else OUTCOME_COLOURS[outcome], fill_alpha=0.5, line_color=OUTCOME_COLOURS[outcome],
-                line_alpha=0.9 if hollow else 0.35, line_width=1.2 if hollow else 0.6,
+                x="start",
+                y="ms",
+                marker="shape",
+                source=sources[outcome],
+                size=6 if hollow else 5,
+                fill_color=None if hollow else OUTCOME_COLOURS[outcome],
+                fill_alpha=0.5,
+                line_color=OUTCOME_COLOURS[outcome],
+                line_alpha=0.9 if hollow else 0.35,
+                line_width=1.2 if hollow else 0.6,
             )  # fmt: skip
         )
     chart.add_tools(_hover(drawn, _OPERATION_TOOLTIP))
@@ -416,7 +431,15 @@ def _rate_chart(timeline: Timeline, rate: Rate, time_range: Range1d, faults: Col
         (Outcome.INFO, rate.info, "dotted"),
     ):
         source = _rate_source(rate, numbers, timeline.end_s, outcome)
-        chart.step(x="x", y="number", mode="after", source=source, line_color=OUTCOME_COLOURS[outcome], line_dash=dash, line_width=2)
+        chart.step(
+            x="x",
+            y="number",
+            mode="after",
+            source=source,
+            line_color=OUTCOME_COLOURS[outcome],
+            line_dash=dash,
+            line_width=2,
+        )
         drawn.append(chart.scatter(x="x", y="number", source=source, size=9, alpha=0))
     chart.add_tools(_hover(drawn, [("ended", "@number @outcome"), ("from", "@x s")]))
     return chart

@@ -190,9 +190,7 @@ def _operation_row(operation: Operation) -> OperationRow:
 
 
 def _span(operations: Sequence[Operation]) -> Zoom | None:
-    times = [
-        time / NS_PER_S for op in operations for time in (op.invoke_time, op.complete_time) if time is not None
-    ]
+    times = [time / NS_PER_S for op in operations for time in (op.invoke_time, op.complete_time) if time is not None]
     return Zoom(min(times), max(times)) if times else None
 
 
@@ -213,7 +211,12 @@ def _in_force(faults: Sequence[FaultRecord], span: Zoom, end_s: float) -> tuple[
 
 def cards_of(result: RunResult, timeline: Timeline) -> tuple[Card, ...]:
     """The cards about the run itself; those about its checkers are the template's."""
-    return (_operations_card(result.operations), _latency_card(result), _silence_card(result), _faults_card(result, timeline))
+    return (
+        _operations_card(result.operations),
+        _latency_card(result),
+        _silence_card(result),
+        _faults_card(result, timeline),
+    )
 
 
 def _operations_card(operations: OperationCounts) -> Card:

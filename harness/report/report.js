@@ -43,7 +43,9 @@
     const range = named("time");
     if (range === null) return;
     range.setv({ start: Number(button.dataset.from), end: Number(button.dataset.to) });
-    if (!button.closest("#timeline")) document.getElementById("timeline").scrollIntoView({ behavior: "smooth" });
+    if (button.closest("#timeline")) return;
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    document.getElementById("timeline").scrollIntoView({ behavior: still ? "instant" : "smooth" });
   }
 
   function zoomBy(factor) {

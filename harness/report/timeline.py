@@ -158,7 +158,9 @@ def _fault_bars(records: Sequence[FaultRecord], end_s: float) -> tuple[tuple[str
     bars: list[FaultBar] = []
     for kind in kinds:
         taken_until_s: list[float] = []
-        spans = sorted((*fault_span_s(record, end_s), record.number, record) for record in records if record.kind == kind)
+        spans = sorted(
+            (*fault_span_s(record, end_s), record.number, record) for record in records if record.kind == kind
+        )
         for start_s, stop_s, _, record in spans:
             free = [row for row, until_s in enumerate(taken_until_s) if until_s <= start_s]
             row = free[0] if free else len(taken_until_s)
@@ -210,7 +212,9 @@ def silence_text(span: tuple[float, float]) -> str:
 def _notes(total: int, timed: int, drawn: Sequence[Operation], lanes_left_out: int) -> list[str]:
     notes = []
     if total > timed:
-        these = "None of the operations has" if not timed else f"{count(total - timed)} of {count(total)} operations have"
+        these = (
+            "None of the operations has" if not timed else f"{count(total - timed)} of {count(total)} operations have"
+        )
         notes.append(f"{these} recorded times, so they cannot be drawn; every count and verdict includes them.")
     if len(drawn) < timed:
         notes.append(

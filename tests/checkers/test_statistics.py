@@ -81,3 +81,14 @@ def test_absurd_time_stamps_are_refused_rather_than_drawn() -> None:
 def test_the_nemesis_does_not_stretch_the_window() -> None:
     events = [*RUN.events, Event(99, 10**12, "nemesis", EventType.INFO, "heal", None)]
     assert longest_unavailability(History(events)) == Gap(500_000_000, 3_100_000_000)
+
+
+def test_unavailability_ends_where_the_load_ended() -> None:
+    #   ok at 1 s, ok at 2 s, load ends at 3 s, a last ok at 9 s
+    events = []
+    for number, second in enumerate((1, 2, 9)):
+        events.append(Event(2 * number, second * 10**9, 0, EventType.INVOKE, "read", None))
+        events.append(Event(2 * number + 1, second * 10**9, 0, EventType.OK, "read", 1))
+    assert longest_unavailability(History(events)) == Gap(2 * 10**9, 9 * 10**9)
+    assert longest_unavailability(History(events), until_ns=3 * 10**9) == Gap(10**9, 2 * 10**9)
+    assert longest_unavailability(History(events), until_ns=5 * 10**9) == Gap(2 * 10**9, 5 * 10**9)

@@ -82,7 +82,14 @@ def replace_status(record: FaultRecord, status: FaultStatus) -> FaultRecord:
 
 
 def _fault(
-    number: int, kind: str, what: str, at: int, length: int, targets: tuple[str, ...], evidence: str, leader: bool = False
+    number: int,
+    kind: str,
+    what: str,
+    at: int,
+    length: int,
+    targets: tuple[str, ...],
+    evidence: str,
+    leader: bool = False,
 ) -> FaultRecord:
     return FaultRecord(
         number=number,
@@ -254,7 +261,13 @@ def _checkers(anomalies: tuple[Anomaly, ...], operations: int) -> tuple[CheckerR
 
 
 def _nodes() -> tuple[NodeSummary, ...]:
-    counters = {"elections_started": 3, "elections_won": 1, "stepped_down": 0, "slots_replayed": 1204, "torn_tails_cut": 1}
+    counters = {
+        "elections_started": 3,
+        "elections_won": 1,
+        "stepped_down": 0,
+        "slots_replayed": 1204,
+        "torn_tails_cut": 1,
+    }
     return tuple(
         NodeSummary(
             node=node,

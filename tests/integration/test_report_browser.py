@@ -92,6 +92,7 @@ class Browser:
         for domain in ("Runtime", "Log", "Network", "Page"):
             self.call(f"{domain}.enable")
         self.size(1400, 1000)
+        self._prefer()
         self.complaints.clear()
         self.requests.clear()
         self.call("Page.navigate", url=path.as_uri())
@@ -106,7 +107,12 @@ class Browser:
 
     def dark(self) -> None:
         """Prefer dark colours from now on."""
-        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+        self._prefer(("prefers-color-scheme", "dark"))
+
+    def _prefer(self, *preferences: tuple[str, str]) -> None:
+        still = ("prefers-reduced-motion", "reduce")
+        features = [{"name": name, "value": value} for name, value in (still, *preferences)]
+        self.call("Emulation.setEmulatedMedia", features=features)
 
     def value(self, script: str) -> Any:
         """The value of an expression in the page."""
@@ -124,6 +130,17 @@ class Browser:
     def move(self, x: float, y: float) -> None:
         """Move the pointer."""
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def hover(self, place: str, text: str) -> str:
+        """Move the pointer to a place (a script says where) until the charts tell a text; return all they tell."""
+        deadline = time.monotonic() + PATIENCE_S
+        while text not in (told := str(self.value(DEEP_TEXT))):
+            assert time.monotonic() < deadline, told
+            x, y = self.value(place)
+            self.move(x - 4, y)
+            self.move(x, y)
+            time.sleep(0.1)
+        return told
 
     def wheel(self, x: float, y: float, *, ctrl: bool) -> None:
         """Turn the wheel upwards."""
@@ -183,12 +200,12 @@ DEEP_TEXT = """(() => {
 RANGE = "(({start, end}) => [start, end])(Bokeh.documents[0].get_model_by_name('time'))"
 
 
-def place_of_bar(position: int) -> str:
-    """A script: where on the screen the n-th bar of the last operations drawn (the involved ones) is."""
+def place_of_bar(position: int, source: str = "involved") -> str:
+    """A script: where on the screen the n-th bar of a source is."""
     return f"""(() => {{
       const chart = Bokeh.documents[0].get_model_by_name("lane-chart");
       const view = Bokeh.index.find_one(chart);
-      const data = chart.renderers.filter((one) => "call" in one.data_source.data).at(-1).data_source.data;
+      const data = Bokeh.documents[0].get_model_by_name("{source}").data;
       view.el.scrollIntoView({{block: "center", behavior: "instant"}});
       const box = view.el.getBoundingClientRect();
       return [box.left + view.frame.x_scale.compute(data.x[{position}]),
@@ -237,13 +254,9 @@ def test_the_wheel_zooms_with_ctrl_only_and_hovering_tells_the_operation(browser
     write_report(result, history, path)
     browser.open(path)
     browser.value("document.querySelector('#anomaly-1 button').click()")
-    browser.value("new Promise((done) => setTimeout(done, 500))")
-    x, y = browser.value(place_of_bar(1))
-    browser.move(x - 3, y)
-    browser.move(x, y)
-    browser.wait(f"{DEEP_TEXT}.includes('process')")
-    told = browser.value(DEEP_TEXT)
+    told = browser.hover(place_of_bar(1), "process")
     assert "write(" in told and "ok after" in told
+    x, y = browser.value(place_of_bar(1))
     before = browser.value(RANGE)
     browser.wheel(x, y, ctrl=False)
     assert browser.value(RANGE) == before
@@ -268,10 +281,7 @@ def test_hostile_values_stay_text(browser: Browser, tmp_path: Path) -> None:
     browser.open(path)
     assert browser.value("document.getElementById('replay').textContent") == hostile
     if browser.value("Boolean(document.getElementById('charts'))"):
-        x, y = browser.value(place_of_bar(0))
-        browser.move(x - 3, y)
-        browser.move(x, y)
-        browser.wait(f"{DEEP_TEXT}.includes('onerror')")
+        browser.hover(place_of_bar(0, "info"), "onerror")
     assert browser.value("window.hit === undefined")
     assert browser.value("document.querySelectorAll('main img').length") == 0
     assert browser.complaints == []

@@ -1,8 +1,8 @@
 """How fast three nodes on loopback serve, beside what this disk can sync in the same minute.
 
-    .venv/bin/python benchmarks/node.py
+    .venv/bin/python benchmarks/node_load.py
 
-Closed loop: each client has one operation under way; half writes, half linearizable reads, clients spread over the nodes.
+Closed loop: each client has one operation under way; half writes, half linearizable reads, over all nodes.
 The ratio compares write rounds with the rate at which three writers can append and sync 256 bytes each on this disk.
 """
 
