@@ -140,6 +140,7 @@ class Runner:
             await self._wait_for_leader(ground)
             await self._break_and_heal(ground, system)
             await self._stop_nodes(ground)
+            self.outcome.notes.extend(await self._cluster.disturbances())
         finally:
             system.close()
 

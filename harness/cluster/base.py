@@ -122,5 +122,8 @@ class Cluster(Protocol):
     async def link_counters(self) -> Mapping[Link, LinkCounters]:
         """Return what each directed link has forwarded and dropped since ``setup``."""
 
+    async def disturbances(self) -> tuple[str, ...]:
+        """Say, in a sentence each, what the place itself did to the nodes that no fault had asked for."""
+
     async def teardown(self) -> None:
         """End everything that ``setup`` and ``spawn`` made. Idempotent; raises ClusterError only for real leaks."""

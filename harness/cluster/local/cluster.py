@@ -210,6 +210,11 @@ class LocalCluster:
             return 0
         return _expect(Counted, await self._ask(Count())).overruns
 
+    async def disturbances(self) -> tuple[str, ...]:
+        """Say so if the switch was too slow for the traffic."""
+        lost = await self.overruns()
+        return (f"the switch was too slow for {lost} frames, which were lost",) if lost else ()
+
     async def teardown(self) -> None:
         """End nodes, switch and warden; the namespaces go with them."""
         for wire in list(self._wires):
