@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,8 @@ def _report(
     path: Path, found: str, model: str, initial: str | None, history: History, result: CheckResult
 ) -> FileReport:
     outcomes = [operation.outcome for operation in history.operations()]
-    reproduce = f"antipaxos check {path} --model {model}" + (f" --initial '{initial}'" if initial is not None else "")
+    words = ["antipaxos", "check", str(path), "--model", model]
+    reproduce = shlex.join([*words, *(["--initial", initial] if initial is not None else [])])
     return FileReport(
         verdict=_RUN_VERDICT[result.verdict],
         file=str(path),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.cluster.base import ClusterError
 from harness.cluster.local import leftovers
 from harness.store import RunFolder, Store
 
@@ -23,8 +24,17 @@ class Cleaned:
 
 
 def clean(store: Store) -> list[Cleaned]:
-    """End the leftovers of all runs in a store."""
-    return [cleaned for run in store.runs() for cleaned in clean_run(run)]
+    """End the leftovers of all runs in a store. Raises ClusterError after the last, for those that it could not end."""
+    cleaned: list[Cleaned] = []
+    failed = []
+    for run in store.runs():
+        try:
+            cleaned += clean_run(run)
+        except ClusterError as error:
+            failed.append(f"{run.name}: {error}")
+    if failed:
+        raise ClusterError("; ".join(failed))
+    return cleaned
 
 
 def clean_run(run: RunFolder) -> list[Cleaned]:

@@ -19,6 +19,7 @@ class RunGround:
         self._cluster = cluster
         self._system = system
         self._launches = launches
+        self._starting = {node: asyncio.Lock() for node in cluster.nodes}
         self._missing = {ability.name: ability.missing for ability in cluster.abilities if not ability.works}
 
     @property
@@ -57,12 +58,13 @@ class RunGround:
         return await self._cluster.terminate(node, STOP_GRACE_S)
 
     async def start(self, node: str) -> ProcessState:
-        """Start the node if it is gone."""
-        state = await self._cluster.process(node)
-        if state.run is Run.GONE:
-            await self._cluster.spawn(node, self._launches[node])
+        """Start the node if it is gone. Two faults that end together may both want to: then it is started once."""
+        async with self._starting[node]:
             state = await self._cluster.process(node)
-        return state
+            if state.run is Run.GONE:
+                await self._cluster.spawn(node, self._launches[node])
+                state = await self._cluster.process(node)
+            return state
 
     async def pause(self, node: str) -> ProcessState:
         """SIGSTOP."""

@@ -171,7 +171,7 @@ class Store:
             return RunFolder(direct.resolve())
         runs = self.runs()
         if name == "latest" and runs:
-            return runs[-1]
+            return next((run for run in runs if run.name == self._latest()), runs[-1])
         found = [run for run in runs if run.name == name] or [
             run for run in runs if re.match(re.escape(name), run.name)
         ]
@@ -180,6 +180,11 @@ class Store:
         if not found:
             raise StoreError(f"no run in {self.root} is named {name!r}; `antipaxos list` shows them")
         raise StoreError(f"{name!r} may mean {', '.join(run.name for run in found[:5])}")
+
+    def _latest(self) -> str:
+        """Return the name of the run that was made last: names alone do not tell within one second."""
+        link = self.root / "latest"
+        return link.readlink().name if link.is_symlink() else ""
 
     def _point_latest(self, path: Path) -> None:
         temporary = self.root / f".latest-{path.name}"

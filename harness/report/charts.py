@@ -28,11 +28,11 @@ from bokeh.models import (
     Range1d,
     ResetTool,
     SaveTool,
-    Span,
     WheelZoomTool,
     ZoomInTool,
     ZoomOutTool,
 )
+from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 from bokeh.resources import Resources
 
@@ -57,8 +57,8 @@ class Charts:
 def charts_of(timeline: Timeline) -> Charts:
     """Draw a timeline that is not empty."""
     time_range = Range1d(
-        0,
-        timeline.end_s,
+        start=0,
+        end=timeline.end_s,
         bounds=(-0.02 * timeline.end_s, 1.02 * timeline.end_s),
         name="time",
         min_interval=ZOOM_IN_MAX_S,
@@ -88,9 +88,10 @@ def charts_of(timeline: Timeline) -> Charts:
 
 
 def _chart(name: str, height_px: int, time_range: Range1d, **options: Any) -> figure:
+    pan, wheel = PanTool(dimensions="width"), WheelZoomTool(dimensions="width", modifiers="ctrl")
     tools = [
-        PanTool(dimensions="width"),
-        WheelZoomTool(dimensions="width", modifiers="ctrl"),
+        pan,
+        wheel,
         ZoomInTool(dimensions="width"),
         ZoomOutTool(dimensions="width", maintain_focus=False),
         ResetTool(),
@@ -101,8 +102,8 @@ def _chart(name: str, height_px: int, time_range: Range1d, **options: Any) -> fi
         height=height_px,
         x_range=time_range,
         tools=tools,
-        active_drag=tools[0],
-        active_scroll=tools[1],
+        active_drag=pan,
+        active_scroll=wheel,
         sizing_mode="stretch_width",
         min_border_left=LEFT_PX,
         min_border_right=12,
@@ -133,7 +134,7 @@ def _name_rows(chart: figure, names: Sequence[str], every: int = 1) -> None:
 
 def _rows_range(rows: int, above: float = 0.55) -> Range1d:
     """Rows from the top, with room above the first."""
-    return Range1d(rows - 0.45, -above)
+    return Range1d(start=rows - 0.45, end=-above)
 
 
 def _extent(spans: Sequence[tuple[float, float]]) -> dict[str, Any]:
@@ -203,7 +204,13 @@ def _fault_hatch(record: FaultRecord) -> str:
 
 def _fault_chart(timeline: Timeline, time_range: Range1d, faults: ColumnDataSource) -> figure:
     names = [*timeline.fault_rows, *(["no ok answer"] if timeline.silence else [])]
-    chart = _chart("fault-chart", 26 * len(names) + 34, time_range, y_range=_rows_range(len(names)), title="Faults")
+    chart = _chart(
+        "fault-chart",
+        26 * len(names) + 56,
+        time_range,
+        y_range=_rows_range(len(names)),
+        title="Faults" if timeline.fault_rows else "Unavailability",
+    )
     _name_rows(chart, names)
     bars = chart.rect(
         x="x",
@@ -318,8 +325,10 @@ _OPERATION_TOOLTIP = [
 
 
 def _hover(renderers: Sequence[Any], tooltips: list[tuple[str, str]]) -> HoverTool:
-    at_once = {"limit": 4} if "limit" in HoverTool.properties() else {}  # not in Bokeh 3.6
-    return HoverTool(renderers=list(renderers), tooltips=tooltips, **at_once)
+    tool = HoverTool(renderers=list(renderers), tooltips=tooltips)
+    if "limit" in HoverTool.properties():  # not yet in Bokeh 3.6
+        tool.update(limit=4)
+    return tool
 
 
 def _lane_chart(
@@ -332,7 +341,7 @@ def _lane_chart(
         output_backend="webgl",
         title="Operations, a lane for each client",
     )  # fmt: skip
-    _name_rows(chart, timeline.lanes, every=max(1, 12 // row_px))
+    _name_rows(chart, timeline.lanes, every=-(-13 // row_px))
     _shade(chart, timeline, faults)
     info, ok, fail = sources[Outcome.INFO], sources[Outcome.OK], sources[Outcome.FAIL]
     colour = OUTCOME_COLOURS[Outcome.INFO]
@@ -389,7 +398,7 @@ def _latency_chart(
     known = [_plotted_ms(bar) for bar in timeline.bars if bar.latency_ms is not None]
     lowest, highest = (min(known), max(known)) if known else (1.0, 10.0)
     chart = _chart(
-        "latency-chart", 260, time_range, y_range=Range1d(lowest / 1.5, highest * 1.8), y_axis_type="log",
+        "latency-chart", 260, time_range, y_range=Range1d(start=lowest / 1.5, end=highest * 1.8), y_axis_type="log",
         output_backend="webgl", title="Latency, by when the operation began",
     )  # fmt: skip
     chart.yaxis.axis_label = "ms"
@@ -408,9 +417,9 @@ def _latency_chart(
                 fill_color=None if hollow else OUTCOME_COLOURS[outcome],
                 fill_alpha=0.5,
                 line_color=OUTCOME_COLOURS[outcome],
-                line_alpha=0.9 if hollow else 0.35,
+                line_alpha=0.7 if hollow else 0.35,
                 line_width=1.2 if hollow else 0.6,
-            )  # fmt: skip
+            )
         )
     chart.add_tools(_hover(drawn, _OPERATION_TOOLTIP))
     return chart
@@ -419,7 +428,7 @@ def _latency_chart(
 def _rate_chart(timeline: Timeline, rate: Rate, time_range: Range1d, faults: ColumnDataSource) -> figure:
     top = max(*rate.ok, *rate.fail, *rate.info, 1)
     chart = _chart(
-        "rate-chart", 200, time_range, y_range=Range1d(0, top * 1.12),
+        "rate-chart", 200, time_range, y_range=Range1d(start=0, end=top * 1.12),
         title=f"Operations ended, in bins of {rate.bin_s} s",
     )  # fmt: skip
     chart.yaxis.axis_label = f"per {rate.bin_s} s"

@@ -44,8 +44,8 @@ BANNERS = {
     ),
     RunVerdict.UNKNOWN: Banner(
         "UNKNOWN",
-        f"{_ROUND}M10.9 16.8h2.2V19h-2.2zM8 9.2C8 6.800 9.700 5 12 5s4 1.600 4 3.900c0 2.700-2.900 3.100-2.900 6.200h-2.200"
-        "c0-4 2.900-4.300 2.900-6.200 0-1-.7-1.800-1.800-1.800s-1.800.8-1.800 2.100z",
+        f"{_ROUND}M10.9 16.8h2.2V19h-2.2zM8 9.2C8 6.8 9.7 5 12 5s4 1.6 4 3.9c0 2.7-2.9 3.1-2.9 6.2"
+        "h-2.2c0-4 2.9-4.3 2.9-6.2 0-1-.7-1.8-1.8-1.8s-1.8.8-1.8 2.1z",
         "unknown",
     ),
     RunVerdict.FAULTS_NOT_MET: Banner("FAULTS NOT MET", f"{_TRIANGLE}{_EXCLAMATION}", "unknown"),

@@ -64,7 +64,7 @@ def call_text(operation: Operation) -> str:
     call = f"{_cut(operation.f, VALUE_CHARS_MAX)}({', '.join(given)})"
     answered = operation.ok and operation.result != operation.argument
     silent = operation.result is None and operation.argument is not None
-    if answered and not silent or (operation.ok and operation.argument is None):
+    if (answered and not silent) or (operation.ok and operation.argument is None):
         return f"{call} → {value_text(operation.result)}"
     return call
 

@@ -7,6 +7,7 @@ silently drops what it should show is worse than none. The few operations a verd
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -113,14 +114,14 @@ def _end_s(result: RunResult, timed: Sequence[Operation]) -> float:
 
 
 def _worth_drawing(timed: Sequence[Operation], involved: Sequence[Operation]) -> Sequence[Operation]:
-    """All operations, or the ``BARS_MAX`` that tell most: those involved, not ok, slowest, then every nth."""
+    """All operations, or the ``BARS_MAX`` that tell most: those involved, info, the slowest, then every nth."""
     if len(timed) <= BARS_MAX:
         return timed
     chosen = {op.invoke_index: op for op in involved if _is_timed(op)}
     for pool, share in (
-        ([op for op in timed if not op.ok], BARS_MAX // 2),
+        ([op for op in timed if op.outcome is Outcome.INFO], BARS_MAX // 4),
         (sorted(timed, key=_waited, reverse=True)[: BARS_MAX // 4], BARS_MAX // 4),
-        (timed, BARS_MAX - BARS_MAX * 3 // 4),
+        (timed, BARS_MAX - 2 * (BARS_MAX // 4)),
     ):
         for op in _every_nth(pool, share):
             chosen.setdefault(op.invoke_index, op)
@@ -192,10 +193,12 @@ def seconds_under_faults(records: Sequence[FaultRecord], end_s: float) -> float:
 
 def _rate(timed: Sequence[Operation], end_s: float) -> Rate:
     bin_s = max(1, -(-int(end_s) // BINS_MAX))
-    bins = {outcome: [0] * (int(end_s / bin_s) + 1) for outcome in Outcome}
+    number = math.ceil(end_s / bin_s)
+    bins = {outcome: [0] * number for outcome in Outcome}
     for operation in timed:
         if operation.complete_time is not None:
-            bins[operation.outcome][max(0, operation.complete_time) // (bin_s * NS_PER_S)] += 1
+            place = max(0, operation.complete_time) // (bin_s * NS_PER_S)
+            bins[operation.outcome][min(place, number - 1)] += 1
     return Rate(bin_s, tuple(bins[Outcome.OK]), tuple(bins[Outcome.FAIL]), tuple(bins[Outcome.INFO]))
 
 
@@ -212,14 +215,14 @@ def silence_text(span: tuple[float, float]) -> str:
 def _notes(total: int, timed: int, drawn: Sequence[Operation], lanes_left_out: int) -> list[str]:
     notes = []
     if total > timed:
-        these = (
-            "None of the operations has" if not timed else f"{count(total - timed)} of {count(total)} operations have"
-        )
-        notes.append(f"{these} recorded times, so they cannot be drawn; every count and verdict includes them.")
+        untimed = total - timed
+        some = f"{count(untimed)} of {count(total)} operations {'has' if untimed == 1 else 'have'} no recorded times"
+        which = some if timed else "No operation has recorded times"
+        notes.append(f"{which}, so they cannot be drawn; every count and verdict includes them.")
     if len(drawn) < timed:
         notes.append(
             f"{count(len(drawn))} of {count(timed)} operations are drawn: all that anomalies are about, those that"
-            " ended fail or info (thinned out if there are very many), the slowest, and an even sample of the rest."
+            " ended info (thinned out if there are very many), the slowest, and an even sample of the rest."
             " The rate, the cards and every verdict count them all."
         )
     if lanes_left_out > 0:

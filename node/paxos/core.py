@@ -318,11 +318,12 @@ class Paxos:
             self._send(sender, Chosen(entries, self.log.chosen_upto))
 
     def _on_chosen(self, now: int, sender: int, message: Chosen) -> None:
+        known = self.log.chosen_upto
         for slot, ballot, value in message.entries:
             self.acceptor.learn(slot, ballot, value, self._effects)
         self._see(self.acceptor.promised)
         self._yield_to(self.acceptor.promised)
-        if self.log.chosen_upto < message.chosen_upto:
+        if known < self.log.chosen_upto < message.chosen_upto:  # a doubled answer brings nothing, and asks for nothing
             self._fetch(now, sender)
 
     def _see(self, ballot: Ballot) -> None:

@@ -7,8 +7,11 @@ refused (fail), and nothing returns ok for a while. A stale read is planted in e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
+
+import msgspec
 
 from checkers.history import Event, EventType, History
 from harness.results import (
@@ -60,11 +63,11 @@ def faults(duration_s: int = 60) -> tuple[FaultRecord, ...]:
     long, short = duration_s * SECOND // 8, duration_s * SECOND // 20
     return (
         _fault(0, "kill", "kill n3 (leader: n3)", at[0], short, ("n3",), "n3: process 4711 is gone (SIGKILL)", True),
-        _fault(1, "partition", "partition halves: n1 n2 | n3 n4 n5", at[1], long, NODES, "812 packets dropped on the cut links"),
-        _fault(2, "partition", "partition one: n4 | the rest", at[2], long, ("n4",), "97 packets dropped on the cut links"),
+        _fault(1, "partition", "partition halves: n1 n2 | n3 n4 n5", at[1], long, NODES, "812 packets dropped"),
+        _fault(2, "partition", "partition one: n4 | the rest", at[2], long, ("n4",), "97 packets dropped"),
         _fault(3, "pause", "pause n1, n2", at[3], long, ("n1", "n2"), "n1: process 4802 is stopped (SIGSTOP)", True),
         replace_status(
-            _fault(4, "partition", "partition majorities-ring", at[4], long, NODES, "no packet was seen on the cut links"),
+            _fault(4, "partition", "partition majorities-ring", at[4], long, NODES, "no packet was seen"),
             FaultStatus.INDETERMINATE,
         ),
         FaultRecord(
@@ -76,8 +79,6 @@ def faults(duration_s: int = 60) -> tuple[FaultRecord, ...]:
 
 def replace_status(record: FaultRecord, status: FaultStatus) -> FaultRecord:
     """The record with another status."""
-    import msgspec
-
     return msgspec.structs.replace(record, status=status)
 
 
@@ -208,7 +209,7 @@ def _latency(waits: Sequence[float]) -> Latency:
 
 def _unavailability(history: History) -> Unavailability:
     ends = sorted(op.complete_time or 0 for op in history.operations() if op.ok)
-    gaps = [(after - before, before) for before, after in zip(ends, ends[1:], strict=False)]
+    gaps = [(after - before, before) for before, after in pairwise(ends)]
     longest, began = max(gaps, default=(0, 0))
     return Unavailability(longest_ms=longest / 1e6, began_s=began / 1e9)
 
@@ -291,8 +292,6 @@ def _mechanisms() -> tuple[Mechanism, ...]:
 
 def bare(**fields: object) -> RunResult:
     """A run in which nothing happened, with these fields instead."""
-    import msgspec
-
     nothing = RunResult(
         verdict=RunVerdict.HARNESS_FAILURE,
         sentence="the nodes did not start",
@@ -314,11 +313,4 @@ def bare(**fields: object) -> RunResult:
 
 def without_times(history: History) -> History:
     """The same events, none with a time."""
-    import msgspec
-
     return History(msgspec.structs.replace(event, time=None) for event in history.events)
-
-
-def longer(sample: Sample, operations: int) -> Sample:
-    """The sample with more operations."""
-    return replace(sample, operations=operations)

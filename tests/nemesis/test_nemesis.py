@@ -187,7 +187,7 @@ def test_overlapping_partitions_add_up_and_end_one_by_one() -> None:
     assert [record.status for record in scene.records] == [FaultStatus.INSTALLED] * 2
 
 
-ALL = (Partition("halves"), Kill("n2"), Pause("n3"), Restart("n4"))
+ALL: tuple[Fault, ...] = (Partition("halves"), Kill("n2"), Pause("n3"), Restart("n4"))
 
 
 def is_healthy(ground: FakeGround) -> bool:

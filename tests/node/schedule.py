@@ -32,6 +32,10 @@ S = 1_000 * MS
 CALM_S = 60
 OPERATIONS_AFTER_CALM = 3
 CLIENTS = 6
+BLOWS = (
+    *("crash", "crash", "all", "start", "start", "cut", "alone"),
+    *("oneway", "slow", "slow", "slow", "heal", "heal", "heal", "freeze"),
+)
 
 
 class Weather(msgspec.Struct, frozen=True):
@@ -57,23 +61,26 @@ def forecast(rng: random.Random) -> Weather:
     settings = {
         "promise_part_bytes": rng.choice((40, 100, 300, 1 << 20)),
         "fetch_bytes_max": rng.choice((40, 300, 1 << 20)),
-        "batch_commands_max": rng.choice((1, 2, 4, 128)),
+        "batch_commands_max": rng.choice((1, 1, 2, 128)),
         "window_max": rng.choice((1, 2, 4, 8)),
         "queue_commands_max": rng.choice((2, 64)),
-        "retry_ms": rng.choice((20, 150)),
+        "retry_ms": rng.choice((20, 150, 400)),
+        "heartbeat_ms": rng.choice((20, 50)),
+        "election_timeout_ms": rng.choice((100, 150, 400)),
+        "election_spread_ms": rng.choice((5, 50, 400)),
     }
     return Weather(
         chaos_ms=rng.choice((3_000, 6_000)),
-        loss=rng.choice((0.0, 0.02, 0.2)),
+        loss=rng.choice((0.0, 0.02, 0.1, 0.3)),
         duplication=rng.choice((0.0, 0.05, 0.2)),
         delay_ms=rng.choice(((0.1, 1.0), (1.0, 10.0), (0.1, 60.0))),
-        straggling=rng.choice((0.0, 0.02, 0.1)),
-        straggle_ms=rng.choice((200.0, 3_000.0)),
+        straggling=rng.choice((0.0, 0.02, 0.1, 0.4)),
+        straggle_ms=rng.choice((200.0, 800.0, 3_000.0)),
         sync_ms=rng.choice(((0.1, 0.5), (1.0, 10.0), (5.0, 100.0))),
         stalled_sync=rng.choice((0.0, 0.02)),
         blow_every_ms=rng.choice((200.0, 600.0, 2_000.0)),
         power_loss=rng.choice((0.0, 0.5, 1.0)),
-        think_ms=rng.choice((1.0, 5.0, 40.0)),
+        think_ms=rng.choice((15.0, 60.0)),
         segment_bytes=rng.choice((200, 2_000, 1 << 20)),
         settings=settings,
     )
@@ -221,6 +228,7 @@ class Run:
         self._heap: list[tuple[int, int, Callable[..., None], tuple[object, ...]]] = []
         self._count = 0
         self._frozen: dict[int, int] = {}
+        self._slow: dict[tuple[int, int], float] = {}
         self._syncing: dict[int, int] = {}
         self._alarm: dict[int, int] = {}
         self._goal: dict[int, int] = {}
@@ -322,7 +330,7 @@ class Run:
             return
         copies = 1 + (not self.calm and self.rng.random() < self.weather.duplication)
         for _ in range(copies):
-            self.later(self.delay(), self.arrive, letter)
+            self.later(self.delay() + self._slow.get((letter.sender, letter.to), 0.0), self.arrive, letter)
 
     def arrive(self, letter: Letter) -> None:
         """A letter reaches its receiver."""
@@ -367,7 +375,7 @@ class Run:
             return
         self.later(self.rng.expovariate(1 / self.weather.blow_every_ms), self.blow)
         node = self.rng.choice([*self.cluster.members, *self.cluster.leaders()])
-        match self.rng.choice(("crash", "crash", "all", "start", "start", "cut", "oneway", "heal", "heal", "freeze")):
+        match self.rng.choice(BLOWS):
             case "crash":
                 self.crash(node)
             case "all":
@@ -379,10 +387,17 @@ class Run:
             case "cut":
                 side = {member for member in self.cluster.members if self.rng.random() < 0.5}
                 self.cluster.partition(side, set(self.cluster.members) - side)
+            case "alone":
+                self.cluster.partition(set(self.cluster.members) - {node})
             case "oneway":
                 self.cluster.cut.add((node, self.rng.choice(self.cluster.members)))
+            case "slow":
+                for member in self.cluster.members:
+                    link = (node, member) if self.rng.random() < 0.5 else (member, node)
+                    self._slow[link] = self.rng.choice((50.0, 300.0, 1_000.0))
             case "heal":
                 self.cluster.heal()
+                self._slow.clear()
             case "freeze":
                 self._frozen[node] = self.cluster.now + int(self.rng.uniform(10, 2_000) * MS)
 
@@ -403,6 +418,7 @@ class Run:
         """Begin the calm: everything runs, every link is whole."""
         self.calm = True
         self.cluster.heal()
+        self._slow.clear()
         self._frozen.clear()
         for node in self.cluster.members:
             self.start(node)

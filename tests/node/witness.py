@@ -4,6 +4,8 @@ The witness believes no node. That a value is chosen it concludes from what is o
 value in a majority of them. Whatever a node says, applies, or comes back with after a crash is held against that:
 
 - one value for each slot and ballot, and one chosen value for each slot, for ever (agreement);
+- nothing is applied that is not chosen;
+- who proposes in a ballot has the promises of a majority, and proposes nothing else where something is chosen;
 - a promise or an acceptance that was *sent* is on the sender's disk, then and after every restart;
 - what a node has promised never goes back, and no ballot is used twice;
 - nodes that have applied the same slots have the same digest.
@@ -54,6 +56,8 @@ class Witness:
     def __init__(self, members: tuple[int, ...]) -> None:
         self.majority = len(members) // 2 + 1
         self.chosen: dict[int, Value] = {}
+        self._chosen_in: dict[int, Ballot] = {}
+        self._promises: defaultdict[Ballot, set[int]] = defaultdict(set)
         self._proposed: dict[tuple[int, Ballot], Value] = {}
         self._votes: defaultdict[tuple[int, Ballot], set[int]] = defaultdict(set)
         self._disks = {node: OnDisk() for node in members}
@@ -74,7 +78,9 @@ class Witness:
             self._propose(key, record.value)
             self._votes[key].add(node)
             if len(self._votes[key]) >= self.majority:
-                self._choose(record.slot, record.value, f"a majority in ballot {record.ballot}")
+                self._choose(record.slot, record.ballot, record.value)
+        elif isinstance(record, Promised) and record.ballot.node == node:
+            self._promises[record.ballot].add(node)
 
     def restarted(self, node: int, records: list[Record], replica: Replica) -> None:
         """A node has come back with these records on its disk."""
@@ -96,6 +102,7 @@ class Witness:
         match message:
             case Accept():
                 self._propose((message.slot, message.ballot), message.value)
+                self._check_proposal(node, message)
             case Accepted():
                 self._say(node, message.ballot)
                 if not self._disks[node].holds(message.slot, message.ballot):
@@ -105,6 +112,7 @@ class Witness:
                 self._say(node, message.ballot)
                 if self._disks[node].promised < message.ballot:
                     raise Violation(f"n{node} promises {message.ballot} before its fsync")
+                self._promises[message.ballot].add(node)
             case Prepare():
                 if self._disks[node].promised < message.ballot:
                     raise Violation(f"n{node} uses {message.ballot} before its fsync")
@@ -116,6 +124,14 @@ class Witness:
         if ballot < self._said[node]:
             raise Violation(f"n{node} answers in {ballot} after it has promised {self._said[node]}")
         self._said[node] = ballot
+
+    def _check_proposal(self, node: int, message: Accept) -> None:
+        if len(self._promises[message.ballot]) < self.majority:
+            raise Violation(f"n{node} leads in {message.ballot} with promises of {self._promises[message.ballot]} only")
+        chosen_in = self._chosen_in.get(message.slot)
+        if chosen_in is None or chosen_in > message.ballot or self.chosen[message.slot] == message.value:
+            return
+        raise Violation(f"n{node} proposes another value for slot {message.slot} in {message.ballot} than the chosen one")
 
     # -- what nodes believe -------------------------------------------------------------------------------------------
 
@@ -132,7 +148,10 @@ class Witness:
             entry = replica.paxos.log.get(slot)
             if entry is None or not entry.chosen:
                 raise Violation(f"n{node} has applied slot {slot}, which it does not hold as chosen")
-            self._choose(slot, entry.value, f"n{node}")
+            if slot not in self.chosen:
+                raise Violation(f"n{node} has applied slot {slot}, which no majority has on its disks")
+            if self.chosen[slot] != entry.value:
+                raise Violation(f"n{node} has applied another value in slot {slot} than the chosen one")
         self._applied[node] = applied
         digest = replica.machine.digest
         if self._digests.setdefault(applied, digest) != digest:
@@ -142,6 +161,7 @@ class Witness:
         if self._proposed.setdefault(key, value) != value:
             raise Violation(f"slot {key[0]} has two values in ballot {key[1]}")
 
-    def _choose(self, slot: int, value: Value, by: str) -> None:
+    def _choose(self, slot: int, ballot: Ballot, value: Value) -> None:
         if self.chosen.setdefault(slot, value) != value:
-            raise Violation(f"slot {slot}: {by} chose {value!r} after {self.chosen[slot]!r} was chosen")
+            raise Violation(f"slot {slot} is chosen again in {ballot}, with another value than before")
+        self._chosen_in[slot] = min(ballot, self._chosen_in.get(slot, ballot))

@@ -1,0 +1,99 @@
+"""Weighing evidence: violation before doubt before faults that did not happen; exit codes; what a result says."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import msgspec
+import pytest
+
+from harness.judgement import missed_faults, weigh
+from harness.results import EXIT_CODES, EXIT_USAGE, CheckerResult, RunVerdict
+from nemesis.record import FaultRecord, FaultStatus
+from tests.harness.report_sample import bare
+
+VALID, INVALID, UNKNOWN = "valid", "invalid", "unknown"
+INSTALLED, SKIPPED, INDETERMINATE = FaultStatus.INSTALLED, FaultStatus.SKIPPED, FaultStatus.INDETERMINATE
+
+
+def said(name: str, verdict: str) -> CheckerResult:
+    return CheckerResult(name=name, verdict=verdict, sentence=f"it is {verdict}.")
+
+
+def fault(kind: str, status: FaultStatus, *evidence: str) -> FaultRecord:
+    return FaultRecord(number=0, kind=kind, what=kind, planned_at=0, planned_until=1, status=status, evidence=evidence)
+
+
+@pytest.mark.parametrize("verdicts", list(product((VALID, INVALID, UNKNOWN), repeat=3)))
+@pytest.mark.parametrize("status", list(FaultStatus))
+def test_the_order_of_weight(verdicts: tuple[str, ...], status: FaultStatus) -> None:
+    results = [said(f"checker{number}", verdict) for number, verdict in enumerate(verdicts)]
+    verdict, _ = weigh(results, [fault("kill", status)], ["kill"])
+    if INVALID in verdicts:
+        assert verdict is RunVerdict.VIOLATION
+    elif UNKNOWN in verdicts:
+        assert verdict is RunVerdict.UNKNOWN
+    elif status is not INSTALLED:
+        assert verdict is RunVerdict.FAULTS_NOT_MET
+    else:
+        assert verdict is RunVerdict.VALID
+
+
+def test_the_sentence_is_that_of_all_who_object() -> None:
+    results = [said("a", VALID), said("b", INVALID), said("c", UNKNOWN), said("d", INVALID)]
+    assert weigh(results, [], [])[1] == "b: it is invalid.; d: it is invalid."
+    assert weigh([results[0], results[2]], [], [])[1] == "c: it is unknown."
+
+
+def test_a_valid_run_says_under_how_many_faults_and_who_held_it() -> None:
+    faults = [fault("kill", INSTALLED), fault("kill", SKIPPED), fault("pause", INSTALLED)]
+    _, sentence = weigh([said("a", VALID), said("b", VALID)], faults, ["kill"])
+    assert sentence == "Nothing was lost and nothing was stale under 2 faults (a, b)."
+
+
+def test_one_installed_fault_of_each_required_kind_is_enough() -> None:
+    faults = [fault("kill", SKIPPED), fault("kill", INSTALLED), fault("pause", INDETERMINATE)]
+    assert missed_faults(faults, ["kill"]) == []
+    assert missed_faults(faults, []) == []
+
+
+@pytest.mark.parametrize(
+    ("faults", "why"),
+    [
+        ([], "none was planned in so short a run"),
+        ([fault("pause", INSTALLED)], "none was planned in so short a run"),
+        ([fault("kill", SKIPPED, "no node leads")], "no node leads"),
+        ([fault("kill", INDETERMINATE, "killing", "n1 was not running")], "n1 was not running"),
+        ([fault("kill", SKIPPED), fault("kill", SKIPPED, "it was late")], "it was late"),
+    ],
+)
+def test_a_kind_that_is_not_shown_to_have_happened_is_missed(faults: list[FaultRecord], why: str) -> None:
+    assert missed_faults(faults, ["kill"]) == [f"no kill is shown to have happened ({why})"]
+
+
+def test_every_missed_kind_is_named_once() -> None:
+    missed = missed_faults([fault("pause", INSTALLED)], ["kill", "pause", "partition", "kill"])
+    assert [sentence.split()[1] for sentence in missed] == ["kill", "partition"]
+    verdict, sentence = weigh([said("a", VALID)], [], ["kill", "partition"])
+    assert verdict is RunVerdict.FAULTS_NOT_MET
+    assert sentence.startswith("Nothing is wrong in what happened, but no kill is shown")
+    assert "; no partition is shown" in sentence
+
+
+def test_each_verdict_has_an_exit_code_of_its_own() -> None:
+    assert {verdict.value: code for verdict, code in EXIT_CODES.items()} == {
+        "valid": 0,
+        "violation": 1,
+        "unknown": 3,
+        "faults-not-met": 4,
+        "harness-failure": 5,
+    }
+    assert EXIT_CODES.keys() == set(RunVerdict)
+    assert EXIT_USAGE == 2
+
+
+@pytest.mark.parametrize("verdict", list(RunVerdict))
+def test_a_result_exits_as_its_verdict_says_and_comes_back_from_json(verdict: RunVerdict) -> None:
+    result = bare(verdict=verdict)
+    assert result.exit_code == EXIT_CODES[verdict]
+    assert msgspec.json.decode(msgspec.json.encode(result), type=type(result)) == result

@@ -1,0 +1,227 @@
+"""The plan: a scenario and a seed give the same bytes everywhere, and faults and operations keep to their rules.
+
+The golden hashes are a promise to everybody who has written a seed down. If one changes by intention (a new menu, a
+new workload), ``PLAN_VERSION`` has to change with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.plan import MENUS, MS, PLAN_VERSION, QUIET_START_MS, Plan, make_plan
+from harness.scenario import Scenario, Timed
+from harness.seeds import SEED_MAX
+from nemesis.faults import KINDS, Kill, Partition, kind
+from nemesis.nemesis import ScheduledFault
+from tests.harness.scenarios import scenarios
+from workloads.catalogue import WORKLOADS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+seeds = st.integers(0, SEED_MAX)
+small = scenarios(time_max_ms=30_000, rate_max=40)
+patiently = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+
+MIXED = Scenario(workload="append", nodes=3, time="20s", faults=("kill", "pause", "restart"))
+LARGE = Scenario(workload="set", nodes=7, time="30s", rate=50, faults=("partition",))
+FIXED = Scenario(
+    time="5s",
+    rate=10,
+    faults=(),
+    schedule=(
+        Timed(at="3s", until="4s", fault=Kill("n1")),
+        Timed(at="500ms", until="2s", fault=Partition("mine", {"n1": ("n2",)})),
+    ),
+)
+GOLDEN = [
+    (Scenario(), 17, "68d02a932f326326428f58ccc44c1660dfd8f74510021f19110854797f8d3cdc"),
+    (MIXED, 1, "897088229d9e17c0cbcf61b01e8f1c3384c3953bf9708090bb75a618208b4d83"),
+    (LARGE, SEED_MAX, "cc6f882b67f7a5051b09616096bef5e38dc22280e413042281d862f4de8f2ac0"),
+]
+
+
+@pytest.mark.parametrize(("scenario", "seed", "sha256"), GOLDEN)
+def test_golden_plans(scenario: Scenario, seed: int, sha256: str) -> None:
+    assert PLAN_VERSION == 1
+    assert make_plan(scenario, seed).sha256 == sha256
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1", "4711"])
+def test_another_process_makes_the_same_plan(hash_seed: str) -> None:
+    script = "from harness.plan import *; print(make_plan(Scenario(), 17).sha256)"
+    done = subprocess.run(
+        (sys.executable, "-c", script),
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == GOLDEN[0][2]
+
+
+def leaves(data: Any) -> list[Any]:
+    """Return everything in plain data that is neither a list nor an object, keys included."""
+    if isinstance(data, dict):
+        return [*data, *(leaf for value in data.values() for leaf in leaves(value))]
+    if isinstance(data, list):
+        return [leaf for value in data for leaf in leaves(value)]
+    return [data]
+
+
+@given(small, seeds)
+@patiently
+def test_the_canonical_form_is_sorted_ascii_without_blanks_or_floats(scenario: Scenario, seed: int) -> None:
+    plan = make_plan(scenario, seed)
+    canonical = plan.canonical()
+    data = json.loads(canonical)
+    assert canonical.isascii()
+    assert canonical == json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
+    assert {type(leaf) for leaf in leaves(data)} <= {int, str, type(None)}
+    assert msgspec.json.decode(canonical, type=Plan) == plan
+
+
+@given(small, seeds)
+@patiently
+def test_the_seed_and_the_scenario_are_all_that_a_plan_depends_on(scenario: Scenario, seed: int) -> None:
+    assert make_plan(scenario, seed).sha256 == make_plan(msgspec.structs.replace(scenario), seed).sha256
+
+
+def test_another_seed_is_another_plan() -> None:
+    assert make_plan(MIXED, 1).clients != make_plan(MIXED, 2).clients
+    assert make_plan(MIXED, 1).faults != make_plan(MIXED, 2).faults
+
+
+# -- operations -------------------------------------------------------------------------------------------------------
+
+
+@given(small, seeds)
+@patiently
+def test_every_operation_is_planned_once_in_time_and_in_order(scenario: Scenario, seed: int) -> None:
+    plan = make_plan(scenario, seed)
+    assert len(plan.clients) == scenario.concurrency
+    assert sum(map(len, plan.clients)) == scenario.planned_operations
+    for client in plan.clients:
+        assert all(0 <= planned.at < scenario.time_ms * MS for planned in client)
+        assert all(earlier.at < later.at for earlier, later in pairwise(client))
+    written = [p.operation.value for client in plan.clients for p in client if p.operation.f != "read"]
+    assert len(set(written)) == len(written)
+
+
+@given(small, seeds)
+@patiently
+def test_final_reads_are_spread_evenly_and_complete(scenario: Scenario, seed: int) -> None:
+    plan = make_plan(scenario, seed)
+    wanted = WORKLOADS[scenario.workload]().final_reads(scenario.planned_operations)
+    assert Counter(read.key for client in plan.final for read in client) == Counter(read.key for read in wanted)
+    assert len(plan.final) == scenario.concurrency
+    assert max(map(len, plan.final)) - min(map(len, plan.final)) <= 1
+
+
+def test_operations_come_at_the_rate_that_was_asked_for_and_clients_share_them() -> None:
+    plan = make_plan(Scenario(), 5)
+    each_second = Counter(planned.at // (1_000 * MS) for client in plan.clients for planned in client)
+    assert each_second == dict.fromkeys(range(45), 200)
+    assert all(700 < len(client) < 1_100 for client in plan.clients)
+
+
+# -- faults -----------------------------------------------------------------------------------------------------------
+
+
+def by_kind(plan: Plan) -> dict[str, list[ScheduledFault]]:
+    found: dict[str, list[ScheduledFault]] = {}
+    for fault in plan.faults:
+        found.setdefault(kind(fault.fault), []).append(fault)
+    return found
+
+
+@given(small, seeds)
+@patiently
+def test_faults_are_numbered_by_time_and_within_the_run(scenario: Scenario, seed: int) -> None:
+    faults = make_plan(scenario, seed).faults
+    assert [fault.number for fault in faults] == list(range(len(faults)))
+    assert all(earlier.at <= later.at for earlier, later in pairwise(faults))
+    assert all(0 <= fault.at < fault.until <= scenario.time_ms * MS for fault in faults)
+    assert all(sorted(fault.order) == sorted(scenario.node_names) for fault in faults)
+
+
+@given(seeds, st.integers(1, 9), st.integers(2, 120))
+@patiently
+def test_drawn_faults_of_one_kind_keep_their_distance(seed: int, nodes: int, time_s: int) -> None:
+    scenario = Scenario(nodes=nodes, time=f"{time_s}s", rate=1, faults=tuple(KINDS))
+    for name, faults in by_kind(make_plan(scenario, seed)).items():
+        lasts, waits = MENUS[name].lasts_ms, MENUS[name].wait_ms
+        assert faults[0].at >= QUIET_START_MS * MS
+        assert all(lasts[0] <= (fault.until - fault.at) // MS <= lasts[1] for fault in faults)
+        assert all(waits[0] <= (b.at - a.until) // MS <= waits[1] for a, b in pairwise(faults))
+        assert all(fault.until < scenario.time_ms * MS for fault in faults)
+
+
+@given(seeds, st.integers(3, 9))
+@patiently
+def test_a_short_run_meets_each_variant_before_any_returns(seed: int, nodes: int) -> None:
+    scenario = Scenario(nodes=nodes, time="5m", rate=1, faults=tuple(KINDS))
+    for name, faults in by_kind(make_plan(scenario, seed)).items():
+        possible = [v for v in MENUS[name].variants if nodes >= 4 or v not in (BRIDGE, RING)]
+        assert faults[0].fault == MENUS[name].variants[0]
+        first = [fault.fault for fault in faults[: len(possible)]]
+        assert sorted(map(repr, first)) == sorted(map(repr, possible))
+
+
+BRIDGE, RING = Partition("bridge"), Partition("majorities-ring")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_has_a_menu_of_its_own_kind(name: str) -> None:
+    menu = MENUS[name]
+    assert {kind(variant) for variant in menu.variants} == {name}
+    assert len(set(map(repr, menu.variants))) == len(menu.variants)
+
+
+def test_each_kind_is_drawn_from_its_own_stream() -> None:
+    alone = by_kind(make_plan(Scenario(faults=("kill",)), 9))["kill"]
+    among = by_kind(make_plan(Scenario(faults=tuple(reversed(KINDS))), 9))["kill"]
+    assert [renumbered(fault) for fault in alone] == [renumbered(fault) for fault in among]
+    assert alone
+
+
+def test_faults_and_operations_do_not_disturb_each_other() -> None:
+    with_faults, without = make_plan(Scenario(), 9), make_plan(Scenario(faults=()), 9)
+    assert with_faults.clients == without.clients
+    busier = make_plan(Scenario(rate=400, concurrency=3, workload="set"), 9)
+    assert with_faults.faults == busier.faults
+    assert without.faults == ()
+
+
+def test_where_faults_are_does_not_depend_on_how_long_the_run_goes_on() -> None:
+    short, long = make_plan(Scenario(time="30s"), 9), make_plan(Scenario(time="90s"), 9)
+    assert short.faults
+    for name, faults in by_kind(short).items():
+        assert [renumbered(f) for f in faults] == [renumbered(f) for f in by_kind(long)[name][: len(faults)]]
+
+
+def renumbered(fault: ScheduledFault) -> ScheduledFault:
+    return msgspec.structs.replace(fault, number=0)
+
+
+def test_faults_at_fixed_times_are_planned_as_written() -> None:
+    partition, kill = make_plan(FIXED, 1).faults
+    assert (partition.at, partition.until, partition.fault) == (500 * MS, 2_000 * MS, FIXED.schedule[1].fault)
+    assert (kill.at, kill.until, kill.fault) == (3_000 * MS, 4_000 * MS, Kill("n1"))
+    assert kill.order != FIXED.node_names or partition.order != FIXED.node_names
+
+
+def test_a_run_too_short_for_a_fault_has_none() -> None:
+    assert make_plan(Scenario(time="2s", faults=tuple(KINDS)), 1).faults == ()

@@ -1,0 +1,108 @@
+"""The other verdicts on the real local place: a violation, faults that could not be, and failures of the harness."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.harness.controller import Controller, Finished, alive, antipaxos, running, wait_for_their_end
+from tests.integration.local_support import require_namespaces
+
+pytestmark = pytest.mark.integration
+
+
+def test_stale_reads_are_a_violation_told_by_its_operations(tmp_path: Path) -> None:
+    require_namespaces("userns")
+    done = antipaxos(
+        tmp_path, "run", "--bug", "local-reads", "--seed", "1", "--time", "5s", "--faults", "none", "--json"
+    )
+    assert done.status == 1, done.err
+    assert done.json["verdict"] == "violation"
+    (said,) = [checker for checker in done.json["checkers"] if checker["name"] == "linearizable"]
+    assert said["verdict"] == "invalid"
+    anomaly = said["anomalies"][0]
+    assert 2 <= len(anomaly["operations"]) <= 4
+    assert "read of r" in anomaly["sentence"] and " by process " in anomaly["sentence"]
+    assert anomaly["sentence"] in done.json["sentence"]
+    assert "✘ VIOLATION" in done.err
+    assert "--bug local-reads" in done.json["replay"]
+
+
+def test_where_links_cannot_be_cut_partitions_are_skipped_and_the_gate_is_not_met(tmp_path: Path) -> None:
+    words = ["--mode", "loopback", "--seed", "2034", "--time", "6s", "--faults", "partition,kill", "--json"]
+    done = antipaxos(tmp_path, "run", *words)
+    assert done.status == 4, done.err
+    assert done.json["verdict"] == "faults-not-met"
+    assert {checker["verdict"] for checker in done.json["checkers"]} == {"valid"}
+    by_kind = {fault["kind"]: fault for fault in done.json["faults"]}
+    assert by_kind["partition"]["status"] == "skipped"
+    assert by_kind["partition"]["injected_at"] is None
+    assert by_kind["kill"]["status"] == "installed"
+    assert len([line for line in done.err.splitlines() if line.startswith("note: links: ")]) == 1
+    assert "no partition is shown to have happened" in done.json["sentence"]
+
+
+def failed(done: Finished, why: str) -> None:
+    """Expect a failure of the harness, and that it is told as one."""
+    assert done.status == 5, done.err
+    assert done.json["verdict"] == "harness-failure"
+    assert why in done.json["sentence"]
+    assert done.json["checkers"] == []
+    assert "HARNESS FAILURE" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_node_that_cannot_start_is_no_violation(tmp_path: Path) -> None:
+    scenario = tmp_path / "scenario.toml"
+    scenario.write_text('time = "3s"\nfaults = []\nnodes = 3\n[node]\nwindow_max = 0\n')
+    done = antipaxos(tmp_path, "run", scenario, "--seed", "1", "--json")
+    failed(done, "before anything was broken; see ")
+    log = Path(done.json["sentence"].rpartition("see ")[2])
+    assert "window_max=0 must be at least 1" in log.read_text()
+    assert done.json["store"] in antipaxos(tmp_path, "list", "--json").out
+
+
+def test_a_cluster_that_never_elects_is_no_violation(tmp_path: Path) -> None:
+    scenario = tmp_path / "scenario.toml"
+    scenario.write_text('time = "3s"\nfaults = []\nnodes = 3\n[node]\nelection_timeout_ms = 600000\n')
+    failed(antipaxos(tmp_path, "run", scenario, "--seed", "1", "--json"), "no node leads 15 s after the start")
+
+
+def kill_the(member: str) -> Callable[[Controller], None]:
+    return lambda controller: os.kill(controller.members()[member].pid, signal.SIGKILL)
+
+
+def stop_the_disk(controller: Controller) -> None:
+    """Let the controller write nothing more: as good as a full disk."""
+    import resource
+
+    resource.prlimit(controller.process.pid, resource.RLIMIT_FSIZE, (4096, 4096))
+
+
+@pytest.mark.parametrize("member", ["warden", "switch"])
+def test_a_place_that_dies_under_the_run_is_no_violation(member: str, tmp_path: Path) -> None:
+    require_namespaces("userns")
+    with running(tmp_path, "--time", "8s", "--seed", "17857", "--json") as controller:
+        controller.wait_for_load()
+        members = controller.members()
+        before = controller.lines
+        os.kill(members[member].pid, signal.SIGKILL)
+        done = controller.end()
+        failed(done, "gone" if member == "warden" else "switch has died")
+        wait_for_their_end(members, 10)
+        assert len(controller.folder.history()) >= before
+
+
+def test_a_disk_that_takes_no_more_is_no_violation(tmp_path: Path) -> None:
+    require_namespaces("userns")
+    with running(tmp_path, "--time", "8s", "--seed", "17857", "--json") as controller:
+        controller.wait_for_load()
+        members = controller.members()
+        stop_the_disk(controller)
+        done = controller.end()
+    assert done.status == 5, done.err
+    assert alive(members) == []
