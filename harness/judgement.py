@@ -69,7 +69,8 @@ def weigh(
     for verdict, run_verdict in (("invalid", RunVerdict.VIOLATION), ("unknown", RunVerdict.UNKNOWN)):
         worst = [result for result in results if result.verdict == verdict]
         if worst:
-            return run_verdict, "; ".join(f"{result.name}: {result.sentence}" for result in worst)
+            told = [f"{result.name}: {result.sentence.rstrip('.')}" for result in worst]
+            return run_verdict, "; ".join(told) + "."
     missed = missed_faults(faults, required)
     if missed:
         return RunVerdict.FAULTS_NOT_MET, "Nothing is wrong in what happened, but " + "; ".join(missed)
