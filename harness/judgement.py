@@ -59,7 +59,9 @@ def judge(scenario: Scenario, plan: Plan, folder: RunFolder, outcome: Outcome) -
     results.append(_recovery(scenario, outcome))
     verdict, sentence = weigh(results, outcome.faults, scenario.required)
     summary = statistics.summarize(history)
-    return Judgement(verdict, sentence, tuple(results), _counts(summary), _latency(summary), _unavailability(history, plan))
+    return Judgement(
+        verdict, sentence, tuple(results), _counts(summary), _latency(summary), _unavailability(history, plan)
+    )
 
 
 def weigh(

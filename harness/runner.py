@@ -116,6 +116,8 @@ class Runner:
         try:
             await self._on_cluster()
         except ClusterError as error:
+            if _interrupted():  # Ctrl-C may reach a process of the place too, and its end be noticed first
+                raise asyncio.CancelledError from error
             raise RunFailedError(f"{self._phase}: {error}") from error
         except ExceptionGroup as group:
             raise RunFailedError(f"{self._phase}: {_first(group)}") from group
@@ -269,6 +271,12 @@ class Runner:
                 faults,
             )
         )
+
+
+def _interrupted() -> bool:
+    """Say whether this task was asked to end (not to be asked after a task group has failed: that leaves its mark)."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,7 +1,8 @@
 """Group commit: a thread that makes records durable while the loop goes on.
 
 While one sync is under way the next batch gathers; then all of it goes to the disk with one write and one sync. The
-thread owns the journal: nothing else touches it between ``start`` and ``stop``.
+thread owns the journal: nothing else touches it between ``start`` and ``stop``. A simulator has no threads: it never
+starts it, and calls ``take`` and ``commit`` when its virtual disk is ready.
 """
 
 from __future__ import annotations
@@ -50,18 +51,27 @@ class Committer:
         self._thread.join()
         self._journal.close()
 
+    def take(self) -> list[Record]:
+        """Take everything that waits: the next batch."""
+        batch, self._waiting = self._waiting, []
+        return batch
+
+    def commit(self, batch: list[Record]) -> bool:
+        """Make a batch durable and say so; False if that failed and nothing more may be committed."""
+        try:
+            upto = self._journal.commit(batch)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the node must not go on
+            self._failed(error)
+            return False
+        self.durable_upto = max(self.durable_upto, upto)
+        self._durable(upto)
+        return True
+
     def _run(self) -> None:
         while True:
             with self._wake:
                 while not self._waiting and not self._stopping:
                     self._wake.wait()
-                batch, self._waiting = self._waiting, []
-            if not batch:
+                batch = self.take()
+            if not batch or not self.commit(batch):
                 return
-            try:
-                upto = self._journal.commit(batch)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the node must not go on
-                self._failed(error)
-                return
-            self.durable_upto = max(self.durable_upto, upto)
-            self._durable(upto)

@@ -11,21 +11,18 @@ import asyncio
 import contextlib
 import logging
 import os
-import random
 import signal
 import time
-from dataclasses import dataclass
-from pathlib import Path
 from typing import NoReturn
 
 from node import wire
 from node.assembly import Assembly
-from node.paxos.config import Config
+from node.options import ServerConfig, election_stream
 from node.paxos.counters import Counters
 from node.paxos.effects import Receive, Tick
 from node.paxos.messages import Message
 from node.replica import ClientRequest, Durable, Output, ReplicaEvent
-from node.storage.disk import PosixDisk
+from node.storage.disk import PosixDisk, lock_folder
 from node.storage.journal import Journal
 from node.transport import Inbound, InboundHost, PeerLink
 
@@ -38,17 +35,6 @@ EXIT_UNTRUSTWORTHY = 70
 """Exit status of a node that cannot trust its memory any more (EX_SOFTWARE)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerConfig:
-    """Where a node listens, whom it talks to, where it keeps its data; ``seed`` drives its election time-outs."""
-
-    cluster: str
-    core: Config
-    addresses: dict[int, tuple[str, int]]
-    data: Path
-    seed: int
-
-
 class Server(InboundHost):
     """One running node."""
 
@@ -58,7 +44,9 @@ class Server(InboundHost):
         self._me = config.core.me
         self._loop = asyncio.get_running_loop()
         self._counters = Counters()
-        journal = Journal(PosixDisk(config.data, create=True), self._me)
+        disk = PosixDisk(config.data, create=True)
+        self._lock = lock_folder(config.data)
+        journal = Journal(disk, self._me)
         remembered = journal.remembered
         statistics = journal.statistics
         self._counters.torn_tails_cut += bool(statistics.torn_bytes)
@@ -71,7 +59,7 @@ class Server(InboundHost):
             remembered.promised,
             statistics.torn_bytes,
         )
-        rng = random.Random(f"{config.seed}/{self._me}/{remembered.incarnation}")
+        rng = election_stream(config.seed, self._me, remembered.incarnation)
         self._replica = assembly.replica(
             config.core, remembered, rng, time.monotonic_ns(), self._counters, assembly.core
         )

@@ -173,7 +173,7 @@ def decode_reply(body: bytes) -> Reply:
 def _decoded(decoder: msgspec.msgpack.Decoder[_T], body: bytes, what: str) -> _T:
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FrameError(f"malformed {what}: {error}") from error
 
 

@@ -208,7 +208,7 @@ class Paxos:
     def _on_prepare(self, now: int, sender: int, message: Prepare) -> None:
         self._see(message.ballot)
         if self.acceptor.on_prepare(sender, message, self._effects) and sender != self.config.me:
-            self._yield_to(message.ballot)
+            self._yield_to(now, message.ballot)
             self.election.heard(now)
 
     def _on_promise(self, now: int, sender: int, message: Promise) -> None:
@@ -257,7 +257,7 @@ class Paxos:
     def _on_accept(self, now: int, sender: int, message: Accept) -> None:
         self._see(message.ballot)
         if self.acceptor.on_accept(sender, message, self._effects):
-            self._yield_to(message.ballot)
+            self._yield_to(now, message.ballot)
             self._follow(now, sender, message.ballot, message.chosen_upto)
 
     def _on_accepted(self, now: int, sender: int, message: Accepted) -> None:
@@ -273,7 +273,7 @@ class Paxos:
     def _on_refused(self, now: int, sender: int, message: Refused) -> None:
         self._see(message.promised)
         if self.leader is not None and message.ballot == self.leader.ballot:
-            self._yield_to(message.promised)
+            self._yield_to(now, message.promised)
         elif self.candidate is not None and message.ballot == self.candidate.ballot:
             self.candidate = None
 
@@ -285,7 +285,7 @@ class Paxos:
             self.counters.heartbeats_refused += 1
             self._send(sender, Refused(message.ballot, self.acceptor.promised))
             return
-        self._yield_to(message.ballot)
+        self._yield_to(now, message.ballot)
         self._follow(now, sender, message.ballot, message.chosen_upto)
         self._send(sender, HeartbeatAck(message.ballot, message.beat))
 
@@ -322,22 +322,24 @@ class Paxos:
         for slot, ballot, value in message.entries:
             self.acceptor.learn(slot, ballot, value, self._effects)
         self._see(self.acceptor.promised)
-        self._yield_to(self.acceptor.promised)
+        self._yield_to(now, self.acceptor.promised)
         if known < self.log.chosen_upto < message.chosen_upto:  # a doubled answer brings nothing, and asks for nothing
             self._fetch(now, sender)
 
     def _see(self, ballot: Ballot) -> None:
         self.highest = max(self.highest, ballot)
 
-    def _yield_to(self, ballot: Ballot) -> None:
+    def _yield_to(self, now: int, ballot: Ballot) -> None:
         """Stop leading or trying to, if ``ballot`` is another's and higher."""
         if self.candidate is not None and ballot > self.candidate.ballot:
             self.candidate = None
         if self.leader is not None and ballot > self.leader.ballot:
-            self._step_down()
+            self._step_down(now)
 
-    def _step_down(self) -> None:
+    def _step_down(self, now: int) -> None:
+        """Lead no more, and give whoever leads now a full time-out to be heard before trying again."""
         assert self.leader is not None
+        self.election.heard(now)
         self.counters.stepped_down += 1
         abandoned = self.leader.reads.abandon()
         self._effects.reads_failed.extend(r.read_id for r in abandoned if r.node == self.config.me)
@@ -375,10 +377,15 @@ class Paxos:
         leader = self.leader
         if leader is None:
             return
+        self._answer_reads(leader)
         if leader.reads.wants_round and self.log.chosen_upto >= leader.read_floor:
             self.counters.read_rounds += 1
             self._beat(now)
             leader.reads.begin(leader.beat, self.log.chosen_upto, self.config.me)
+            self._answer_reads(leader)  # alone in its cluster, a leader is a majority at once
+
+    def _answer_reads(self, leader: Leader) -> None:
+        """Answer the reads of the round under way if a majority has confirmed it."""
         finished = leader.reads.confirmed()
         if finished is None:
             return
@@ -408,8 +415,7 @@ class Paxos:
             return
         if not leader.has_quorum(now, (self.config.election_timeout_ms + self.config.election_spread_ms) * MS):
             self.counters.quorum_lost += 1
-            self._step_down()
-            self.election.heard(now)
+            self._step_down(now)
             return
         for slot, flight in leader.overdue(now, self.config.retry_ms * MS):
             self.counters.accepts_resent += 1

@@ -7,6 +7,8 @@ of a new, renamed or removed file (``Disk.sync_names``).
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 from pathlib import Path
 from typing import Protocol
@@ -91,12 +93,15 @@ class PosixFile:
 
 
 class PosixDisk:
-    """A folder of the operating system's; with ``create`` it is made if it is not there, parents and all."""
+    """A folder of the operating system's; with ``create`` it is made if it is not there, durably, parents and all."""
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
         self._folder = folder
         if create:
+            missing = [path for path in (folder, *folder.parents) if not path.exists()]
             folder.mkdir(parents=True, exist_ok=True)
+            for made in missing:
+                sync_folder(made.parent)
 
     def names(self) -> list[str]:
         """Return the names of all plain files, sorted."""
@@ -113,8 +118,27 @@ class PosixDisk:
 
     def sync_names(self) -> None:
         """Sync the folder itself."""
-        fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        sync_folder(self._folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when the names in a folder are durable."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def lock_folder(folder: Path) -> int:
+    """Keep a folder for this process until it ends; return the lock's descriptor. Raises OSError if another has it.
+
+    Two processes that write one log overwrite each other's records.
+    """
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise BlockingIOError(errno.EWOULDBLOCK, "another node process uses this data folder", str(folder)) from None
+    return fd

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from node.paxos.log import SafetyError
 from node.paxos.records import Record, RecoveryError, Remembered, Started, replay
 from node.storage.disk import Disk
 from node.storage.wal import SEGMENT_BYTES, CorruptLogError, Wal, WalStatistics
@@ -51,7 +52,7 @@ def recover(wal: Wal) -> Remembered:
     payloads, wal.payloads = wal.payloads, []
     try:
         return replay(_decode(payloads))
-    except RecoveryError as error:
+    except (RecoveryError, SafetyError) as error:
         raise CorruptLogError(f"the log's records contradict each other: {error}") from error
 
 
@@ -59,7 +60,7 @@ def _decode(payloads: Sequence[bytes]) -> Iterator[Record]:
     for number, payload in enumerate(payloads, start=1):
         try:
             yield _decoder.decode(payload)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise CorruptLogError(f"record {number} passes its checksum but is no record: {error}") from error
 
 

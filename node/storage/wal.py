@@ -253,8 +253,8 @@ def _records(data: bytes, header: SegmentHeader, last_lsn: int) -> Iterator[Fram
 
 
 def _later_records(data: bytes, offset: int, generation: int) -> Iterator[Framed]:
-    """Yield every valid record that starts anywhere behind ``offset``."""
-    offset = data.find(RECORD_MAGIC, offset + 1)
+    """Yield every valid record that starts at ``offset`` or anywhere behind it."""
+    offset = data.find(RECORD_MAGIC, offset)
     while offset >= 0:
         record = decode_record(data, offset, generation)
         if record is not None:

@@ -41,7 +41,7 @@ def test_the_order_of_weight(verdicts: tuple[str, ...], status: FaultStatus) -> 
 
 def test_the_sentence_is_that_of_all_who_object() -> None:
     results = [said("a", VALID), said("b", INVALID), said("c", UNKNOWN), said("d", INVALID)]
-    assert weigh(results, [], [])[1] == "b: it is invalid.; d: it is invalid."
+    assert weigh(results, [], [])[1] == "b: it is invalid; d: it is invalid."
     assert weigh([results[0], results[2]], [], [])[1] == "c: it is unknown."
 
 

@@ -57,6 +57,7 @@ def test_golden_plans(scenario: Scenario, seed: int, sha256: str) -> None:
     assert make_plan(scenario, seed).sha256 == sha256
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4711"])
 def test_another_process_makes_the_same_plan(hash_seed: str) -> None:
     script = "from harness.plan import *; print(make_plan(Scenario(), 17).sha256)"
@@ -91,6 +92,11 @@ def test_the_canonical_form_is_sorted_ascii_without_blanks_or_floats(scenario: S
     assert canonical == json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
     assert {type(leaf) for leaf in leaves(data)} <= {int, str, type(None)}
     assert msgspec.json.decode(canonical, type=Plan) == plan
+
+
+def test_what_is_not_ascii_is_escaped() -> None:
+    grudge = Timed(at="1s", until="2s", fault=Partition("café", {"n1": ("n2",)}))
+    assert rb'"shape":"caf\u00e9"' in make_plan(Scenario(time="3s", rate=1, schedule=(grudge,)), 1).canonical()
 
 
 @given(small, seeds)

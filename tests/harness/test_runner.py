@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from harness.runner import FIRST_LEADER_S, Outcome, RunFailedError, Runner
 from harness.scenario import Scenario
 from harness.store import FAULTS, HISTORY, FaultLine, Store
 from harness.systems.base import Completion
+from nemesis.faults import Kill
 from nemesis.ground import Run
 from nemesis.record import FaultStatus
 from tests.harness.memory_place import ABILITIES, MemoryCluster, MemorySystem, Watching
@@ -139,6 +141,19 @@ def test_active_faults_are_shown_and_time_starts_at_zero(scene: Scene) -> None:
 def test_every_client_has_its_connections_closed(scene: Scene) -> None:
     scene.run()
     assert scene.system.clients_closed == len(scene.system.clients) == 4
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@pytest.mark.parametrize("breaks", [set(), {"setup"}, {"kill"}, {"teardown"}])
+def test_no_file_stays_open(breaks: set[str], scene: Scene) -> None:
+    before = open_files()
+    scene.cluster.breaks = breaks
+    with contextlib.suppress(RunFailedError):
+        scene.run()
+    assert open_files() == before
 
 
 # -- the place fails --------------------------------------------------------------------------------------------------
@@ -294,6 +309,40 @@ def test_an_interrupted_run_tells_which_faults_never_began(scene: Scene) -> None
     assert outcome.faults[0].status is FaultStatus.INSTALLED
     assert outcome.faults[-1].status is FaultStatus.SKIPPED
     assert outcome.faults[-1].evidence == ("the run ended before its time",)
+
+
+class DiesOfTheInterruption(MemoryCluster):
+    """A place of which Ctrl-C ends a process before the controller has noticed that it is meant too."""
+
+    async def setup(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        raise ClusterError("the warden is gone")
+
+    async def teardown(self) -> None:
+        self.log.append("teardown")
+
+
+def test_an_interruption_that_the_place_notices_first_is_still_an_interruption(scene: Scene) -> None:
+    scene.cluster = scene.runner._cluster = DiesOfTheInterruption()
+    with pytest.raises(asyncio.CancelledError):
+        run_virtually(scene.runner.run())
+    assert scene.torn_down
+
+
+def test_an_interrupted_run_that_cannot_be_healed_says_so(scene: Scene) -> None:
+    async def cancelled() -> None:
+        task = asyncio.create_task(scene.runner.run())
+        kill = next(fault for fault in scene.plan.faults if isinstance(fault.fault, Kill))
+        await asyncio.sleep(kill.at / 1e9 + 0.1)
+        scene.cluster.breaks = {"spawn"}
+        task.cancel()
+        with pytest.raises(RunFailedError, match=r"^breaking: spawn n. was to fail"):
+            await task
+
+    run_virtually(cancelled())
+    assert scene.torn_down
 
 
 # -- the ground -------------------------------------------------------------------------------------------------------

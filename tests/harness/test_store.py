@@ -142,7 +142,7 @@ def test_a_file_is_replaced_whole_and_leaves_no_trace(store: Store) -> None:
     folder.write("plan.json", "old")
     folder.write("plan.json", b"new")
     assert (folder / "plan.json").read_bytes() == b"new"
-    assert sorted(os.listdir(folder.path)) == ["plan.json", SCENARIO]
+    assert sorted(path.name for path in folder.path.iterdir()) == ["plan.json", SCENARIO]
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

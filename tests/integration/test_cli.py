@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
         (["--time", "0s"], "time: must be longer than nothing"),
         (["--nodes", "0"], "nodes: 0 is not between 1 and 25"),
         (["--seed", "-1"], "seed: -1 is not between"),
-        (["--rate", "lots"], "'lots' is not a valid int"),
+        (["--rate", "lots"], "Invalid value for '--rate'"),
         (["--sed", "1"], "--seed"),
         (["nowhere.toml"], "nowhere.toml: No such file or directory"),
     ],

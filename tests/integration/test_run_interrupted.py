@@ -55,10 +55,12 @@ def test_an_interrupted_run_ends_everything_and_keeps_its_history(
 ) -> None:
     with running(tmp_path, *WORDS) as controller:
         controller.wait_for_load()
-        wait_for_faults(controller)
-        members, before = controller.members(), everyone()
+        members = controller.members()
         namespaces = networks(members)
         assert len(members) == 7 and len(namespaces) >= 5
+        wait_for_faults(controller)
+        members |= {f"{name} again": process for name, process in controller.members().items()}
+        before = everyone()
         recorded = controller.lines
         how(controller)
         done = controller.end()

@@ -27,7 +27,8 @@ class FakeGround:
 
     ``leads``: who leads now. ``traffic``: whether cut links have anything to drop. ``lacking``: abilities that are
     missing, with the reason. ``breaks``: calls (``kill n1``, ``start``…) that raise. ``start_in_vain``: nodes that end
-    as soon as they are started. ``unstoppable``: nodes that signals do not reach.
+    as soon as they are started. ``unstoppable``: nodes that signals do not reach. ``killed_with``: the exit
+    status of what is killed; another one if it ended by itself just before.
     """
 
     def __init__(self, count: int = 5) -> None:
@@ -38,6 +39,7 @@ class FakeGround:
         self.breaks: set[str] = set()
         self.start_in_vain: set[str] = set()
         self.unstoppable: set[str] = set()
+        self.killed_with = -9
         self.log: list[str] = []
         self.cut_now: frozenset[Link] = frozenset()
         self._pids = FIRST_PID
@@ -78,7 +80,7 @@ class FakeGround:
     async def kill(self, node: str) -> ProcessState:
         await self._did("kill", node)
         if node not in self.unstoppable and self.state(node) is not Run.GONE:
-            self.put(node, Run.GONE, -9)
+            self.put(node, Run.GONE, self.killed_with)
         return self._states[node]
 
     async def stop(self, node: str) -> ProcessState:

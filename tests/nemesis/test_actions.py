@@ -194,7 +194,15 @@ def test_a_kill_of_what_is_gone_already_is_indeterminate() -> None:
     assert "kill n3" not in scene.ground.log
 
 
-def test_a_process_that_survives_sigkill_or_ended_otherwise_is_no_evidence() -> None:
+def test_a_process_that_ended_by_itself_just_before_is_no_evidence() -> None:
+    scene = Scene(Kill("one"))
+    scene.ground.killed_with = 1
+    scene.inject()
+    assert scene.status is INDETERMINATE
+    assert scene.evidence == ["n3: process 1003 is gone, exit status 1"]
+
+
+def test_a_process_that_survives_sigkill_is_no_evidence() -> None:
     scene = Scene(Kill("one"))
     scene.ground.unstoppable = {"n3"}
     scene.inject()

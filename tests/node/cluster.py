@@ -10,6 +10,7 @@ message goes through the wire codec, so no two nodes ever share an object.
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -83,9 +84,7 @@ class Cluster:
         self.cut: set[tuple[int, int]] = set()
         self._segment_bytes = segment_bytes
         self._assembly = assembly or Assembly()
-        self.nodes = {
-            node: Node(Config(me=node, members=self.members, **(settings or {}))) for node in self.members
-        }
+        self.nodes = {node: Node(Config(me=node, members=self.members, **(settings or {}))) for node in self.members}
 
     # -- a node's life ------------------------------------------------------------------------------------------------
 
@@ -97,6 +96,7 @@ class Cluster:
         it.waiting.clear()
         records = inspect(it.disk).records
         journal = it.journal = Journal(it.disk, node, self._segment_bytes)
+        it.counters.torn_tails_cut += bool(journal.statistics.torn_bytes)
         rng = random.Random(f"{self.seed}/{node}/{it.starts}")
         it.replica = self._assembly.replica(
             it.config, journal.remembered, rng, self.now, it.counters, self._assembly.core
@@ -116,15 +116,16 @@ class Cluster:
         self.crash(node)
         self.nodes[node].disk.lose_power(rng)
 
-    def crash_in_commit(self, node: int, at: str) -> None:
-        """Kill a node in the middle of a commit: right before its next ``at`` (create, write, sync, sync_names)."""
+    def crash_in_commit(self, node: int, at: str, *, clean: bool = False) -> None:
+        """Kill a node in the middle of a commit: right before its next ``at`` (create, write, sync, sync_names).
+
+        With ``clean``, a sync fails instead, and the node dies of it while the kernel takes its pages for clean.
+        """
         it = self.nodes[node]
         if it.journal is not None and it.waiting:
-            it.disk.fail(at)
-            try:
+            it.disk.fail(at, clean=clean)
+            with contextlib.suppress(LogFailedError):
                 it.journal.commit(it.waiting)
-            except LogFailedError:
-                pass
             it.disk.fail(at, 0)
         self.crash(node)
 

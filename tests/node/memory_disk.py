@@ -1,4 +1,4 @@
-"""A disk in memory that forgets: ``node.storage.disk.Disk`` with a page cache, durable contents and durable names apart.
+"""A disk in memory that forgets: ``node.storage.disk.Disk`` with its page cache, durable contents and names apart.
 
 What a program writes is in the cache at once and durable only after ``sync``; a created or removed name is durable only
 after ``sync_names``. ``lose_power`` goes back to what is durable, and may let any part of what was still on its way
@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import random
 
-SECTOR_BYTES = 64
+SECTOR_BYTES = 16
 """Small, so that small records are torn too."""
 
 

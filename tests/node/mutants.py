@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from node.assembly import Assembly
 from node.bugs.local_reads import LocalReads
 from node.machine import Machine
@@ -48,8 +50,7 @@ class BreaksPromises(Acceptor):
     """Accepts below its promise."""
 
     def on_accept(self, sender: int, message: Accept, effects: Effects) -> bool:
-        if message.ballot < self.promised:
-            self.promised = message.ballot
+        self.promised = min(self.promised, message.ballot)
         return super().on_accept(sender, message, effects)
 
 
@@ -96,12 +97,7 @@ class MixesPromises(Candidate):
     """Puts parts of different answers together."""
 
     def on_promise(self, sender: int, message: Promise) -> None:
-        super().on_promise(sender, Promise(**{**fields(message), "as_of": 0}))
-
-
-def fields(message: Promise) -> dict[str, object]:
-    """Return a message's fields by name."""
-    return {name: getattr(message, name) for name in message.__struct_fields__}
+        super().on_promise(sender, msgspec.structs.replace(message, as_of=0))
 
 
 class IgnoresReports(Candidate):

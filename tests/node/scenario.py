@@ -33,6 +33,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from node import kv, wire
+from node.assembly import Assembly
 from node.machine import OpenEntry, decode_entry
 from node.paxos.ballot import Ballot
 from node.paxos.messages import (
@@ -61,7 +62,8 @@ PROPOSERS = 1_000
 class Script:
     """A scenario being carried out."""
 
-    def __init__(self) -> None:
+    def __init__(self, assembly: Assembly | None = None) -> None:
+        self.assembly = assembly
         self.cluster = Cluster(1)
         self.printed: list[str] = []
         self.quiet = False
@@ -89,7 +91,8 @@ class Script:
 
     def do_cluster(self, size: str, *settings: str) -> None:
         pairs = (setting.split("=") for setting in settings)
-        self.cluster = Cluster(int(size), settings={key: int(value) for key, value in pairs})
+        given = {key: int(value) for key, value in pairs}
+        self.cluster = Cluster(int(size), settings=given, assembly=self.assembly)
         self.cluster.carry = self.on_letter
         self.cluster.replied = self.on_reply
         for node in self.cluster.members:
@@ -221,7 +224,8 @@ class Script:
 
     def do_propose(self, node: str, *values: str) -> None:
         for value in values:
-            self.ask(number(node), PROPOSERS + self.requests, value, wire.Command(0, 1, kv.Write("x", value)))
+            command = wire.Command(self.requests, 1, kv.Write("x", value))  # of a session that was never opened
+            self.ask(number(node), PROPOSERS + self.requests, value, command)
 
     def do_open(self, node: str, client: str) -> None:
         self.ask(number(node), ord(client), client, wire.OpenSession())
@@ -427,9 +431,9 @@ def record_text(record: Record) -> str:
             return f"ChosenUpto {record.slot}"
 
 
-def play(text: str) -> str:
+def play(text: str, assembly: Assembly | None = None) -> str:
     """Carry out a scenario and return it with what was printed."""
-    script = Script()
+    script = Script(assembly)
     lines: list[str] = []
     for line in text.splitlines():
         if line.startswith("> "):

@@ -1,11 +1,11 @@
 """Random schedules: a cluster under loss, delay, duplication, crashes and cuts, with clients that keep score.
 
-One seed decides everything. A run has two halves: *chaos*, in which messages and nodes suffer what the seed's ``Weather``
-says, and *calm*, in which all links and nodes are well and everything that was begun must come to an end within
-``CALM_S`` of virtual time. The witness checks each step; the clients check what they were told:
+One seed decides everything. A run has two halves: *chaos*, in which messages and nodes suffer what the seed's
+``Weather`` says, and *calm*, in which all links and nodes are well and everything that was begun must come to an end
+within ``CALM_S`` of virtual time. The witness checks each step; the clients check what they were told:
 
-- a counter is incremented, so every acknowledged operation has a place in one order, and an operation or read that began
-  after another one ended may not show an earlier state (for a counter that only grows this is linearizability, whole);
+- a counter is incremented, so every acknowledged operation has a place in one order, and an operation or read that
+  began after another one ended may not show an earlier state (for a counter that only grows this is linearizability);
 - at the end the chosen log is applied to a plain model: each command counts once, every answer that a client got is
   the model's answer, and no acknowledged command is missing.
 """
@@ -26,14 +26,14 @@ from node.paxos.config import MS
 from node.paxos.counters import Counters
 from node.paxos.messages import Value
 from tests.node.cluster import Cluster, Letter, Node
-from tests.node.witness import Violation
+from tests.node.witness import ViolationError
 
 S = 1_000 * MS
 CALM_S = 60
 OPERATIONS_AFTER_CALM = 3
 CLIENTS = 6
 BLOWS = (
-    *("crash", "crash", "all", "start", "start", "cut", "alone"),
+    *("crash", "crash", "crash", "crash", "crash", "all", "start", "start", "cut", "alone"),
     *("oneway", "slow", "slow", "slow", "heal", "heal", "heal", "freeze"),
 )
 
@@ -118,7 +118,7 @@ class Score:
         count = (result.value[1] if isinstance(result.value, list) else result.value) or 0
         least = operation.floor + (operation.ref is not None)
         if not least <= count <= self.begun:
-            raise Violation(f"{operation} got {result}, but {least} to {self.begun} are possible: a stale answer")
+            raise ViolationError(f"{operation} got {result}, but {least} to {self.begun} are possible: a stale answer")
         self.seen = max(self.seen, count)
 
 
@@ -181,7 +181,7 @@ class Customer:
             return
         if isinstance(reply.answer, wire.Refusal):
             if reply.answer.reason is wire.Reason.INVALID:
-                raise Violation(f"client {self.number}: {self.body} is refused as {reply.answer}")
+                raise ViolationError(f"client {self.number}: {self.body} is refused as {reply.answer}")
             if reply.answer.reason in (wire.Reason.OVERLOADED, wire.Reason.UNAVAILABLE) or reply.answer.leader is None:
                 self.node = self.run.rng.choice(self.run.cluster.members)
             else:
@@ -228,6 +228,7 @@ class Run:
         self._heap: list[tuple[int, int, Callable[..., None], tuple[object, ...]]] = []
         self._count = 0
         self._frozen: dict[int, int] = {}
+        self._doomed: set[int] = set()
         self._slow: dict[tuple[int, int], float] = {}
         self._syncing: dict[int, int] = {}
         self._alarm: dict[int, int] = {}
@@ -278,6 +279,7 @@ class Run:
     def start(self, node: int) -> None:
         """Start a node if it is down."""
         if self.cluster.nodes[node].replica is None:
+            self._doomed.discard(node)
             self._frozen.pop(node, None)
             self._syncing.pop(node, None)
             self._alarm.pop(node, None)
@@ -309,6 +311,11 @@ class Run:
         if it.starts != starts or it.replica is None or self.postponed(node, self.synced, node, starts):
             return
         del self._syncing[node]
+        if node in self._doomed:
+            at = self.rng.choice(("create", "write", "sync", "sync", "sync", "sync_names"))
+            self.cluster.crash_in_commit(node, at, clean=self.rng.random() < 0.3)
+            self.fall(node)
+            return
         self.cluster.fsync(node, self.rng.randint(1, len(it.waiting)))
         self.stepped(node)
 
@@ -402,14 +409,18 @@ class Run:
                 self._frozen[node] = self.cluster.now + int(self.rng.uniform(10, 2_000) * MS)
 
     def crash(self, node: int) -> None:
-        """Crash a node: by a kill or by loss of power, between two commits or in the middle of one."""
-        it = self.cluster.nodes[node]
-        if it.replica is None:
+        """Crash a node: now, or in the middle of its next commit."""
+        if self.cluster.nodes[node].replica is None:
             return
-        if self.rng.random() < 0.5:
-            self.cluster.crash_in_commit(node, self.rng.choice(("create", "write", "sync", "sync_names")))
+        if self.rng.random() < 0.7:
+            self._doomed.add(node)
+        else:
+            self.fall(node)
+
+    def fall(self, node: int) -> None:
+        """A node is killed, or loses its power."""
         if self.rng.random() < self.weather.power_loss:
-            self.cluster.lose_power(node, self.rng if self.rng.random() < 0.5 else None)
+            self.cluster.lose_power(node, self.rng if self.rng.random() < 0.7 else None)
         else:
             self.cluster.crash(node)
         self.later(self.rng.uniform(0, 2_000), self.start, node)
@@ -420,6 +431,7 @@ class Run:
         self.cluster.heal()
         self._slow.clear()
         self._frozen.clear()
+        self._doomed.clear()
         for node in self.cluster.members:
             self.start(node)
         self._goal = {customer.number: customer.done + OPERATIONS_AFTER_CALM for customer in self.customers}
@@ -447,7 +459,7 @@ class Run:
         if not self.settled():
             states = [msgspec.structs.replace(it.running.status(), counters=Counters()) for it in self.nodes()]
             stuck = [(customer.number, customer.done, customer.body) for customer in self.customers]
-            raise Violation(f"not settled within {CALM_S} s of calm: {states}, clients {stuck}")
+            raise ViolationError(f"not settled within {CALM_S} s of calm: {states}, clients {stuck}")
 
     def nodes(self) -> list[Node]:
         """Return all nodes."""
@@ -461,11 +473,13 @@ class Run:
             if operation.ref is None or operation.result is None:
                 continue
             if operation.ref not in answers:
-                raise Violation(f"{operation} was acknowledged and is lost")
+                raise ViolationError(f"{operation} was acknowledged and is lost")
             if answers[operation.ref] != operation.result:
-                raise Violation(f"{operation}, but the log says {answers[operation.ref]}")
+                raise ViolationError(f"{operation}, but the log says {answers[operation.ref]}")
         if len(order) != total or len(set(order)) != total:
-            raise Violation(f"{total} increments, but the list has {len(order)}, {len(set(order))} of them different")
+            raise ViolationError(
+                f"{total} increments, but the list has {len(order)}, {len(set(order))} of them different"
+            )
 
     def counters(self) -> Counters:
         """Return the sum of all nodes' counters."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.node.mutants import MUTANTS
 from tests.node.scenario import play, scenarios
 
 
@@ -18,6 +19,40 @@ def test_scenario(path: Path) -> None:
         path.write_text(played, encoding="utf-8")
         return
     assert played.splitlines() == told.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("mutant", "scenario"),
+    [
+        ("early-answers", "answer_waits_for_fsync"),
+        ("early-answers", "own_vote_waits_for_fsync"),
+        ("forgets-promises", "ballots_are_not_reused"),
+        ("breaks-promises", "two_candidates"),
+        ("hides-chosen", "chosen_slots_are_reported"),
+        ("learns-idly", "deposed_by_what_it_learns"),
+        ("learns-idly", "stale_accept_after_learning"),
+        ("takes-first-report", "prepare_covers_every_open_slot"),
+        ("counts-stale-promises", "votes_count_once"),
+        ("counts-half-promises", "promise_in_parts"),
+        ("mixes-promises", "promise_parts_of_two_answers"),
+        ("ignores-reports", "gap_needs_a_majority"),
+        ("counts-any-ballot", "votes_count_once"),
+        ("counts-any-ballot", "acks_of_an_earlier_leadership"),
+        ("counts-twice", "votes_count_once"),
+        ("loose-reads", "read_round"),
+        ("loose-reads", "read_after_deposition"),
+        ("eager-reads", "no_read_before_the_noop"),
+        ("local-reads", "follower_reads"),
+        ("applies-twice", "sessions"),
+    ],
+)
+def test_a_planted_bug_is_caught(mutant: str, scenario: str) -> None:
+    told = next(path for path in scenarios() if path.stem == scenario).read_text(encoding="utf-8")
+    try:
+        played = play(told, MUTANTS[mutant]())
+    except AssertionError:
+        return
+    assert played != told
 
 
 def test_there_are_scenarios_and_they_print_something() -> None:

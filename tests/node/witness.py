@@ -21,7 +21,7 @@ from node.paxos.records import AcceptedRecord, Learned, Promised, Record
 from node.replica import Replica
 
 
-class Violation(AssertionError):
+class ViolationError(AssertionError):
     """An invariant is broken."""
 
 
@@ -61,12 +61,12 @@ class Witness:
         self._proposed: dict[tuple[int, Ballot], Value] = {}
         self._votes: defaultdict[tuple[int, Ballot], set[int]] = defaultdict(set)
         self._disks = {node: OnDisk() for node in members}
-        self._said = {node: ZERO for node in members}
+        self._said = dict.fromkeys(members, ZERO)
         self._acked: dict[int, dict[int, Ballot]] = {node: {} for node in members}
         self._prepared: dict[Ballot, tuple[int, int]] = {}
         self._digests: dict[int, str] = {}
         self._applied = dict.fromkeys(members, 0)
-        self._promised = {node: ZERO for node in members}
+        self._promised = dict.fromkeys(members, ZERO)
 
     # -- what nodes write ---------------------------------------------------------------------------------------------
 
@@ -90,10 +90,10 @@ class Witness:
         self._applied[node] = 0
         self._promised[node] = replica.paxos.acceptor.promised
         if self._promised[node] < self._said[node]:
-            raise Violation(f"n{node} has said {self._said[node]}, but came back with {self._promised[node]}")
+            raise ViolationError(f"n{node} has said {self._said[node]}, but came back with {self._promised[node]}")
         for slot, ballot in self._acked[node].items():
             if not disk.holds(slot, ballot):
-                raise Violation(f"n{node} has acknowledged slot {slot} in {ballot}, but came back without it")
+                raise ViolationError(f"n{node} has acknowledged slot {slot} in {ballot}, but came back without it")
 
     # -- what nodes say -----------------------------------------------------------------------------------------------
 
@@ -106,32 +106,38 @@ class Witness:
             case Accepted():
                 self._say(node, message.ballot)
                 if not self._disks[node].holds(message.slot, message.ballot):
-                    raise Violation(f"n{node} acknowledges slot {message.slot} in {message.ballot} before its fsync")
+                    raise ViolationError(
+                        f"n{node} acknowledges slot {message.slot} in {message.ballot} before its fsync"
+                    )
                 self._acked[node][message.slot] = message.ballot
             case Promise():
                 self._say(node, message.ballot)
                 if self._disks[node].promised < message.ballot:
-                    raise Violation(f"n{node} promises {message.ballot} before its fsync")
+                    raise ViolationError(f"n{node} promises {message.ballot} before its fsync")
                 self._promises[message.ballot].add(node)
             case Prepare():
                 if self._disks[node].promised < message.ballot:
-                    raise Violation(f"n{node} uses {message.ballot} before its fsync")
+                    raise ViolationError(f"n{node} uses {message.ballot} before its fsync")
                 attempt = (node, incarnation)
                 if self._prepared.setdefault(message.ballot, attempt) != attempt:
-                    raise Violation(f"n{node} uses {message.ballot} again, first used by {self._prepared}")
+                    raise ViolationError(f"n{node} uses {message.ballot} again, first used by {self._prepared}")
 
     def _say(self, node: int, ballot: Ballot) -> None:
         if ballot < self._said[node]:
-            raise Violation(f"n{node} answers in {ballot} after it has promised {self._said[node]}")
+            raise ViolationError(f"n{node} answers in {ballot} after it has promised {self._said[node]}")
         self._said[node] = ballot
 
     def _check_proposal(self, node: int, message: Accept) -> None:
         if len(self._promises[message.ballot]) < self.majority:
-            raise Violation(f"n{node} leads in {message.ballot} with promises of {self._promises[message.ballot]} only")
+            raise ViolationError(
+                f"n{node} leads in {message.ballot} with promises of {self._promises[message.ballot]} only"
+            )
         chosen_in = self._chosen_in.get(message.slot)
         if chosen_in is None or chosen_in > message.ballot or self.chosen[message.slot] == message.value:
             return
-        raise Violation(f"n{node} proposes another value for slot {message.slot} in {message.ballot} than the chosen one")
+        raise ViolationError(
+            f"n{node} proposes another value for slot {message.slot} in {message.ballot} than the chosen one"
+        )
 
     # -- what nodes believe -------------------------------------------------------------------------------------------
 
@@ -139,7 +145,7 @@ class Witness:
         """A node has taken a step."""
         promised = replica.paxos.acceptor.promised
         if promised < self._promised[node]:
-            raise Violation(f"n{node} had promised {self._promised[node]}, and now only {promised}")
+            raise ViolationError(f"n{node} had promised {self._promised[node]}, and now only {promised}")
         self._promised[node] = promised
         applied = replica.machine.applied_upto
         if applied == self._applied[node]:
@@ -147,21 +153,21 @@ class Witness:
         for slot in range(self._applied[node] + 1, applied + 1):
             entry = replica.paxos.log.get(slot)
             if entry is None or not entry.chosen:
-                raise Violation(f"n{node} has applied slot {slot}, which it does not hold as chosen")
+                raise ViolationError(f"n{node} has applied slot {slot}, which it does not hold as chosen")
             if slot not in self.chosen:
-                raise Violation(f"n{node} has applied slot {slot}, which no majority has on its disks")
+                raise ViolationError(f"n{node} has applied slot {slot}, which no majority has on its disks")
             if self.chosen[slot] != entry.value:
-                raise Violation(f"n{node} has applied another value in slot {slot} than the chosen one")
+                raise ViolationError(f"n{node} has applied another value in slot {slot} than the chosen one")
         self._applied[node] = applied
         digest = replica.machine.digest
         if self._digests.setdefault(applied, digest) != digest:
-            raise Violation(f"n{node} has another digest than the others at slot {applied}")
+            raise ViolationError(f"n{node} has another digest than the others at slot {applied}")
 
     def _propose(self, key: tuple[int, Ballot], value: Value) -> None:
         if self._proposed.setdefault(key, value) != value:
-            raise Violation(f"slot {key[0]} has two values in ballot {key[1]}")
+            raise ViolationError(f"slot {key[0]} has two values in ballot {key[1]}")
 
     def _choose(self, slot: int, ballot: Ballot, value: Value) -> None:
         if self.chosen.setdefault(slot, value) != value:
-            raise Violation(f"slot {slot} is chosen again in {ballot}, with another value than before")
+            raise ViolationError(f"slot {slot} is chosen again in {ballot}, with another value than before")
         self._chosen_in[slot] = min(ballot, self._chosen_in.get(slot, ballot))

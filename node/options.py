@@ -1,0 +1,96 @@
+"""The options of ``python -m node``, and what a node is configured to from them.
+
+Apart from the program, because a simulator starts nodes from the same words as a machine does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.assembly import Assembly, assemble
+from node.paxos.config import Config, ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """Where a node listens, whom it talks to, where it keeps its data; ``seed`` drives its election time-outs."""
+
+    cluster: str
+    core: Config
+    addresses: dict[int, tuple[str, int]]
+    data: Path
+    seed: int
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    parser = argparse.ArgumentParser(prog="python -m node", description="A Multi-Paxos node with a key-value store.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="run a node until SIGTERM")
+    serve.add_argument("--id", type=int, required=True, metavar="N", help="this node's id, a positive integer")
+    serve.add_argument(
+        "--peers",
+        required=True,
+        metavar="ID=HOST:PORT,…",
+        help="all members with their addresses, this node included: 1=10.0.0.1:7000,2=10.0.0.2:7000,…",
+    )
+    serve.add_argument("--data", type=Path, required=True, metavar="DIR", help="data folder, made if it is not there")
+    serve.add_argument(
+        "--cluster", default="antipaxos", metavar="NAME", help="connections of other clusters are refused"
+    )
+    serve.add_argument("--seed", type=int, default=0, help="seed of the election time-outs' spread")
+    serve.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=f"one of: {_settings()}")
+    serve.add_argument("--bug", metavar="NAME", help="plant a bug of node/bugs (to test a test harness)")
+    inspect = commands.add_parser("inspect", help="print what a data folder holds: promises, accepted, chosen")
+    inspect.add_argument("data", type=Path, metavar="DATA_DIR")
+    inspect.add_argument("--json", action="store_true", help="one JSON object a line: every record, in durable order")
+    return parser
+
+
+def _settings() -> str:
+    return ", ".join(name for name in Config.__struct_fields__ if name not in ("me", "members"))
+
+
+def configure(arguments: argparse.Namespace) -> tuple[ServerConfig, Assembly]:
+    """Return what ``serve``'s words ask for. Raises ConfigError, UnknownBugError."""
+    addresses = parse_peers(arguments.peers)
+    settings = parse_settings(arguments.set)
+    core = Config(me=arguments.id, members=tuple(sorted(addresses)), **settings)
+    config = ServerConfig(arguments.cluster, core, addresses, arguments.data, arguments.seed)
+    return config, assemble(arguments.bug)
+
+
+def parse_peers(text: str) -> dict[int, tuple[str, int]]:
+    """Parse ``1=host:port,2=host:port``. Raises ConfigError."""
+    addresses: dict[int, tuple[str, int]] = {}
+    for part in text.split(","):
+        node, equals, address = part.partition("=")
+        host, colon, port = address.rpartition(":")
+        numbers = node.strip().isdecimal() and port.isdecimal() and 0 < int(port) < 65536
+        if not (equals and colon and host and numbers):
+            raise ConfigError(f"--peers: {part!r} is not ID=HOST:PORT")
+        if int(node) in addresses:
+            raise ConfigError(f"--peers: node {int(node)} is named twice")
+        addresses[int(node)] = (host, int(port))
+    return addresses
+
+
+def parse_settings(texts: list[str]) -> dict[str, int]:
+    """Parse ``key=value`` settings of the core. Raises ConfigError."""
+    settings: dict[str, int] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if key not in Config.__struct_fields__ or key in ("me", "members"):
+            raise ConfigError(f"--set: {key!r} is none of {_settings()}")
+        if not equals or not value.isdecimal():
+            raise ConfigError(f"--set: {text!r} is not {key}=NUMBER")
+        settings[key] = int(value)
+    return settings
+
+
+def election_stream(seed: int, node: int, incarnation: int) -> random.Random:
+    """Return the stream that spreads a node's election time-outs: another one in each of its lives."""
+    return random.Random(f"{seed}/{node}/{incarnation}")
