@@ -10,9 +10,7 @@ import time
 
 _BEGAN = time.monotonic()  # before the slow imports: the first operation is timed from here
 
-import asyncio
 import os
-import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +18,6 @@ from typing import Annotated, NoReturn
 
 import msgspec
 import typer
-import uvloop
 from rich.console import Console
 
 from harness import __version__, checking, cleaning
@@ -28,7 +25,6 @@ from harness.console import LiveLine, print_result, summary_line
 from harness.execution import execute, finish
 from harness.plan import make_plan
 from harness.results import EXIT_USAGE
-from harness.runner import Outcome, Runner
 from harness.scenario import Scenario, ScenarioError, changed, load
 from harness.store import DEFAULT_STORE, REPORT, Store, StoreError
 
@@ -57,7 +53,9 @@ Faults = Annotated[
         "--faults", help="partition, kill, pause, restart: several by commas, or none. [default: partition,kill]"
     ),
 ]
-Place = Annotated[str | None, typer.Option("--place", help="Where the nodes live: local.")]
+Place = Annotated[
+    str | None, typer.Option("--place", help="Where the nodes live: local or simulated. [default: local]")
+]
 Mode = Annotated[str | None, typer.Option("--mode", help="How local separates nodes: auto, root, userns, loopback.")]
 Bug = Annotated[str | None, typer.Option("--bug", help="Run a node with a planted bug (see node/bugs).")]
 StorePath = Annotated[Path, typer.Option("--store", envvar="ANTIPAXOS_STORE", help="The folder of run folders.")]
@@ -92,7 +90,7 @@ def run(
     )
     try:
         with LiveLine(console) as line:
-            result = execute(chosen, drawn, Store(store), line, _drive, datetime.now(UTC), _since_start())
+            result = execute(chosen, drawn, Store(store), line, datetime.now(UTC), _since_start())
     except KeyboardInterrupt:
         console.print("interrupted: everything was healed and ended; what was recorded is in the store", style="yellow")
         raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -258,22 +256,6 @@ def _seed(scenario: Scenario, given: int | None) -> int:
     except ScenarioError as error:
         _usage(str(error))
     return seed
-
-
-def _drive(runner: Runner) -> Outcome:
-    """Run a run to its end; SIGINT and SIGTERM cancel it, which heals and ends everything first."""
-
-    async def main() -> Outcome:
-        task = asyncio.current_task()
-        assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await runner.run()
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-        try:
-            return loop.run(main())
-        except asyncio.CancelledError:
-            raise KeyboardInterrupt from None
 
 
 def _since_start() -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -16,9 +15,8 @@ import msgspec
 
 from checkers.history import HistoryError
 from harness import __version__, environment
-from harness.cluster.base import Cluster
-from harness.cluster.local.cluster import LocalCluster
 from harness.judgement import Judgement, judge
+from harness.places import stage
 from harness.plan import Plan, make_plan
 from harness.results import (
     Latency,
@@ -40,13 +38,12 @@ def execute(
     seed: int,
     store: Store,
     watcher: Watcher,
-    drive: Callable[[Runner], Outcome],
     started_at: datetime,
     spent_s: float = 0.0,
 ) -> RunResult:
     """Carry out one run and judge it; the result is in the run's folder too.
 
-    ``drive`` runs the runner's coroutine to its end on an event loop; ``spent_s`` is how long ago the command began.
+    ``spent_s`` is how long ago the command began. Raises KeyboardInterrupt if it was interrupted, after cleaning up.
     """
     began = time.monotonic()
     scenario = changed(scenario, seed=seed)
@@ -54,19 +51,20 @@ def execute(
     folder = store.create(scenario.name, seed, started_at)
     folder.write(SCENARIO, dump(scenario))
     folder.write(PLAN, plan.canonical())
+    place = stage(scenario, seed, folder)
     runner = Runner(
         scenario,
         plan,
         folder,
-        _cluster(scenario, folder),
-        lambda c: SYSTEMS[scenario.system].make(scenario, c, seed),
+        place.cluster,
+        lambda cluster: SYSTEMS[scenario.system].make(scenario, cluster, seed),
         watcher,
-        time.monotonic_ns,
+        place.read_clock,
     )
     outcome = Outcome()
     before_run_s = time.monotonic() - began
     try:
-        outcome = drive(runner)
+        outcome = place.drive(runner.run())
         watcher.judging()
         judgement = judge(scenario, plan, folder, outcome)
     except (RunFailedError, HistoryError, OSError) as error:
@@ -78,6 +76,7 @@ def execute(
     result = msgspec.structs.replace(
         result,
         started_at=started_at.isoformat(timespec="seconds"),
+        trace_sha256=place.trace_sha256(),
         duration_s=round(spent_s + time.monotonic() - began, 3),
         first_operation_s=round(spent_s + before_run_s + outcome.set_up_s + first_s, 3) if first_s else 0.0,
     )
@@ -111,12 +110,6 @@ def replay_command(scenario: Scenario, seed: int, folder: Path | None = None) ->
     if all(getattr(scenario, key) == getattr(default, key) for key in Scenario.__struct_fields__ if key not in told):
         return shlex.join(words)
     return shlex.join(["antipaxos", "run", str(folder / SCENARIO) if folder is not None else "SCENARIO.toml"])
-
-
-def _cluster(scenario: Scenario, folder: RunFolder) -> Cluster:
-    cluster = folder / "cluster"
-    cluster.mkdir()
-    return LocalCluster(scenario.nodes, scenario.local_mode, cluster)
 
 
 def _failed(why: str) -> Judgement:

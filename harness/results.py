@@ -109,6 +109,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[str, ...]
     plan_sha256: str
     history_sha256: str
+    trace_sha256: str = ""
     operations: OperationCounts
     faults: tuple[FaultRecord, ...]
     checkers: tuple[CheckerResult, ...]

@@ -24,8 +24,8 @@ from node.assembly import bug_names
 from node.paxos.config import Config
 from workloads.catalogue import WORKLOADS
 
-PLACES = ("local",)
-PLACES_LATER = ("simulated", "containers", "ssh")
+PLACES = ("local", "simulated")
+PLACES_LATER = ("containers", "ssh")
 LocalMode = Literal["auto", "root", "userns", "loopback"]
 LOCAL_MODES = get_args(LocalMode)
 SYSTEM_NAMES = ("multipaxos",)

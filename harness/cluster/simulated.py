@@ -1,0 +1,166 @@
+"""The place ``simulated``: the same nodes, in one process and in virtual time.
+
+It takes the same launches as any place (a node's command line), and makes simulated nodes of them. At the end the disks
+are written out, so the audit reads the same files as after a real run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.cluster.base import Ability, Address, ClusterError, Launch
+from harness.seeds import SeedTree
+from harness.simulation.clock import SimulatedClock
+from harness.simulation.invariants import Invariants
+from harness.simulation.loop import VirtualLoop
+from harness.simulation.network import SimulatedNetwork
+from harness.simulation.node import SimulatedNode
+from harness.simulation.wire import SimulatedWire
+from nemesis.ground import Link, LinkCounters, ProcessState
+from node.assembly import Assembly, UnknownBugError
+from node.options import ServerConfig, configure, parser
+from node.paxos.config import ConfigError
+
+PORT = 7000
+FIRST_PID = 1000
+MODULE = ("-m", "node")
+CLIENT_DELAY_NS = (80_000, 160_000)
+
+
+class SimulatedCluster:
+    """Nodes of one run in virtual time; implements ``harness.cluster.base.Cluster``."""
+
+    def __init__(self, nodes: int, tree: SeedTree, loop: VirtualLoop) -> None:
+        self._loop = loop
+        self._names = tuple(f"n{number}" for number in range(1, nodes + 1))
+        self._network = SimulatedNetwork(loop, self._names, tree.stream("simulation/network"))
+        self._client_draws = tree.stream("simulation/clients")
+        self._pids = FIRST_PID
+        self.invariants = Invariants(loop)
+        epochs = tree.stream("simulation/epochs")
+        self._nodes = {
+            name: SimulatedNode(
+                name,
+                loop,
+                tree.stream(f"simulation/disk/{name}"),
+                SimulatedClock(epochs.between(0, 10**15)),
+                self._send,
+                self.invariants,
+            )
+            for name in self._names
+        }
+
+    @property
+    def place(self) -> str:
+        """The place's name."""
+        return "simulated"
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes' names."""
+        return self._names
+
+    @property
+    def addresses(self) -> Mapping[str, Address]:
+        """Addresses that nothing dials."""
+        return {name: Address(f"10.77.0.{number}", PORT) for number, name in enumerate(self._names, start=1)}
+
+    @property
+    def abilities(self) -> tuple[Ability, ...]:
+        """Everything works here."""
+        means = "simulated, in virtual time"
+        return tuple(Ability(name, True, means) for name in ("namespaces", "links", "processes"))
+
+    async def setup(self) -> None:
+        """Nothing to make."""
+
+    async def spawn(self, node: str, launch: Launch) -> int:
+        """Start a node from its command line."""
+        simulated = self._nodes[node]
+        if simulated.state.run != "gone":
+            raise ClusterError(f"{node} is still there as process {simulated.state.pid}")
+        config, assembly = _configured(launch)
+        self._pids += 1
+        simulated.start(self._pids, config, assembly)
+        return self._pids
+
+    async def kill(self, node: str) -> ProcessState:
+        """SIGKILL."""
+        self._nodes[node].kill()
+        return self._nodes[node].state
+
+    async def terminate(self, node: str, grace_s: float) -> ProcessState:
+        """SIGTERM; a stopped process ends by SIGKILL after the grace."""
+        simulated = self._nodes[node]
+        if simulated.state.run == "stopped":
+            await asyncio.sleep(grace_s)
+            simulated.kill()
+        simulated.terminate()
+        return simulated.state
+
+    async def pause(self, node: str) -> ProcessState:
+        """SIGSTOP."""
+        self._nodes[node].pause()
+        return self._nodes[node].state
+
+    async def resume(self, node: str) -> ProcessState:
+        """SIGCONT."""
+        self._nodes[node].resume()
+        return self._nodes[node].state
+
+    async def process(self, node: str) -> ProcessState:
+        """Look at the process."""
+        return self._nodes[node].state
+
+    async def dial(self, node: str) -> SimulatedWire:
+        """Connect a client to a node, one round trip away. Raises ConnectionRefusedError."""
+        await asyncio.sleep((self._client_delay() + self._client_delay()) / 1e9)
+        return SimulatedWire(self._loop, self._nodes[node], self._client_delay)
+
+    async def cut(self, links: frozenset[Link]) -> None:
+        """Let exactly these links be cut."""
+        self._network.cut(links)
+
+    async def link_counters(self) -> Mapping[Link, LinkCounters]:
+        """Return the counters of all links."""
+        return self._network.counters()
+
+    async def disturbances(self) -> tuple[str, ...]:
+        """There are none."""
+        return ()
+
+    async def teardown(self) -> None:
+        """End all processes and write the disks out."""
+        for simulated in self._nodes.values():
+            simulated.kill()
+            if simulated.config is not None:
+                _write_out(simulated, simulated.config.data)
+
+    def _client_delay(self) -> int:
+        return self._client_draws.between(CLIENT_DELAY_NS[0], CLIENT_DELAY_NS[1])
+
+    def _send(self, source: int, incarnation: int, destination: int, frame: bytes) -> None:
+        receiver = self._nodes[f"n{destination}"]
+        self._network.send(
+            Link(f"n{source}", f"n{destination}"), lambda data: receiver.receive(source, incarnation, data), frame
+        )
+
+
+def _configured(launch: Launch) -> tuple[ServerConfig, Assembly]:
+    """Return what a launch's command line asks of a node. Raises ClusterError if it is not our node's."""
+    if launch.argv[1:3] != MODULE:
+        raise ClusterError(f"only our own node can be simulated, not {launch.argv[0]!r}")
+    try:
+        return configure(parser().parse_args(launch.argv[3:]))
+    except (ConfigError, UnknownBugError) as error:
+        raise ClusterError(f"the node would not start: {error}") from error
+
+
+def _write_out(node: SimulatedNode, folder: Path) -> None:
+    """Write a node's disk, and what it had to say, where a real node would have."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in node.disk.contents().items():
+        (folder / name).write_bytes(data)
+    (folder.parent / "node.log").write_text("".join(f"{line}\n" for line in node.lines))

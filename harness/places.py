@@ -1,0 +1,78 @@
+"""The places by name: what a run's cluster is, which event loop carries it, and which clock times it.
+
+The only module that knows more than one place. Everything else takes a ``Stage`` and does not ask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import uvloop
+
+from harness.cluster.base import Cluster
+from harness.cluster.local.cluster import LocalCluster
+from harness.cluster.simulated import SimulatedCluster
+from harness.scenario import Scenario
+from harness.seeds import SeedTree
+from harness.simulation.loop import virtual_loop
+from harness.store import RunFolder
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where one run takes place.
+
+    ``drive`` runs a coroutine to its end; it raises KeyboardInterrupt after SIGINT or SIGTERM, when the coroutine has
+    cleaned up. ``read_clock`` gives ns on the clock that the loop's time follows. ``trace_sha256`` names all that
+    happened in a simulation, "" elsewhere.
+    """
+
+    cluster: Cluster
+    drive: Callable[[Coroutine[Any, Any, _T]], _T]
+    read_clock: Callable[[], int]
+    trace_sha256: Callable[[], str]
+
+
+def stage(scenario: Scenario, seed: int, folder: RunFolder) -> Stage:
+    """Make the stage that a scenario asks for."""
+    return STAGES[scenario.place](scenario, seed, folder)
+
+
+def _local(scenario: Scenario, seed: int, folder: RunFolder) -> Stage:
+    del seed
+    directory = folder / "cluster"
+    directory.mkdir()
+    return Stage(
+        LocalCluster(scenario.nodes, scenario.local_mode, directory), _drive_real, time.monotonic_ns, lambda: ""
+    )
+
+
+def _simulated(scenario: Scenario, seed: int, folder: RunFolder) -> Stage:
+    del folder
+    loop = virtual_loop()
+    cluster = SimulatedCluster(scenario.nodes, SeedTree(seed), loop)
+    return Stage(cluster, loop.run, loop.monotonic_ns, lambda: cluster.invariants.trace_sha256)
+
+
+STAGES: dict[str, Callable[[Scenario, int, RunFolder], Stage]] = {"local": _local, "simulated": _simulated}
+
+
+def _drive_real(main: Coroutine[Any, Any, _T]) -> _T:
+    async def cancellable() -> _T:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await main
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            return runner.run(cancellable())
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None

@@ -1,0 +1,293 @@
+"""A node in virtual time: the real replica, codec, committer and journal, in a shell made of events.
+
+It owes the replica what ``node.server`` does, and gets its parts from the same assembly, so a planted bug is planted
+here too. What the operating system does for a real process is done here as well: a stopped process's messages wait in
+its sockets, a killed one's are gone, and so is everything it had not written.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from harness.seeds import Stream
+from harness.simulation.clock import SimulatedClock
+from harness.simulation.disk import SimulatedDisk
+from harness.simulation.loop import VirtualLoop
+from nemesis.ground import ProcessState, Run
+from node import wire
+from node.assembly import Assembly
+from node.options import ServerConfig, election_stream
+from node.paxos.counters import Counters
+from node.paxos.effects import Receive, Tick
+from node.replica import ClientRequest, Durable, Output, Replica, ReplicaEvent
+from node.server import CLIENTS_MAX, EXIT_UNTRUSTWORTHY
+from node.storage.journal import Journal
+from node.storage.wal import CorruptLogError, LogFailedError
+
+START_NS = 20_000_000
+"""How long a process takes from its start to its first word."""
+SYNC_NS = (120_000, 400_000)
+"""How long a sync takes, from and to."""
+BACKLOG_MAX = 20_000
+"""Events that a stopped process's sockets hold; what comes then is lost."""
+EXIT_CORRUPT = 65
+KILLED = -9
+
+
+class Peers(Protocol):
+    """What carries a node's messages."""
+
+    def __call__(self, source: int, incarnation: int, destination: int, frame: bytes) -> None:
+        """Carry a frame between nodes."""
+
+
+class ClientEnd(Protocol):
+    """The other end of a client's connection."""
+
+    def reply(self, reply: wire.Reply) -> None:
+        """Send a reply."""
+
+    def hang_up(self) -> None:
+        """The process is gone."""
+
+
+class Observer(Protocol):
+    """Whoever watches every step of every node (invariants, traces)."""
+
+    def stepped(self, node: SimulatedNode, event: ReplicaEvent, output: Output) -> None:
+        """A node took an event."""
+
+
+class SimulatedNode:
+    """One node: its disk outlives its processes."""
+
+    def __init__(
+        self,
+        name: str,
+        loop: VirtualLoop,
+        draws: Stream,
+        clock: SimulatedClock,
+        send: Peers,
+        observer: Observer,
+    ) -> None:
+        self.name = name
+        self.disk = SimulatedDisk()
+        self.clock = clock
+        self.replica: Replica | None = None
+        self.config: ServerConfig | None = None
+        self.lines: list[str] = []
+        self._loop = loop
+        self._draws = draws
+        self._send = send
+        self._observer = observer
+        self._assembly = Assembly()
+        self._pid = 0
+        self._life = 0
+        self._run = Run.GONE
+        self._exit_code: int | None = None
+        self._backlog: deque[ReplicaEvent] = deque()
+        self._clients: dict[int, ClientEnd] = {}
+        self._clients_seen = 0
+        self._committing = False
+        self._wake_at = 0
+
+    # -- the process --------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> ProcessState:
+        """The process as a kernel would show it."""
+        return ProcessState(self.name, self._pid, self._run, self._exit_code)
+
+    @property
+    def listening(self) -> bool:
+        """True while connections are taken (a stopped process's kernel takes them for it)."""
+        return self._run is not Run.GONE and self.replica is not None
+
+    def start(self, pid: int, config: ServerConfig, assembly: Assembly) -> None:
+        """Start a process; it begins to work a little later."""
+        self._pid, self._run, self._exit_code = pid, Run.RUNNING, None
+        self._life += 1
+        self.config, self._assembly = config, assembly
+        self._loop.at(self._loop.now_ns + START_NS, self._boot, self._life)
+
+    def kill(self) -> None:
+        """SIGKILL: what was written stays, what was only in memory is gone."""
+        if self._run is not Run.GONE:
+            self._end(KILLED)
+
+    def terminate(self) -> None:
+        """SIGTERM: stop cleanly."""
+        if self._run is Run.GONE:
+            return
+        if self.replica is not None:
+            self._committer.submit(self.replica.stop())
+            if not self._committer.commit(self._committer.take()):
+                return
+            self.disk.settle()
+        self._end(0)
+
+    def pause(self) -> None:
+        """SIGSTOP."""
+        if self._run is Run.RUNNING:
+            self._run = Run.STOPPED
+
+    def resume(self) -> None:
+        """SIGCONT: what had arrived meanwhile is handled now."""
+        if self._run is not Run.STOPPED:
+            return
+        self._run = Run.RUNNING
+        backlog, self._backlog = self._backlog, deque()
+        for event in backlog:
+            self._step(event)
+        self._step(Tick())
+
+    def power_off(self, below: Callable[[int], int] | None) -> None:
+        """Cut the power: the process ends and the disk keeps what was durable."""
+        self.kill()
+        self.disk.lose_power(below)
+
+    def _end(self, exit_code: int) -> None:
+        self._run, self._exit_code, self.replica = Run.GONE, exit_code, None
+        self._life += 1
+        self._backlog.clear()
+        clients, self._clients = self._clients, {}
+        for end in clients.values():
+            end.hang_up()
+        self._committing = False
+
+    def _boot(self, life: int) -> None:
+        if life != self._life:
+            return
+        if self._run is Run.STOPPED:
+            self._loop.at(self._loop.now_ns + START_NS, self._boot, life)
+            return
+        assert self.config is not None
+        core = self.config.core
+        try:
+            journal = Journal(self.disk, core.me)
+        except (CorruptLogError, LogFailedError) as error:
+            self._log(f"cannot start: {error}")
+            self._end(EXIT_CORRUPT)
+            return
+        self.disk.settle()
+        remembered = journal.remembered
+        counters = Counters(torn_tails_cut=int(bool(journal.statistics.torn_bytes)))
+        rng = election_stream(self.config.seed, core.me, remembered.incarnation)
+        now = self.clock.read(self._loop.now_ns)
+        self.replica = self._assembly.replica(core, remembered, rng, now, counters, self._assembly.core)
+        self._committer = self._assembly.committer(journal, lambda upto: self._durable(life, upto), self._die)
+        self._wake_at = 0
+        self._step(Tick())
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def receive(self, sender: int, incarnation: int, frame: bytes) -> None:
+        """A peer's frame has arrived at this machine."""
+        if self.listening:
+            self._take(Receive(sender, incarnation, wire.decode_message(frame[4:])))
+
+    def connect(self, end: ClientEnd) -> int:
+        """A client connects; returns its number. Raises ConnectionRefusedError."""
+        if not self.listening or len(self._clients) >= CLIENTS_MAX:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, f"{self.name} does not listen")
+        self._clients_seen += 1
+        self._clients[self._clients_seen] = end
+        return self._clients_seen
+
+    def disconnect(self, client: int) -> None:
+        """A client is gone."""
+        self._clients.pop(client, None)
+
+    def request(self, client: int, request: wire.Request) -> None:
+        """A client's request has arrived at this machine."""
+        if client in self._clients:
+            self._take(ClientRequest(client, request))
+
+    def _take(self, event: ReplicaEvent) -> None:
+        if self._run is Run.RUNNING:
+            self._step(event)
+        elif len(self._backlog) < BACKLOG_MAX:
+            self._backlog.append(event)
+
+    def _step(self, event: ReplicaEvent) -> None:
+        replica = self.replica
+        if replica is None:
+            return
+        now = self.clock.read(self._loop.now_ns)
+        try:
+            output = replica.step(now, event)
+        except AssertionError as error:
+            self._die(error)
+            return
+        self._observer.stepped(self, event, output)
+        self._carry_out(output, replica)
+
+    def _carry_out(self, output: Output, replica: Replica) -> None:
+        if output.persist:
+            self._committer.submit(output.persist)
+            self._commit_next()
+        me = replica.config.me
+        for to, message in output.sends:
+            self._send(me, replica.incarnation, to, wire.encode(message))
+        for client, reply in output.replies:
+            end = self._clients.get(client)
+            if end is not None:
+                end.reply(reply)
+        if output.wake_at:
+            self.arm(output.wake_at)
+
+    # -- disk and timer -----------------------------------------------------------------------------------------------
+
+    def _commit_next(self) -> None:
+        """Begin the next group commit, unless one is under way: what comes meanwhile gathers."""
+        if self._committing or self.replica is None:
+            return
+        batch = self._committer.take()
+        if not batch:
+            return
+        self._committing = True
+        latency = self._draws.between(*SYNC_NS)
+        self._finished: int | None = None
+        if self._committer.commit(batch):
+            self._loop.at(self._loop.now_ns + latency, self._synced, self._life, self._finished)
+
+    def _durable(self, life: int, upto: int) -> None:
+        """The committer calls this: in a commit, when the sync has begun; outside, when a bug makes it lie."""
+        if self._committing:
+            self._finished = upto
+        else:
+            self._loop.at(self._loop.now_ns, self._tell_durable, life, upto)
+
+    def _synced(self, life: int, upto: int) -> None:
+        if life != self._life:
+            return
+        self.disk.settle()
+        self._committing = False
+        self._commit_next()
+        self._take(Durable(upto))
+
+    def _tell_durable(self, life: int, upto: int) -> None:
+        if life == self._life:
+            self._take(Durable(upto))
+
+    def arm(self, wake_at: int) -> None:
+        """Wake the replica when its clock reads ``wake_at``."""
+        self._wake_at = wake_at
+        when = self.clock.when(wake_at)
+        if when is not None:
+            self._loop.at(when, self._ring, self._life, wake_at)
+
+    def _ring(self, life: int, wake_at: int) -> None:
+        if life != self._life or wake_at != self._wake_at or self._run is not Run.RUNNING:
+            return
+        self._step(Tick())
+
+    def _die(self, error: BaseException) -> None:
+        self._log(f"stopping at once, memory cannot be trusted: {type(error).__name__}: {error}")
+        self._end(EXIT_UNTRUSTWORTHY)
+
+    def _log(self, line: str) -> None:
+        self.lines.append(f"{self._loop.now_ns / 1e9:.6f} {self.name} {line}")
