@@ -338,6 +338,8 @@ class KvAppend(Model):
         return UNSEEN if operation.ok else ILLEGAL
 
     def _asserts(self, operation: Operation) -> bool:
+        if operation.ok and not isinstance(operation.result, str | None):
+            raise ModelError(self, operation)
         return operation.ok and (operation.result is not None or self.nil_reads_assert)
 
     def reads_only(self, operation: Operation) -> bool:
@@ -396,6 +398,8 @@ class ListAppend(Model):
         return after
 
     def _asserts(self, operation: Operation) -> bool:
+        if operation.ok and not isinstance(operation.result, tuple | None):
+            raise ModelError(self, operation)
         return operation.ok and (operation.result is not None or self.nil_reads_assert)
 
     def reads_only(self, operation: Operation) -> bool:
@@ -444,7 +448,11 @@ def make_model(name: str, *, initial: Any = None, nil_reads_assert: bool = True)
         pairs = ((freeze(key), freeze(value)) for key, value in (initial or {}).items())
         return MultiRegister(frozenset(pair for pair in pairs if pair[1] is not None), nil_reads_assert)
     if name == "kv-append":
+        if not isinstance(initial, str | None):
+            raise ValueError("a kv-append starts as a string")
         return KvAppend(initial or "", nil_reads_assert)
     if name == "list-append":
+        if not isinstance(initial, list | tuple | None):
+            raise ValueError("a list-append starts as a list")
         return ListAppend(tuple(freeze(item) for item in initial or ()), nil_reads_assert)
     raise ValueError(f"no model {name!r}; there are {', '.join(MODELS)}")

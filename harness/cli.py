@@ -12,6 +12,7 @@ _BEGAN = time.monotonic()  # before the slow imports: the first operation is tim
 
 import os
 import sys
+import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -21,10 +22,11 @@ import typer
 from rich.console import Console
 
 from harness import __version__, checking, cleaning
+from harness.cluster.base import ClusterError
 from harness.console import LiveLine, print_result, summary_line
 from harness.execution import execute, finish
 from harness.plan import make_plan
-from harness.results import EXIT_USAGE
+from harness.results import EXIT_CODES, EXIT_USAGE, RunVerdict
 from harness.scenario import Scenario, ScenarioError, changed, load
 from harness.store import DEFAULT_STORE, REPORT, Store, StoreError
 
@@ -184,7 +186,7 @@ def report(
     if json:
         print(msgspec.json.encode(result).decode(), flush=True)  # noqa: T201
     if not (folder / REPORT).exists():
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_CODES[RunVerdict.HARNESS_FAILURE])
 
 
 @app.command()
@@ -268,8 +270,16 @@ def _usage(message: str) -> NoReturn:
 
 
 def main() -> None:
-    """Entry point of the console script."""
-    app()
+    """Entry point of the console script. What nobody expected is a harness failure: it proves nothing of the system."""
+    try:
+        app()
+    except Exception as error:  # noqa: BLE001 - status 1 would say that the system under test broke a promise
+        if not isinstance(error, StoreError | OSError | ClusterError):
+            traceback.print_exc()
+        Console(stderr=True).print(
+            f"antipaxos: harness failure: {error}", highlight=False, markup=False, soft_wrap=True
+        )
+        sys.exit(EXIT_CODES[RunVerdict.HARNESS_FAILURE])
 
 
 if __name__ == "__main__":

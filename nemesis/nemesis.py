@@ -93,7 +93,7 @@ class Nemesis:
         record = msgspec.structs.replace(_record(scheduled, action), injected_at=injected_at, healed=False)
         self.records[scheduled.number] = record
         self._journal.write("injected", record)
-        await self._until(scheduled.until)
+        await self._until(injected_at + scheduled.until - scheduled.at)  # one that waited for a leader still lasts
         return record
 
     async def _heal(self, scheduled: ScheduledFault, action: Action, record: FaultRecord) -> None:

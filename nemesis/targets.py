@@ -24,7 +24,7 @@ def resolve(target: str, order: Sequence[str], leader: str | None) -> tuple[str,
     """Return the nodes a target means, sorted.
 
     ``leader`` and ``follower`` are one node each, ``one`` any one, ``minority-third`` less than a third, ``minority``
-    less than half, ``majority`` just more than half; else a node's name, or several joined by ``+``.
+    less than half (but at least one), ``majority`` just more than half; else a node's name, or several joined by ``+``.
     Raises TargetError.
     """
     count = len(order)

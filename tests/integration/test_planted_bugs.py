@@ -1,4 +1,4 @@
-"""The harness is worth its silence only if it speaks when the node is broken: planted bugs, real processes, real faults.
+"""The harness is worth its silence only if it speaks when a node is broken: planted bugs, real processes, real faults.
 
 Each seed is a whole run of the command line against a cluster of one of the broken nodes of ``node/bugs``.
 """
