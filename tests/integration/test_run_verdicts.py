@@ -95,7 +95,6 @@ def test_a_place_that_dies_under_the_run_is_no_violation(member: str, tmp_path: 
         assert len(controller.folder.history()) >= before
 
 
-
 @pytest.mark.parametrize("room", [64 * 1024, 0])
 def test_a_disk_that_takes_no_more_is_no_violation(room: int, tmp_path: Path) -> None:
     require_namespaces("userns")
