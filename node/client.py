@@ -130,6 +130,8 @@ class Client:
         self._session: int | None = None
         self._sequence = 0
         self._connections: dict[int, Connection] = {}
+        self.ref = ""
+        """The name by which the nodes' logs know the last command ("" before the first)."""
 
     async def execute(self, operation: kv.Operation, timeout_s: float) -> Done:
         """Carry out one operation. Raises NotDoneError, UnknownError."""
@@ -141,13 +143,8 @@ class Client:
         assert self._session is not None
         self._sequence += 1
         command = wire.Command(self._session, self._sequence, operation)
-        result = await self._attempts(command, deadline, self._leader)
-        return Done(result, f"{self._session}/{self._sequence}")
-
-    @property
-    def ref(self) -> str:
-        """The name by which the nodes' logs know the last command ("" if there was none)."""
-        return f"{self._session}/{self._sequence}" if self._session is not None and self._sequence else ""
+        self.ref = f"{command.session}/{command.sequence}"
+        return Done(await self._attempts(command, deadline, self._leader), self.ref)
 
     async def status(self, node: int, timeout_s: float) -> wire.Status:
         """Ask one node how it sees itself. Raises OSError, TimeoutError."""
