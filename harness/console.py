@@ -85,10 +85,10 @@ def print_result(console: Console, result: RunResult) -> None:
     """Print a finished run: the verdict first, the command that repeats it last."""
     word, style = _LOOK[result.verdict]
     console.print()
-    console.print(Text.assemble((word, style), "  ", result.sentence), soft_wrap=True)
+    _say(console, Text.assemble((word, style), "  ", result.sentence))
     for checker in result.checkers:
         for anomaly in checker.anomalies[1:4]:
-            console.print(Text(f"  also: {anomaly.sentence}"), soft_wrap=True)
+            _say(console, Text(f"  also: {anomaly.sentence}"))
     console.print()
     counts = result.operations
     _line(console, "operations", f"{counts.ok} ok, {counts.fail} fail, {counts.info} info")
@@ -108,11 +108,16 @@ def print_result(console: Console, result: RunResult) -> None:
         for record in result.faults:
             _print_fault(console, record)
     for note in _notes(result):
-        console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
+        _say(console, Text(f"note: {note}", style="yellow"))
     console.print()
     _line(console, "seed", str(result.seed))
     _line(console, "report", f"{result.store}/report.html")
     _line(console, "replay", result.replay)
+
+
+def _say(console: Console, text: Text) -> None:
+    """Print a text: wrapped at words on a terminal, on one line elsewhere, so that logs can be searched."""
+    console.print(text, soft_wrap=not console.is_terminal, highlight=False)
 
 
 def _notes(result: RunResult) -> list[str]:
@@ -121,7 +126,7 @@ def _notes(result: RunResult) -> list[str]:
 
 
 def _line(console: Console, name: str, value: str | Text) -> None:
-    console.print(Text.assemble((f"{name:<13}", "dim"), value), soft_wrap=True)
+    _say(console, Text.assemble((f"{name:<13}", "dim"), value))
 
 
 def _print_fault(console: Console, record: FaultRecord) -> None:
@@ -129,9 +134,9 @@ def _print_fault(console: Console, record: FaultRecord) -> None:
     style = _FAULT_STYLES[record.status]
     status = record.status if record.healed else f"{record.status}, NOT HEALED"
     when = f"{_seconds(record.injected_at):>6} – {_seconds(record.healed_at):>6}"
-    console.print(Text.assemble(f"{when}  ", (f"{status:<13}", style), "  ", record.what), soft_wrap=True)
+    _say(console, Text.assemble(f"{when}  ", (f"{status:<13}", style), "  ", record.what))
     if record.evidence:
-        console.print(Text(f"{'':32}{'; '.join(record.evidence)}", style="dim"), soft_wrap=True)
+        _say(console, Text(f"{'':32}{'; '.join(record.evidence)}", style="dim"))
 
 
 def _seconds(at: int | None) -> str:
