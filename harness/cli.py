@@ -1,4 +1,4 @@
-"""The command line: ``antipaxos run``, ``plan``, ``check``, ``list``, ``report``, ``clean``.
+"""The command line: ``antipaxos run``, ``explore``, ``plan``, ``check``, ``list``, ``report``, ``clean``.
 
 Exit status: 0 valid, 1 violation, 2 usage, 3 unknown, 4 faults or coverage not met, 5 harness failure; 130 if it was
 interrupted, which is no verdict.
@@ -11,8 +11,11 @@ import time
 _BEGAN = time.monotonic()  # before the slow imports: the first operation is timed from here
 
 import os
+import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -24,13 +27,18 @@ from rich.console import Console
 from harness import __version__, checking, cleaning
 from harness.cluster.base import ClusterError
 from harness.console import LiveLine, print_result, summary_line
+from harness.duration import DurationError, parse_ms
 from harness.execution import execute, finish
+from harness.exploration.explorer import Request, explore
+from harness.exploration.screen import PaceLine, as_data, print_exploration
+from harness.exploration.seedrange import SeedRangeError, parse_seeds
+from harness.exploration.tally import EXIT_INTERRUPTED
 from harness.plan import make_plan
 from harness.results import EXIT_CODES, EXIT_USAGE, RunVerdict
 from harness.scenario import Scenario, ScenarioError, changed, load
 from harness.store import DEFAULT_STORE, REPORT, Store, StoreError
 
-EXIT_INTERRUPTED = 130
+JOBS_MAX = 512
 
 app = typer.Typer(
     name="antipaxos",
@@ -100,6 +108,62 @@ def run(
     if json:
         print(msgspec.json.encode(result).decode(), flush=True)  # noqa: T201
     raise typer.Exit(result.exit_code)
+
+
+@app.command("explore")
+def explore_seeds(
+    scenario: ScenarioFile = None,
+    seeds: Annotated[str, typer.Option("--seeds", metavar="A..B", help="From A up to, but not including, B.")] = (
+        "0..1000"
+    ),
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, max=JOBS_MAX, help="Worker processes. [default: one a processor]")
+    ] = None,
+    stop_at_first: Annotated[
+        bool, typer.Option("--stop-at-first/--keep-going", help="End at the lowest seed that fails.")
+    ] = False,
+    seed_limit: Annotated[
+        str, typer.Option("--seed-limit", help="How long one seed may take on the wall clock.")
+    ] = "5m",
+    nodes: Nodes = None,
+    time: Time = None,
+    rate: Rate = None,
+    concurrency: Concurrency = None,
+    workload: Workload = None,
+    faults: Faults = None,
+    bug: Bug = None,
+    store: StorePath = DEFAULT_STORE,
+    json: Json = False,
+) -> None:
+    """Run a scenario with many seeds in simulation, on all processors; group what fails, and keep it to replay."""
+    chosen = _scenario(scenario, nodes, time, rate, concurrency, workload, faults, "simulated", None, bug)
+    try:
+        request = Request(
+            scenario=chosen,
+            seeds=parse_seeds(seeds),
+            jobs=jobs or min(len(os.sched_getaffinity(0)), JOBS_MAX),
+            store=Store(store),
+            started_at=datetime.now(UTC),
+            stop_at_first=stop_at_first,
+            limit_s=parse_ms(seed_limit) / 1_000,
+        )
+    except (SeedRangeError, DurationError) as error:
+        _usage(str(error))
+    if request.limit_s <= 0:
+        _usage("--seed-limit: must be longer than nothing")
+    console = Console(stderr=json)
+    console.print(
+        f"antipaxos {__version__}: exploring {chosen.name}, seeds {seeds}, {request.jobs} at a time, {chosen.nodes} "
+        f"nodes, {chosen.workload} at {chosen.rate}/s for {chosen.time}, faults: {', '.join(chosen.faults) or 'none'}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    with _interruptible() as asked, PaceLine(console) as line:
+        exploration = explore(request, line, lambda: bool(asked))
+    print_exploration(console, exploration, request)
+    if json:
+        print(msgspec.json.encode(as_data(exploration, request)).decode(), flush=True)  # noqa: T201
+    raise typer.Exit(exploration.exit_code)
 
 
 @app.command()
@@ -258,6 +322,25 @@ def _seed(scenario: Scenario, given: int | None) -> int:
     except ScenarioError as error:
         _usage(str(error))
     return seed
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """Note SIGINT and SIGTERM in a list, so that work ends where it is whole; a second one ends it where it stands."""
+    asked: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        del frame
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _since_start() -> float:

@@ -6,19 +6,24 @@ of its own, and cannot be mistaken for a violation.
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import time
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
+from checkers import statistics
 from checkers.history import HistoryError
 from harness import __version__, environment
 from harness.judgement import Judgement, judge
-from harness.places import stage
+from harness.places import Stage, stage
 from harness.plan import Plan, make_plan
 from harness.results import (
+    Anomaly,
+    CheckerResult,
     Latency,
     OperationCounts,
     RunResult,
@@ -27,10 +32,41 @@ from harness.results import (
 )
 from harness.runner import Outcome, RunFailedError, Runner, Watcher
 from harness.scenario import Scenario, changed, dump
-from harness.store import ENVIRONMENT, PLAN, REPORT, RESULTS, SCENARIO, RunFolder, Store
+from harness.simulation.invariants import InvariantError
+from harness.store import (
+    ENVIRONMENT,
+    FAULTS,
+    HISTORY,
+    PLAN,
+    REPORT,
+    RESULTS,
+    SCENARIO,
+    FaultLine,
+    RunFolder,
+    Store,
+)
 from harness.systems.catalogue import SYSTEMS
+from nemesis.record import FaultRecord
 
 _FLAGS = ("nodes", "time", "rate", "concurrency", "workload", "place", "mode", "bug")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that is planned and has its folder, and nothing more."""
+
+    scenario: Scenario
+    plan: Plan
+    folder: RunFolder
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A run that was carried out and judged; ``clock_ns`` is how long it took on its place's own clock."""
+
+    result: RunResult
+    clock_ns: int
 
 
 def execute(
@@ -41,46 +77,91 @@ def execute(
     started_at: datetime,
     spent_s: float = 0.0,
 ) -> RunResult:
-    """Carry out one run and judge it; the result is in the run's folder too.
+    """Carry out one run and judge it; the result is in the run's folder too, with its environment and report.
 
     ``spent_s`` is how long ago the command began. Raises KeyboardInterrupt if it was interrupted, after cleaning up.
     """
     began = time.monotonic()
+    run = prepare(scenario, seed, store, started_at)
+    carried = carry_out(run, watcher, spent_s + time.monotonic() - began)
+    run.folder.write(ENVIRONMENT, msgspec.json.format(msgspec.json.encode(environment.look())))
+    return finish(carried.result, run.folder)
+
+
+def prepare(scenario: Scenario, seed: int, store: Store, started_at: datetime) -> Prepared:
+    """Plan a run and make its folder."""
     scenario = changed(scenario, seed=seed)
     plan = make_plan(scenario, seed)
     folder = store.create(scenario.name, seed, started_at)
     folder.write(SCENARIO, dump(scenario))
     folder.write(PLAN, plan.canonical())
-    place = stage(scenario, seed, folder)
+    return Prepared(scenario, plan, folder, started_at)
+
+
+def carry_out(run: Prepared, watcher: Watcher, spent_s: float = 0.0) -> Carried:
+    """Carry a prepared run out and judge it, without report and environment; nothing but the evidence is written."""
+    began = time.monotonic()
+    scenario, plan, folder = run.scenario, run.plan, run.folder
+    place = stage(scenario, plan.seed, folder)
     runner = Runner(
         scenario,
         plan,
         folder,
         place.cluster,
-        lambda cluster: SYSTEMS[scenario.system].make(scenario, cluster, seed),
+        lambda cluster: SYSTEMS[scenario.system].make(scenario, cluster, plan.seed),
         watcher,
         place.read_clock,
     )
     outcome = Outcome()
     before_run_s = time.monotonic() - began
+    clock_began = place.read_clock()
     try:
         outcome = place.drive(runner.run())
         watcher.judging()
         judgement = judge(scenario, plan, folder, outcome)
-    except (RunFailedError, HistoryError, OSError) as error:
-        judgement = _failed(str(error))
+    except InvariantError as error:
         outcome = runner.outcome
-    folder.write(ENVIRONMENT, msgspec.json.format(msgspec.json.encode(environment.look())))
+        judgement = _broken_off(error, folder, outcome, place)
+    except (RunFailedError, HistoryError, OSError) as error:
+        outcome = runner.outcome
+        broken = _invariant_within(error)
+        judgement = _broken_off(broken, folder, outcome, place) if broken is not None else _failed(str(error))
+    clock_ns = place.read_clock() - clock_began
     result = _result(scenario, plan, folder, outcome, judgement)
     first_s = outcome.first_ok_at / 1e9 if outcome.first_ok_at is not None else 0.0
     result = msgspec.structs.replace(
         result,
-        started_at=started_at.isoformat(timespec="seconds"),
+        started_at=run.started_at.isoformat(timespec="seconds"),
         trace_sha256=place.trace_sha256(),
         duration_s=round(spent_s + time.monotonic() - began, 3),
         first_operation_s=round(spent_s + before_run_s + outcome.set_up_s + first_s, 3) if first_s else 0.0,
     )
-    return finish(result, folder)
+    return Carried(result, clock_ns)
+
+
+def unfinished(scenario: Scenario, seed: int, folder: RunFolder, started_at: datetime, why: str) -> RunResult:
+    """Return the result of a run that ended in a way nobody can judge: a harness failure, with what there is of it."""
+    plan, history = folder / PLAN, folder / HISTORY
+    return RunResult(
+        verdict=RunVerdict.HARNESS_FAILURE,
+        sentence=why,
+        seed=seed,
+        scenario=scenario.name,
+        workload=scenario.workload,
+        place=scenario.place,
+        nodes=scenario.node_names,
+        plan_sha256=hashlib.sha256(plan.read_bytes()).hexdigest() if plan.exists() else "",
+        history_sha256=folder.history_sha256() if history.exists() else "",
+        operations=OperationCounts(),
+        faults=_journalled(folder),
+        checkers=(),
+        latency=Latency(),
+        unavailability=Unavailability(),
+        started_at=started_at.isoformat(timespec="seconds"),
+        store=str(folder.path),
+        replay=replay_command(scenario, seed, folder.path),
+        version=__version__,
+    )
 
 
 def finish(result: RunResult, folder: RunFolder) -> RunResult:
@@ -114,6 +195,56 @@ def replay_command(scenario: Scenario, seed: int, folder: Path | None = None) ->
 
 def _failed(why: str) -> Judgement:
     return Judgement(RunVerdict.HARNESS_FAILURE, why, (), OperationCounts(), Latency(), Unavailability())
+
+
+def _invariant_within(error: BaseException) -> InvariantError | None:
+    """Return the broken invariant behind a failed run: one that broke in a fault's own call comes wrapped."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, InvariantError):
+        cause = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else cause.__cause__
+    return cause
+
+
+def _broken_off(error: InvariantError, folder: RunFolder, outcome: Outcome, place: Stage) -> Judgement:
+    """Judge a simulation that an invariant ended: the moment is proof, and checkers have no whole history to look at.
+
+    The runner did not come to its own end, so what it would have handed over is taken from the journals, and the
+    disks are written out here.
+    """
+    _tear_down_where_it_stands(place)
+    outcome.faults = _journalled(folder)
+    told = str(error)
+    said = CheckerResult(
+        name="invariants", verdict="invalid", sentence=told, anomalies=(Anomaly(kind="invariant", sentence=told),)
+    )
+    counts = statistics.summarize(folder.history()).counts.values()
+    operations = OperationCounts(
+        ok=sum(count.ok for count in counts),
+        fail=sum(count.fail for count in counts),
+        info=sum(count.info for count in counts),
+    )
+    return Judgement(RunVerdict.VIOLATION, f"invariants: {told}.", (said,), operations, Latency(), Unavailability())
+
+
+def _tear_down_where_it_stands(place: Stage) -> None:
+    """Tear a simulation down without its loop, which is in no state to go on: nothing in it waits for anything."""
+    ending = place.cluster.teardown()
+    try:
+        ending.send(None)
+    except StopIteration:
+        return
+    ending.close()
+    raise RunFailedError("the simulation's teardown waits for something")
+
+
+def _journalled(folder: RunFolder) -> tuple[FaultRecord, ...]:
+    """Return the faults as the journal last knew them."""
+    path = folder / FAULTS
+    if not path.exists():
+        return ()
+    lines = msgspec.json.Decoder(FaultLine).decode_lines(path.read_bytes().rpartition(b"\n")[0])
+    records = {line.record.number: line.record for line in lines}
+    return tuple(records[number] for number in sorted(records))
 
 
 def _result(scenario: Scenario, plan: Plan, folder: RunFolder, outcome: Outcome, judgement: Judgement) -> RunResult:

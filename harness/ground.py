@@ -5,9 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from harness.cluster.base import Cluster, Launch
+from harness.cluster.base import PHYSICS, Cluster, ClusterError, Launch, Physics
 from harness.systems.base import System
-from nemesis.ground import Link, LinkCounters, NodeView, ProcessState, Run
+from nemesis.ground import (
+    ClockBend,
+    ClockReading,
+    DiskCounters,
+    DiskTrouble,
+    Link,
+    LinkCounters,
+    NodeView,
+    ProcessState,
+    Run,
+    Weather,
+)
 
 STOP_GRACE_S = 5.0
 
@@ -49,6 +60,30 @@ class RunGround:
         """Return the counters of the links."""
         return await self._cluster.link_counters()
 
+    async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
+        """Let these links have this weather."""
+        await self._physics.set_weather(weather)
+
+    async def set_clock(self, node: str, bend: ClockBend) -> None:
+        """Bend the node's clock."""
+        await self._physics.set_clock(node, bend)
+
+    async def clock(self, node: str) -> ClockReading:
+        """Read the node's clock."""
+        return await self._physics.clock(node)
+
+    async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
+        """Let the node's disk have this trouble and no other."""
+        await self._physics.set_disk(node, trouble)
+
+    async def disk_counters(self, node: str) -> DiskCounters:
+        """Return what troubles have done to the node's disk."""
+        return await self._physics.disk_counters(node)
+
+    async def power_off(self, node: str, *, torn: bool) -> ProcessState:
+        """Cut the node's power."""
+        return await self._physics.power_off(node, torn=torn)
+
     async def kill(self, node: str) -> ProcessState:
         """SIGKILL."""
         return await self._cluster.kill(node)
@@ -80,4 +115,12 @@ class RunGround:
 
     def can(self, ability: str) -> str:
         """Return "" or why the place lacks an ability."""
+        if ability in PHYSICS and not isinstance(self._cluster, Physics):
+            return self._missing.get(ability) or f"the place {self._cluster.place} has no way to do it ({ability})"
         return self._missing.get(ability, "")
+
+    @property
+    def _physics(self) -> Physics:
+        if not isinstance(self._cluster, Physics):
+            raise ClusterError(f"the place {self._cluster.place} can do nothing to weather, power, clocks and disks")
+        return self._cluster

@@ -5,7 +5,7 @@ machine and Python version; its SHA-256 is the run's name for "the same plan".
 
 Faults are drawn kind by kind, each kind from its own stream: waits and durations are even over a range, shapes and
 targets come from a shuffled bag, so a short run meets different ones before any returns. Kinds overlap freely; two
-faults of one kind do not.
+faults of one kind do not. A swarm is expanded here into ordinary faults: the plan stays plain data.
 """
 
 from __future__ import annotations
@@ -18,9 +18,23 @@ from dataclasses import dataclass
 import msgspec
 
 from harness.duration import parse_ms
-from harness.scenario import Scenario
+from harness.scenario import SWARM, Scenario
 from harness.seeds import SeedTree, Stream
-from nemesis.faults import Fault, Kill, Partition, Pause, Restart
+from nemesis import swarm
+from nemesis.faults import (
+    ClockDrift,
+    ClockFreeze,
+    DiskEio,
+    DiskFull,
+    DiskSlow,
+    Fault,
+    Kill,
+    LinkFault,
+    Partition,
+    Pause,
+    PowerOff,
+    Restart,
+)
 from nemesis.nemesis import ScheduledFault
 from workloads.base import Operation, Workload
 from workloads.catalogue import WORKLOADS
@@ -89,6 +103,36 @@ MENUS: dict[str, Menu] = {
     "kill": Menu((Kill("leader"), Kill("one"), Kill("minority")), (500, 3_000), (2_500, 5_000)),
     "pause": Menu((Pause("leader"), Pause("one"), Pause("minority")), (500, 3_000), (2_500, 5_000)),
     "restart": Menu((Restart("leader"), Restart("one"), Restart("all")), (200, 500), (3_000, 6_000)),
+    "link": Menu(
+        (
+            LinkFault(delay_max_us=20_000, loss_ppm=10_000, duplicate_ppm=10_000),
+            LinkFault("leader", delay_min_us=10_000, delay_max_us=60_000),
+            LinkFault("one", loss_ppm=300_000),
+            LinkFault(delay_max_us=100_000, duplicate_ppm=100_000),
+        ),
+        (1_000, 4_000),
+        (1_500, 3_500),
+    ),
+    "power-off": Menu(
+        (PowerOff("majority"), PowerOff("leader", mode="torn"), PowerOff("all", mode="torn"), PowerOff("all")),
+        (500, 3_000),
+        (2_500, 5_000),
+    ),
+    "clock-drift": Menu(
+        (ClockDrift("leader", 200), ClockDrift("minority", -200), ClockDrift("leader", -100_000), ClockDrift("one")),
+        (2_000, 5_000),
+        (1_500, 3_500),
+    ),
+    "clock-freeze": Menu(
+        (ClockFreeze("leader"), ClockFreeze("one"), ClockFreeze("minority")), (500, 3_000), (2_500, 5_000)
+    ),
+    "disk-slow": Menu(
+        (DiskSlow("leader", 100), DiskSlow("minority", 100), DiskSlow("one", 1_000), DiskSlow("leader", 0)),
+        (500, 3_000),
+        (2_500, 5_000),
+    ),
+    "disk-eio": Menu((DiskEio("leader"), DiskEio("one"), DiskEio("minority")), (500, 3_000), (2_500, 5_000)),
+    "disk-full": Menu((DiskFull("leader"), DiskFull("one"), DiskFull("minority")), (500, 3_000), (2_500, 5_000)),
 }
 
 
@@ -128,7 +172,14 @@ def _final(scenario: Scenario, workload: Workload) -> tuple[tuple[Operation, ...
 
 def _faults(scenario: Scenario, tree: SeedTree) -> tuple[ScheduledFault, ...]:
     """Draw the faults of all kinds and number them by time; add those at fixed times."""
-    drawn = [fault for kind in scenario.faults for fault in _draw(kind, scenario, tree.stream(f"faults/{kind}"))]
+    drawn = [
+        fault
+        for kind in scenario.faults
+        if kind != SWARM
+        for fault in _draw(MENUS[kind], scenario, tree.stream(f"faults/{kind}"))
+    ]
+    if SWARM in scenario.faults:
+        drawn += _swarm(scenario, tree)
     orders = tree.stream("faults/scheduled")
     fixed = [
         ScheduledFault(
@@ -144,9 +195,24 @@ def _faults(scenario: Scenario, tree: SeedTree) -> tuple[ScheduledFault, ...]:
     return tuple(msgspec.structs.replace(scheduled, number=number) for number, scheduled in enumerate(ordered))
 
 
-def _draw(kind: str, scenario: Scenario, draws: Stream) -> Iterator[ScheduledFault]:
+def _swarm(scenario: Scenario, tree: SeedTree) -> Iterator[ScheduledFault]:
+    """Choose among the kinds that the place can do, each with an intensity, and draw their faults.
+
+    Each kind decides from its own stream whether it is in, with even chances; if none is, one is chosen.
+    """
+    known = swarm.KINDS_OF_PLACES[scenario.place]
+    streams = {kind: tree.stream(f"faults/swarm/{kind}") for kind in known}
+    chosen = [kind for kind in known if streams[kind].below(2)]
+    for kind in chosen or [tree.stream("faults/swarm").choice(known)]:
+        draws = streams[kind]
+        intensity = draws.choice(tuple(swarm.Intensity))
+        pace = swarm.PACES[intensity]
+        shuffled = tuple(draws.shuffled(v for v in swarm.variants(kind, intensity) if _possible(v, scenario.nodes)))
+        yield from _draw(Menu(shuffled, pace.lasts_ms, pace.wait_ms), scenario, draws)
+
+
+def _draw(menu: Menu, scenario: Scenario, draws: Stream) -> Iterator[ScheduledFault]:
     """Draw one kind's faults one after the other, as long as a whole one fits before the end."""
-    menu = MENUS[kind]
     variants = _bag(menu.variants, scenario.nodes, draws)
     at = QUIET_START_MS + draws.between(0, menu.wait_ms[0])
     while (until := at + draws.between(*menu.lasts_ms)) < scenario.time_ms:

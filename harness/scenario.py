@@ -18,7 +18,7 @@ import tomli_w
 
 from harness.duration import DurationError, format_ms, parse_ms
 from harness.seeds import SEED_MAX
-from nemesis.faults import KINDS, Fault, FaultError, Kill, Partition, Pause, Restart, kind
+from nemesis.faults import KINDS, Fault, FaultError, Partition, kind
 from nemesis.targets import SYMBOLS
 from node.assembly import bug_names
 from node.paxos.config import Config
@@ -37,6 +37,8 @@ NAME_BYTES_MAX = 150
 OPERATIONS_MAX = 2_000_000
 DURATION_KEYS = ("time", "operation_timeout", "recovery")
 TIMED_KEYS = ("at", "until")
+SWARM = "swarm"
+"""In ``faults``: let the seed choose among all kinds that the place can do, and how hard each is driven."""
 
 
 class ScenarioError(ValueError):
@@ -55,8 +57,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What to run.
 
     ``time``: how long clients and faults go on (a duration). ``rate``: operations a second over all clients.
-    ``faults``: kinds of faults to draw from the seed; ``schedule``: faults at fixed times, instead or as well.
-    ``require``: kinds of which at least one fault must be installed (default: all that are asked for).
+    ``faults``: kinds of faults to draw from the seed, or ``swarm``; ``schedule``: faults at fixed times, instead or as
+    well. ``require``: kinds of which at least one fault must be installed (default: all that are asked for by name).
     ``operation_timeout``: after how long a client gives an operation up as info. ``recovery``: how long the cluster may
     take to serve again once all is healed. ``bug``: a planted bug to run instead of the healthy node. ``node``:
     settings of the node (see ``python -m node serve --help``).
@@ -85,9 +87,12 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _place(self.place)
         _one_of("mode", self.mode, LOCAL_MODES)
         _one_of("workload", self.workload, WORKLOADS)
-        for key, kinds in (("faults", self.faults), ("require", self.require or ())):
+        for key, kinds, known in (
+            ("faults", self.faults, (*KINDS, SWARM)),
+            ("require", self.require or (), tuple(KINDS)),
+        ):
             for named in kinds:
-                _one_of(key, named, KINDS)
+                _one_of(key, named, known)
                 if kinds.count(named) > 1:
                     raise ScenarioError(f"{key}: {named!r} is named twice")
         _within("nodes", self.nodes, 1, NODES_MAX)
@@ -121,9 +126,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             case Partition(grudge=grudge):
                 for node in (*grudge, *(name for deaf_to in grudge.values() for name in deaf_to)):
                     _one_of(f"{key}.fault.grudge", node, self.node_names, what="node")
-            case Kill(target=target) | Pause(target=target) | Restart(target=target):
-                if target not in SYMBOLS:
-                    for node in target.split("+"):
+            case fault:
+                if fault.target not in SYMBOLS:
+                    for node in fault.target.split("+"):
                         _one_of(f"{key}.fault.target", node, (*SYMBOLS, *self.node_names), what="target")
 
     @property
@@ -156,7 +161,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The kinds of faults that must have been installed."""
         if self.require is not None:
             return self.require
-        return tuple(dict.fromkeys((*self.faults, *(kind(timed.fault) for timed in self.schedule))))
+        asked = (*self.faults, *(kind(timed.fault) for timed in self.schedule))
+        return tuple(dict.fromkeys(named for named in asked if named != SWARM))
 
     @property
     def node_names(self) -> tuple[str, ...]:

@@ -1,68 +1,36 @@
-"""How each fault is carried out: resolved, injected, looked at, healed.
+"""How faults of links and processes are carried out, and which action carries out which fault.
 
-An action lives for one fault of one run. ``resolve`` fixes the targets from what can be seen now; ``inject`` and
-``heal`` act; both return what they observed, in sentences. Healing is idempotent, works on whatever is left of the
-fault, and is called even if injecting failed half-way.
+What an action owes its caller is said in ``nemesis.action``; power, clocks and disks have a module each.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from nemesis import grudges
+from nemesis.action import Action, OnNodes
+from nemesis.clocks import DriftClocks, FreezeNodes
 from nemesis.cuts import Cuts
-from nemesis.faults import Fault, Kill, Partition, Pause, Restart
+from nemesis.disks import FailSyncs, FillDisks, SlowDisks
+from nemesis.faults import (
+    ClockDrift,
+    ClockFreeze,
+    DiskEio,
+    DiskFull,
+    DiskSlow,
+    Fault,
+    Kill,
+    LinkFault,
+    Partition,
+    Pause,
+    PowerOff,
+    Restart,
+)
 from nemesis.ground import Ground, Link, Run
-from nemesis.record import FaultStatus
-from nemesis.targets import TargetError, resolve
-
-
-class Observed:
-    """What was seen of a fault so far."""
-
-    def __init__(self) -> None:
-        self.status = FaultStatus.INDETERMINATE
-        self.evidence: list[str] = []
-
-    def note(self, sentence: str) -> None:
-        """Add an observation."""
-        self.evidence.append(sentence)
-
-    def effect(self, sentence: str) -> None:
-        """Add an observation that shows the fault's effect."""
-        self.status = FaultStatus.INSTALLED
-        self.evidence.append(sentence)
-
-
-class Action(ABC):
-    """One fault being carried out on a ground; ``needs`` is the ability it needs of the place."""
-
-    needs = "processes"
-
-    def __init__(self, ground: Ground, order: Sequence[str]) -> None:
-        self.ground = ground
-        self.order = order
-        self.targets: tuple[str, ...] = ()
-        self.hit_leader = False
-        self.observed = Observed()
-
-    @abstractmethod
-    def resolve(self, leader: str | None) -> None:
-        """Fix the targets. Raises TargetError."""
-
-    @property
-    @abstractmethod
-    def what(self) -> str:
-        """The fault with its resolved targets, in a few words."""
-
-    @abstractmethod
-    async def inject(self) -> None:
-        """Do it, and look whether it is done."""
-
-    @abstractmethod
-    async def heal(self) -> bool:
-        """Undo it, look whether it is undone, and say so. Idempotent."""
+from nemesis.in_force import InForce
+from nemesis.power import PowerOffNodes
+from nemesis.targets import TargetError
+from nemesis.weather import DisturbLinks
 
 
 class CutLinks(Action):
@@ -118,38 +86,7 @@ class CutLinks(Action):
         return sum(counters[link].dropped for link in self._links if link in counters)
 
 
-class _OnProcesses(Action):
-    """A fault of some nodes' processes."""
-
-    verb = ""
-
-    def __init__(self, ground: Ground, order: Sequence[str], target: str) -> None:
-        super().__init__(ground, order)
-        self._target = target
-        self._leader: str | None = None
-
-    def resolve(self, leader: str | None) -> None:
-        """Fix the nodes."""
-        self.targets = resolve(self._target, self.order, leader)
-        self._leader = leader
-        self.hit_leader = leader is not None and leader in self.targets
-
-    @property
-    def what(self) -> str:
-        """The verb and its nodes."""
-        leader = f" (leader: {self._leader})" if self.hit_leader else ""
-        return f"{self.verb} {', '.join(self.targets)}{leader}"
-
-    async def _note_leader(self) -> None:
-        """If the leader was hit: say who leads now."""
-        if not self.hit_leader:
-            return
-        now = await self.ground.leader()
-        if now is not None and now != self._leader:
-            self.observed.note(f"the leader changed: {self._leader} → {now}")
-
-
-class KillNodes(_OnProcesses):
+class KillNodes(OnNodes):
     """SIGKILL, start again."""
 
     verb = "kill"
@@ -169,17 +106,11 @@ class KillNodes(_OnProcesses):
 
     async def heal(self) -> bool:
         """Start what is not there."""
-        await self._note_leader()
-        healed = True
-        for node in self.targets:
-            state = await self.ground.start(node)
-            started = state.run is not Run.GONE
-            healed = healed and started
-            self.observed.note(f"{node}: started again as process {state.pid}" if started else f"{node}: did not start")
-        return healed
+        await self.note_leader()
+        return await self.start_all(self.targets)
 
 
-class PauseNodes(_OnProcesses):
+class PauseNodes(OnNodes):
     """SIGSTOP, SIGCONT."""
 
     verb = "pause"
@@ -195,7 +126,7 @@ class PauseNodes(_OnProcesses):
 
     async def heal(self) -> bool:
         """Go on."""
-        await self._note_leader()
+        await self.note_leader()
         healed = True
         for node in self.targets:
             state = await self.ground.resume(node)
@@ -204,7 +135,7 @@ class PauseNodes(_OnProcesses):
         return healed
 
 
-class RestartNodes(_OnProcesses):
+class RestartNodes(OnNodes):
     """SIGTERM, start again at once."""
 
     verb = "restart"
@@ -224,19 +155,33 @@ class RestartNodes(_OnProcesses):
 
     async def heal(self) -> bool:
         """Start what is not there."""
-        await self._note_leader()
+        await self.note_leader()
         states = [await self.ground.start(node) for node in self.targets]
         return all(state.run is not Run.GONE for state in states)
 
 
-def action_for(fault: Fault, ground: Ground, order: Sequence[str], cuts: Cuts) -> Action:
+def action_for(fault: Fault, ground: Ground, order: Sequence[str], in_force: InForce) -> Action:
     """Return what carries a fault out."""
     match fault:
         case Partition():
-            return CutLinks(ground, order, fault, cuts)
+            return CutLinks(ground, order, fault, in_force.cuts)
         case Kill():
             return KillNodes(ground, order, fault.target)
         case Pause():
             return PauseNodes(ground, order, fault.target)
         case Restart():
             return RestartNodes(ground, order, fault.target)
+        case LinkFault():
+            return DisturbLinks(ground, order, fault, in_force.weather)
+        case PowerOff():
+            return PowerOffNodes(ground, order, fault)
+        case ClockDrift():
+            return DriftClocks(ground, order, fault, in_force.clocks)
+        case ClockFreeze():
+            return FreezeNodes(ground, order, fault, in_force.clocks)
+        case DiskSlow():
+            return SlowDisks(ground, order, fault, in_force.disks)
+        case DiskEio():
+            return FailSyncs(ground, order, fault.target, in_force.disks)
+        case DiskFull():
+            return FillDisks(ground, order, fault.target, in_force.disks)

@@ -9,6 +9,11 @@ from __future__ import annotations
 import msgspec
 
 from nemesis import grudges, targets
+from nemesis.ground import MILLION
+
+DELAY_MAX_US = 10_000_000
+SLOWER_TIMES_MAX = 100_000
+POWER_MODES = ("drop", "torn")
 
 
 class FaultError(ValueError):
@@ -56,10 +61,116 @@ class Restart(_OnNodes, frozen=True, tag="restart"):
     """Stop the nodes in order (SIGTERM), and start each again at once. In the model."""
 
 
-Fault = Partition | Kill | Pause | Restart
+class LinkFault(_OnNodes, frozen=True, tag="link"):
+    """Bad weather on the links from and to the nodes: frames are late, lost or doubled; spread delays reorder them.
 
-KINDS: dict[str, type[Fault]] = {"partition": Partition, "kill": Kill, "pause": Pause, "restart": Restart}
+    It adds to what each link is like anyway, and to other link faults. In the model: an asynchronous network.
+    """
+
+    target: str = "all"
+    delay_min_us: int = 0
+    delay_max_us: int = 20_000
+    loss_ppm: int = 0
+    duplicate_ppm: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.delay_min_us <= self.delay_max_us <= DELAY_MAX_US:
+            raise FaultError(
+                f"link: a delay from {self.delay_min_us} to {self.delay_max_us} µs is not within 0 to {DELAY_MAX_US}"
+            )
+        for name in ("loss_ppm", "duplicate_ppm"):
+            if not 0 <= getattr(self, name) <= MILLION:
+                raise FaultError(f"link: {name} is {getattr(self, name)}, not 0 to {MILLION}")
+        if not (self.delay_max_us or self.loss_ppm or self.duplicate_ppm):
+            raise FaultError("link: delays, loses and doubles nothing")
+
+
+class PowerOff(_OnNodes, frozen=True, tag="power-off"):
+    """Cut the nodes' power, all at once; start them again at the end.
+
+    The process ends and the disk keeps what was synced. Of the rest nothing is there (``drop``), or any of its sectors
+    may be (``torn``). In the model for any number of nodes: what was acknowledged was synced.
+    """
+
+    mode: str = "drop"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mode not in POWER_MODES:
+            raise FaultError(f"power-off: no mode {self.mode!r}; there are: {', '.join(POWER_MODES)}")
+
+
+class ClockDrift(_OnNodes, frozen=True, tag="clock-drift"):
+    """The nodes' monotonic clocks run fast (or slow, below 0) by parts per million of true time.
+
+    In the model as long as nothing of the node's safety rests on clocks; with leases, up to their drift bound.
+    """
+
+    ppm: int = 200
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not -MILLION < self.ppm <= 10 * MILLION or not self.ppm:
+            raise FaultError(f"clock-drift: {self.ppm} ppm is not between -{MILLION} and {10 * MILLION}, or no drift")
+
+
+class ClockFreeze(_OnNodes, frozen=True, tag="clock-freeze"):
+    """The nodes stop and their monotonic clocks with them, like a suspended virtual machine; both go on at the end.
+
+    In the model as ``ClockDrift`` is: it is a drift without bound.
+    """
+
+
+class DiskSlow(_OnNodes, frozen=True, tag="disk-slow"):
+    """The nodes' disks take ``times`` as long for each sync; with 0, no sync that begins ends before the fault does.
+
+    In the model: no bound on how slow a disk may be.
+    """
+
+    times: int = 100
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.times != 0 and not 2 <= self.times <= SLOWER_TIMES_MAX:
+            raise FaultError(f"disk-slow: times is {self.times}, neither 0 (stalled) nor 2 to {SLOWER_TIMES_MAX}")
+
+
+class DiskEio(_OnNodes, frozen=True, tag="disk-eio"):
+    """The nodes' next sync fails with EIO, and the kernel holds the pages for clean: a second one would succeed.
+
+    The node must end and recover from its disk; what has ended is started again at the end. In the model: a crash.
+    """
+
+
+class DiskFull(_OnNodes, frozen=True, tag="disk-full"):
+    """The nodes' disks are full: every write is refused with ENOSPC. What has ended is started again at the end.
+
+    In the model: a crash.
+    """
+
+
+Fault = (
+    Partition | Kill | Pause | Restart | LinkFault | PowerOff | ClockDrift | ClockFreeze | DiskSlow | DiskEio | DiskFull
+)
+
+KINDS: dict[str, type[Fault]] = {
+    "partition": Partition,
+    "kill": Kill,
+    "pause": Pause,
+    "restart": Restart,
+    "link": LinkFault,
+    "power-off": PowerOff,
+    "clock-drift": ClockDrift,
+    "clock-freeze": ClockFreeze,
+    "disk-slow": DiskSlow,
+    "disk-eio": DiskEio,
+    "disk-full": DiskFull,
+}
 """The faults by their names in scenarios."""
+
+EVERYWHERE = ("partition", "kill", "pause", "restart")
+"""The kinds that every place is meant to be able to do."""
 
 
 def kind(fault: Fault) -> str:

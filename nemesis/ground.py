@@ -22,10 +22,97 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LinkCounters:
-    """Frames that a directed link has carried and dropped since the cluster was set up."""
+    """Frames of a directed link since the cluster was set up.
+
+    ``dropped`` are those that met a cut; ``lost``, ``duplicated`` and ``delayed`` is what weather did.
+    """
 
     forwarded: int
     dropped: int
+    lost: int = 0
+    duplicated: int = 0
+    delayed: int = 0
+
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """What a link does to frames over its own nature: a delay between two bounds (ns), chances in parts per million.
+
+    Weathers add up; a chance is certain at most.
+    """
+
+    delay_min: int = 0
+    delay_max: int = 0
+    loss_ppm: int = 0
+    duplicate_ppm: int = 0
+
+    def __add__(self, other: Weather) -> Weather:
+        return Weather(
+            self.delay_min + other.delay_min,
+            self.delay_max + other.delay_max,
+            min(MILLION, self.loss_ppm + other.loss_ppm),
+            min(MILLION, self.duplicate_ppm + other.duplicate_ppm),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClockBend:
+    """How a node's monotonic clock departs from true time: too fast by parts per million, or standing still."""
+
+    ppm: int = 0
+    frozen: bool = False
+
+    def __add__(self, other: ClockBend) -> ClockBend:
+        return ClockBend(self.ppm + other.ppm, self.frozen or other.frozen)
+
+    @property
+    def rate_ppm(self) -> int:
+        """The clock's rate in parts per million of true time, 1 000 000 if it is right; it never runs backwards."""
+        return 0 if self.frozen else max(0, MILLION + self.ppm)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """A node's monotonic clock and true time, read at one moment (ns; where each begins means nothing)."""
+
+    local: int
+    true: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiskTrouble:
+    """What is wrong with a node's disk.
+
+    A sync takes ``times`` as long, or does not end at all while ``stalled``; the next sync fails with EIO
+    (``fails_next``) and the pages it was for count as clean from then on; every write is refused with ENOSPC
+    (``full``).
+    """
+
+    times: int = 1
+    stalled: bool = False
+    fails_next: bool = False
+    full: bool = False
+
+    def __add__(self, other: DiskTrouble) -> DiskTrouble:
+        return DiskTrouble(
+            self.times * other.times,
+            self.stalled or other.stalled,
+            self.fails_next or other.fails_next,
+            self.full or other.full,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DiskCounters:
+    """What troubles have done to a node's disk so far: syncs slowed and failed, writes refused, bytes taken back."""
+
+    slowed: int = 0
+    failed: int = 0
+    refused: int = 0
+    taken_back_bytes: int = 0
 
 
 class Run(StrEnum):
@@ -80,6 +167,27 @@ class Ground(Protocol):
     async def link_counters(self) -> Mapping[Link, LinkCounters]:
         """Return the counters of all directed links between nodes (empty where the place cannot count)."""
 
+    async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
+        """Let these links have this weather; all others keep theirs."""
+
+    async def set_clock(self, node: str, bend: ClockBend) -> None:
+        """Let the node's monotonic clock run so from now on."""
+
+    async def clock(self, node: str) -> ClockReading:
+        """Read the node's monotonic clock."""
+
+    async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
+        """Let the node's disk have this trouble and no other from now on."""
+
+    async def disk_counters(self, node: str) -> DiskCounters:
+        """Return what troubles have done to the node's disk."""
+
+    async def power_off(self, node: str, *, torn: bool) -> ProcessState:
+        """Cut the node's power: its process ends and its disk loses what was not synced.
+
+        With ``torn``, any sectors of what was on its way may have arrived all the same.
+        """
+
     async def kill(self, node: str) -> ProcessState:
         """SIGKILL the node and wait until it is gone."""
 
@@ -99,4 +207,7 @@ class Ground(Protocol):
         """Look at the node's process."""
 
     def can(self, ability: str) -> str:
-        """Return "" if the place has the ability (``links``, ``processes``), else one line saying why not."""
+        """Return "" if the place has the ability, else one line saying why not.
+
+        Abilities are ``links``, ``processes``, ``weather``, ``power``, ``clocks`` and ``disk``.
+        """

@@ -13,10 +13,11 @@ from typing import Protocol
 
 import msgspec
 
-from nemesis.actions import Action, action_for
-from nemesis.cuts import Cuts
+from nemesis.action import Action
+from nemesis.actions import action_for
 from nemesis.faults import Fault, kind
 from nemesis.ground import Ground
+from nemesis.in_force import InForce
 from nemesis.record import FaultRecord, FaultStatus
 from nemesis.targets import TargetError
 
@@ -49,7 +50,7 @@ class Nemesis:
         self._ground = ground
         self._journal = journal
         self._now = now
-        self._cuts = Cuts(ground)
+        self._in_force = InForce(ground)
         self.active: dict[int, str] = {}
         self.records: dict[int, FaultRecord] = {}
 
@@ -68,7 +69,7 @@ class Nemesis:
 
     async def _carry_out(self, scheduled: ScheduledFault) -> None:
         await self._until(scheduled.at)
-        action = action_for(scheduled.fault, self._ground, scheduled.order, self._cuts)
+        action = action_for(scheduled.fault, self._ground, scheduled.order, self._in_force)
         lacking = self._ground.can(action.needs)
         if lacking:
             self._skip(scheduled, lacking)

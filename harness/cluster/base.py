@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from nemesis.ground import Link, LinkCounters, ProcessState
+from nemesis.ground import ClockBend, ClockReading, DiskCounters, DiskTrouble, Link, LinkCounters, ProcessState, Weather
 
 
 class ClusterError(Exception):
@@ -127,3 +127,33 @@ class Cluster(Protocol):
 
     async def teardown(self) -> None:
         """End everything that ``setup`` and ``spawn`` made. Idempotent; raises ClusterError only for real leaks."""
+
+
+PHYSICS = ("weather", "power", "clocks", "disk")
+"""The abilities of a place that is ``Physics`` too."""
+
+
+@runtime_checkable
+class Physics(Protocol):
+    """What a place can do to the world around its nodes, if it can: a second protocol, as not every place does.
+
+    The methods are those of ``nemesis.ground.Ground``; which of them work is said by the cluster's abilities.
+    """
+
+    async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
+        """Let these links have this weather; all others keep theirs."""
+
+    async def set_clock(self, node: str, bend: ClockBend) -> None:
+        """Let the node's monotonic clock run so from now on."""
+
+    async def clock(self, node: str) -> ClockReading:
+        """Read the node's monotonic clock."""
+
+    async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
+        """Let the node's disk have this trouble and no other from now on."""
+
+    async def disk_counters(self, node: str) -> DiskCounters:
+        """Return what troubles have done to the node's disk."""
+
+    async def power_off(self, node: str, *, torn: bool) -> ProcessState:
+        """End the node's process and take back what was not synced; torn: any sectors of it may have arrived."""

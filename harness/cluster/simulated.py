@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.cluster.base import Ability, Address, ClusterError, Launch
+from harness.cluster.base import PHYSICS, Ability, Address, ClusterError, Launch
 from harness.seeds import SeedTree
 from harness.simulation.clock import SimulatedClock
 from harness.simulation.invariants import Invariants
@@ -18,7 +18,7 @@ from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import SimulatedNetwork
 from harness.simulation.node import SimulatedNode
 from harness.simulation.wire import SimulatedWire
-from nemesis.ground import Link, LinkCounters, ProcessState
+from nemesis.ground import ClockBend, ClockReading, DiskCounters, DiskTrouble, Link, LinkCounters, ProcessState, Weather
 from node.assembly import Assembly, UnknownBugError
 from node.options import ServerConfig, configure, parser
 from node.paxos.config import ConfigError
@@ -30,13 +30,14 @@ CLIENT_DELAY_NS = (80_000, 160_000)
 
 
 class SimulatedCluster:
-    """Nodes of one run in virtual time; implements ``harness.cluster.base.Cluster``."""
+    """Nodes of one run in virtual time; implements ``harness.cluster.base.Cluster`` and ``Physics``."""
 
     def __init__(self, nodes: int, tree: SeedTree, loop: VirtualLoop) -> None:
         self._loop = loop
         self._names = tuple(f"n{number}" for number in range(1, nodes + 1))
         self._network = SimulatedNetwork(loop, self._names, tree.stream("simulation/network"))
         self._client_draws = tree.stream("simulation/clients")
+        self._power_draws = tree.stream("simulation/power")
         self._pids = FIRST_PID
         self.invariants = Invariants(loop)
         epochs = tree.stream("simulation/epochs")
@@ -71,7 +72,7 @@ class SimulatedCluster:
     def abilities(self) -> tuple[Ability, ...]:
         """Everything works here."""
         means = "simulated, in virtual time"
-        return tuple(Ability(name, True, means) for name in ("namespaces", "links", "processes"))
+        return tuple(Ability(name, True, means) for name in ("namespaces", "links", "processes", *PHYSICS))
 
     async def setup(self) -> None:
         """Nothing to make."""
@@ -92,9 +93,9 @@ class SimulatedCluster:
         return self._nodes[node].state
 
     async def terminate(self, node: str, grace_s: float) -> ProcessState:
-        """SIGTERM; a stopped process ends by SIGKILL after the grace."""
+        """SIGTERM; a process that is stopped, or waits for its disk, ends by SIGKILL after the grace."""
         simulated = self._nodes[node]
-        if simulated.state.run == "stopped":
+        if simulated.state.run == "stopped" or simulated.stalled:
             await asyncio.sleep(grace_s)
             simulated.kill()
         simulated.terminate()
@@ -127,9 +128,39 @@ class SimulatedCluster:
         """Return the counters of all links."""
         return self._network.counters()
 
+    async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
+        """Let these links have this weather."""
+        self._network.set_weather(weather)
+
+    async def set_clock(self, node: str, bend: ClockBend) -> None:
+        """Let a node's clock run so."""
+        self._nodes[node].set_clock_rate(bend.rate_ppm)
+
+    async def clock(self, node: str) -> ClockReading:
+        """Read a node's clock."""
+        now = self._loop.now_ns
+        return ClockReading(self._nodes[node].clock.read(now), now)
+
+    async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
+        """Let a node's disk have this trouble."""
+        self._nodes[node].set_disk_trouble(trouble)
+
+    async def disk_counters(self, node: str) -> DiskCounters:
+        """Return what troubles have done to a node's disk."""
+        return self._nodes[node].disk.counters
+
+    async def power_off(self, node: str, *, torn: bool) -> ProcessState:
+        """Cut a node's power."""
+        self._nodes[node].power_off(self._power_draws.below if torn else None)
+        return self._nodes[node].state
+
     async def disturbances(self) -> tuple[str, ...]:
         """There are none."""
         return ()
+
+    def said(self, node: str) -> tuple[str, ...]:
+        """Return what a node's processes have said: their log."""
+        return tuple(self._nodes[node].lines)
 
     async def teardown(self) -> None:
         """End all processes and write the disks out."""

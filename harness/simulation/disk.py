@@ -3,6 +3,9 @@
 What a program writes can be read at once; it is durable when a sync that began after it has *ended*, and a sync takes
 time (``settle`` ends it). ``lose_power`` goes back to what is durable. Names are the same: a created or removed file is
 durable after ``sync_names``.
+
+Its troubles are those of ``nemesis.ground.DiskTrouble``. A sync that fails does what ext4's does: its pages count as
+clean, so they can be read, and are on their way to nowhere. How slow a sync is, is up to whoever waits for it.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from nemesis.ground import DiskCounters, DiskTrouble
 
 SECTOR_BYTES = 512
 
@@ -64,7 +69,8 @@ class SimulatedFile:
         return bytes(self._inode.content[offset : offset + size])
 
     def write(self, offset: int, data: bytes) -> None:
-        """Write in memory."""
+        """Write in memory. Raises OSError if the disk is full."""
+        self._disk.take_write()
         self._inode.write(offset, bytes(data))
 
     def truncate(self, size: int) -> None:
@@ -72,7 +78,7 @@ class SimulatedFile:
         self._inode.write(size, None)
 
     def sync(self) -> None:
-        """Begin a sync of everything written so far; the disk's ``settle`` ends it."""
+        """Begin a sync of everything written so far; the disk's ``settle`` ends it. Raises OSError if it fails."""
         self._disk.begin_sync(self._inode)
 
     def close(self) -> None:
@@ -87,7 +93,12 @@ class SimulatedDisk:
         self._durable_names: dict[str, Inode] = {}
         self._names_on_their_way: dict[str, Inode] | None = None
         self._syncs = 0
-        self.taken_back_bytes = 0
+        self._trouble = DiskTrouble()
+        self._fails_next = False
+        self._slowed = 0
+        self._failed = 0
+        self._refused = 0
+        self._taken_back_bytes = 0
 
     # -- node.storage.disk.Disk ---------------------------------------------------------------------------------------
 
@@ -96,8 +107,9 @@ class SimulatedDisk:
         return sorted(self._inodes)
 
     def open(self, name: str, *, create: bool = False) -> SimulatedFile:
-        """Open or create a file. Raises FileExistsError, FileNotFoundError."""
+        """Open or create a file. Raises FileExistsError, FileNotFoundError, OSError if the disk is full."""
         if create:
+            self.take_write()
             if name in self._inodes:
                 raise FileExistsError(errno.EEXIST, "exists", name)
             self._inodes[name] = Inode()
@@ -115,8 +127,41 @@ class SimulatedDisk:
 
     # -- time and faults ----------------------------------------------------------------------------------------------
 
+    @property
+    def trouble(self) -> DiskTrouble:
+        """What is wrong with the disk."""
+        return self._trouble
+
+    @trouble.setter
+    def trouble(self, trouble: DiskTrouble) -> None:
+        if trouble.fails_next != self._trouble.fails_next:  # one that has failed already does not fail again
+            self._fails_next = trouble.fails_next
+        self._trouble = trouble
+
+    @property
+    def counters(self) -> DiskCounters:
+        """What troubles have done."""
+        return DiskCounters(self._slowed, self._failed, self._refused, self._taken_back_bytes)
+
+    def take_write(self) -> None:
+        """A write begins. Raises OSError if the disk is full."""
+        if self._trouble.full:
+            self._refused += 1
+            raise OSError(errno.ENOSPC, "no space left on device")
+
+    def slowed(self) -> int:
+        """A sync is waited for: count it if it is slowed, and return how many times as long it takes."""
+        if self._trouble.stalled or self._trouble.times > 1:
+            self._slowed += 1
+        return self._trouble.times
+
     def begin_sync(self, inode: Inode) -> None:
-        """A sync of a file begins."""
+        """A sync of a file begins. Raises OSError if it fails; what it was for then counts as clean."""
+        if self._fails_next:
+            self._fails_next = False
+            self._failed += 1
+            inode.on_its_way = []
+            raise OSError(errno.EIO, "input/output error")
         self._syncs += 1
         for write in inode.on_its_way:
             write.sync = write.sync or self._syncs
@@ -136,14 +181,18 @@ class SimulatedDisk:
             self._names_on_their_way = None
 
     def lose_power(self, below: Callable[[int], int] | None = None) -> None:
-        """Go back to what is durable. With draws, any sectors of what was on its way may have got there as well."""
+        """Go back to what is durable. With draws, any sectors of what was on its way may have got there as well.
+
+        The same goes for names: each that was created or removed since may be so already.
+        """
+        if below is not None:
+            self._names_arrive_in_part(below)
         self._names_on_their_way = None
         self._inodes = dict(self._durable_names)
-        for inode in self._inodes.values():
+        for _, inode in sorted(self._inodes.items()):
             for write in inode.on_its_way:
-                if below is not None:
-                    self._arrive_in_part(inode, write, below)
-                self.taken_back_bytes += len(write.data or b"")
+                arrived = 0 if below is None else _arrive_in_part(inode, write, below)
+                self._taken_back_bytes += len(write.data or b"") - arrived
             inode.on_its_way = []
             inode.content = bytearray(inode.durable)
 
@@ -151,9 +200,29 @@ class SimulatedDisk:
         """Return every file as a reader would see it now."""
         return {name: bytes(inode.content) for name, inode in self._inodes.items()}
 
-    def _arrive_in_part(self, inode: Inode, write: Write, below: Callable[[int], int]) -> None:
-        if write.data is None:
-            return
-        for start in range(0, len(write.data), SECTOR_BYTES):
-            if below(2):
-                _apply(inode.durable, write.offset + start, write.data[start : start + SECTOR_BYTES])
+    def _names_arrive_in_part(self, below: Callable[[int], int]) -> None:
+        durable = dict(self._durable_names)
+        for name in sorted({*self._inodes, *durable}):
+            now = self._inodes.get(name)
+            if now is durable.get(name) or not below(2):
+                continue
+            if now is None:
+                del durable[name]
+            else:
+                durable[name] = now
+        self._durable_names = durable
+
+
+def _arrive_in_part(inode: Inode, write: Write, below: Callable[[int], int]) -> int:
+    """Let each sector of a write arrive or not; return how many bytes did. A truncation does not."""
+    if write.data is None:
+        return 0
+    arrived = 0
+    start, end = write.offset, write.offset + len(write.data)
+    while start < end:
+        until = min(end, (start // SECTOR_BYTES + 1) * SECTOR_BYTES)
+        if below(2):
+            _apply(inode.durable, start, write.data[start - write.offset : until - write.offset])
+            arrived += until - start
+        start = until
+    return arrived

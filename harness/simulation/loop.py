@@ -20,6 +20,9 @@ from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
+WIND_DOWN_EVENTS_MAX = 1_000_000
+"""How much may happen after a failure before the run has to have cleaned up."""
+
 
 class DeadlockError(RuntimeError):
     """Everything waits, and nothing is due: virtual time cannot go on."""
@@ -95,10 +98,27 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 self._turn()
                 if self._failure is not None:
                     raise self._failure
+        except BaseException:
+            self._wind_down(task)
+            raise
         finally:
             self._running = False
             asyncio.events._set_running_loop(None)
         return task.result()
+
+    def _wind_down(self, task: asyncio.Task[Any]) -> None:
+        """The run has failed: cancel it and let it clean up. What goes wrong now counts for nothing beside that."""
+        task.cancel()
+        last = self.events + WIND_DOWN_EVENTS_MAX
+        while not task.done() and self.events < last:
+            try:
+                self._turn()
+            except DeadlockError:
+                return
+            except Exception:  # noqa: BLE001, S112 - the first failure is on its way up
+                continue
+        if task.done() and not task.cancelled():
+            task.exception()
 
     def _turn(self) -> None:
         ready = self._ready

@@ -6,36 +6,30 @@ says, and the node's core has to live with each. Between clients and nodes there
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 from harness.seeds import Stream
 from harness.simulation.loop import VirtualLoop
-from nemesis.ground import Link, LinkCounters
+from nemesis.ground import MILLION, Link, LinkCounters, Weather
 
-MILLION = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Weather:
-    """How a link behaves: a delay between two bounds (ns), and chances in parts per million."""
-
-    delay_min: int = 60_000
-    delay_max: int = 240_000
-    loss_ppm: int = 0
-    duplicate_ppm: int = 0
+FAIR = Weather(delay_min=60_000, delay_max=240_000)
+"""What links are like while nothing disturbs them."""
 
 
 class Path:
     """One directed link."""
 
-    __slots__ = ("cut", "dropped", "forwarded", "weather")
+    __slots__ = ("cut", "delayed", "disturbed", "dropped", "duplicated", "forwarded", "lost", "weather")
 
     def __init__(self) -> None:
-        self.weather = Weather()
+        self.weather = FAIR
+        self.disturbed = False
         self.cut = False
         self.forwarded = 0
         self.dropped = 0
+        self.lost = 0
+        self.duplicated = 0
+        self.delayed = 0
 
 
 class SimulatedNetwork:
@@ -50,12 +44,17 @@ class SimulatedNetwork:
         """Carry a message as the link's weather has it."""
         path = self._paths[link]
         weather = path.weather
-        if path.cut or (weather.loss_ppm and self._draws.below(MILLION) < weather.loss_ppm):
+        if path.cut:
             path.dropped += 1
             return
+        if weather.loss_ppm and self._draws.below(MILLION) < weather.loss_ppm:
+            path.lost += 1
+            return
         path.forwarded += 1
+        path.delayed += path.disturbed
         self._loop.at(self._loop.now_ns + self.delay(weather), self._arrive, path, deliver, frame)
         if weather.duplicate_ppm and self._draws.below(MILLION) < weather.duplicate_ppm:
+            path.duplicated += 1
             self._loop.at(self._loop.now_ns + self.delay(weather), self._arrive, path, deliver, frame)
 
     def delay(self, weather: Weather) -> int:
@@ -67,9 +66,19 @@ class SimulatedNetwork:
         for link, path in self._paths.items():
             path.cut = link in links
 
+    def set_weather(self, weather: Mapping[Link, Weather]) -> None:
+        """Let these links have this weather over their own; what is under way arrives as it was to."""
+        for link, more in weather.items():
+            path = self._paths[link]
+            path.weather = FAIR + more
+            path.disturbed = more.delay_max > 0
+
     def counters(self) -> dict[Link, LinkCounters]:
-        """Return what each link has carried and dropped."""
-        return {link: LinkCounters(path.forwarded, path.dropped) for link, path in self._paths.items()}
+        """Return what became of the frames on each link."""
+        return {
+            link: LinkCounters(path.forwarded, path.dropped, path.lost, path.duplicated, path.delayed)
+            for link, path in self._paths.items()
+        }
 
     def _arrive(self, path: Path, deliver: Callable[[bytes], None], frame: bytes) -> None:
         """What was under way when the link was cut does not arrive either."""

@@ -16,7 +16,7 @@ from harness.seeds import Stream
 from harness.simulation.clock import SimulatedClock
 from harness.simulation.disk import SimulatedDisk
 from harness.simulation.loop import VirtualLoop
-from nemesis.ground import ProcessState, Run
+from nemesis.ground import DiskTrouble, ProcessState, Run
 from node import wire
 from node.assembly import Assembly
 from node.options import ServerConfig, election_stream
@@ -34,6 +34,7 @@ SYNC_NS = (120_000, 400_000)
 BACKLOG_MAX = 20_000
 """Events that a stopped process's sockets hold; what comes then is lost."""
 EXIT_CORRUPT = 65
+EXIT_CANNOT_SERVE = 1
 KILLED = -9
 
 
@@ -92,7 +93,10 @@ class SimulatedNode:
         self._clients: dict[int, ClientEnd] = {}
         self._clients_seen = 0
         self._committing = False
+        self._in_commit = False
+        self._stalled: int | None = None
         self._wake_at = 0
+        self._alarm = 0
 
     # -- the process --------------------------------------------------------------------------------------------------
 
@@ -100,6 +104,11 @@ class SimulatedNode:
     def state(self) -> ProcessState:
         """The process as a kernel would show it."""
         return ProcessState(self.name, self._pid, self._run, self._exit_code)
+
+    @property
+    def stalled(self) -> bool:
+        """True while the process waits for a sync that does not end."""
+        return self._stalled is not None
 
     @property
     def listening(self) -> bool:
@@ -149,6 +158,19 @@ class SimulatedNode:
         self.kill()
         self.disk.lose_power(below)
 
+    def set_clock_rate(self, ppm: int) -> None:
+        """Let the machine's clock run at a rate from now on; what waits for it waits anew."""
+        self.clock.set_rate(self._loop.now_ns, ppm)
+        if self.replica is not None and self._wake_at:
+            self.arm(self._wake_at)
+
+    def set_disk_trouble(self, trouble: DiskTrouble) -> None:
+        """Let the disk have this trouble and no other; a sync that was stalled ends once it is not."""
+        self.disk.trouble = trouble
+        if self._stalled is not None and not trouble.stalled:
+            finished, self._stalled = self._stalled, None
+            self._await_sync(finished)
+
     def _end(self, exit_code: int) -> None:
         self._run, self._exit_code, self.replica = Run.GONE, exit_code, None
         self._life += 1
@@ -157,6 +179,7 @@ class SimulatedNode:
         for end in clients.values():
             end.hang_up()
         self._committing = False
+        self._stalled = None
 
     def _boot(self, life: int) -> None:
         if life != self._life:
@@ -171,6 +194,10 @@ class SimulatedNode:
         except (CorruptLogError, LogFailedError) as error:
             self._log(f"cannot start: {error}")
             self._end(EXIT_CORRUPT)
+            return
+        except OSError as error:
+            self._log(f"cannot serve: {error}")
+            self._end(EXIT_CANNOT_SERVE)
             return
         self.disk.settle()
         remembered = journal.remembered
@@ -249,14 +276,24 @@ class SimulatedNode:
         if not batch:
             return
         self._committing = True
-        latency = self._draws.between(*SYNC_NS)
-        self._finished: int | None = None
-        if self._committer.commit(batch):
-            self._loop.at(self._loop.now_ns + latency, self._synced, self._life, self._finished)
+        self._finished = 0
+        self._in_commit = True
+        begun = self._committer.commit(batch)
+        self._in_commit = False
+        if begun:
+            times = self.disk.slowed()
+            if self.disk.trouble.stalled:
+                self._stalled = self._finished
+            else:
+                self._await_sync(self._finished, times)
+
+    def _await_sync(self, finished: int, times: int = 1) -> None:
+        latency = self._draws.between(*SYNC_NS) * times
+        self._loop.at(self._loop.now_ns + latency, self._synced, self._life, finished)
 
     def _durable(self, life: int, upto: int) -> None:
         """The committer calls this: in a commit, when the sync has begun; outside, when a bug makes it lie."""
-        if self._committing:
+        if self._in_commit:
             self._finished = upto
         else:
             self._loop.at(self._loop.now_ns, self._tell_durable, life, upto)
@@ -274,14 +311,15 @@ class SimulatedNode:
             self._take(Durable(upto))
 
     def arm(self, wake_at: int) -> None:
-        """Wake the replica when its clock reads ``wake_at``."""
+        """Wake the replica when its clock reads ``wake_at``, and at no time it was to be woken before."""
         self._wake_at = wake_at
+        self._alarm += 1
         when = self.clock.when(wake_at)
         if when is not None:
-            self._loop.at(when, self._ring, self._life, wake_at)
+            self._loop.at(when, self._ring, self._life, self._alarm)
 
-    def _ring(self, life: int, wake_at: int) -> None:
-        if life != self._life or wake_at != self._wake_at or self._run is not Run.RUNNING:
+    def _ring(self, life: int, alarm: int) -> None:
+        if life != self._life or alarm != self._alarm or self._run is not Run.RUNNING:
             return
         self._step(Tick())
 

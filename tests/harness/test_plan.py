@@ -25,6 +25,7 @@ from harness.scenario import Scenario, Timed
 from harness.seeds import SEED_MAX
 from nemesis.faults import KINDS, Kill, Partition, kind
 from nemesis.nemesis import ScheduledFault
+from nemesis.swarm import KINDS_OF_PLACES, PACES, Intensity, variants
 from tests.harness.scenarios import scenarios
 from workloads.catalogue import WORKLOADS
 
@@ -44,10 +45,12 @@ FIXED = Scenario(
         Timed(at="500ms", until="2s", fault=Partition("mine", {"n1": ("n2",)})),
     ),
 )
+SWARM_20S = Scenario(place="simulated", time="20s", faults=("swarm",))
 GOLDEN = [
     (Scenario(), 17, "68d02a932f326326428f58ccc44c1660dfd8f74510021f19110854797f8d3cdc"),
     (MIXED, 1, "897088229d9e17c0cbcf61b01e8f1c3384c3953bf9708090bb75a618208b4d83"),
     (LARGE, SEED_MAX, "cc6f882b67f7a5051b09616096bef5e38dc22280e413042281d862f4de8f2ac0"),
+    (SWARM_20S, 17, "2a9419e0b02499ae2c0de286c9aa9ab4103acb26a45d9faf57551286c45df05b"),
 ]
 
 
@@ -231,3 +234,50 @@ def test_faults_at_fixed_times_are_planned_as_written() -> None:
 
 def test_a_run_too_short_for_a_fault_has_none() -> None:
     assert make_plan(Scenario(time="2s", faults=tuple(KINDS)), 1).faults == ()
+
+
+# -- swarms -----------------------------------------------------------------------------------------------------------
+
+
+@given(seeds, st.integers(1, 9), st.sampled_from(["local", "simulated"]), st.integers(20, 60))
+@patiently
+def test_a_swarm_is_ordinary_faults_that_the_place_can_do(seed: int, nodes: int, place: str, time_s: int) -> None:
+    scenario = Scenario(place=place, nodes=nodes, time=f"{time_s}s", rate=1, faults=("swarm",))
+    plan = make_plan(scenario, seed)
+    found = by_kind(plan)
+    assert found
+    assert set(found) <= set(KINDS_OF_PLACES[place])
+    assert msgspec.json.decode(plan.canonical(), type=Plan) == plan
+    for name, faults in found.items():
+        level = next(i for i in Intensity if all(f.fault in variants(name, i) and fits(f, i) for f in faults))
+        waits = PACES[level].wait_ms
+        assert all(waits[0] <= (b.at - a.until) // MS <= waits[1] for a, b in pairwise(faults))
+
+
+def fits(fault: ScheduledFault, intensity: Intensity) -> bool:
+    low, high = PACES[intensity].lasts_ms
+    return low <= (fault.until - fault.at) // MS <= high
+
+
+def test_swarms_differ_in_what_they_leave_out() -> None:
+    found = [frozenset(by_kind(make_plan(SWARM_20S, seed))) for seed in range(40)]
+    assert len(set(found)) > 35
+    assert frozenset().union(*found) == frozenset(KINDS)
+    assert all(any(name not in kinds for kinds in found) for name in KINDS)
+
+
+def test_a_swarm_disturbs_nothing_else() -> None:
+    alone, among = make_plan(Scenario(faults=("kill",)), 9), make_plan(Scenario(faults=("kill", "swarm")), 9)
+    assert alone.clients == among.clients
+    swarm = make_plan(Scenario(faults=("swarm",)), 9)
+    assert len(among.faults) == len(alone.faults) + len(swarm.faults)
+
+
+def test_a_swarm_requires_nothing_by_itself() -> None:
+    assert SWARM_20S.required == ()
+    assert Scenario(faults=("swarm", "kill")).required == ("kill",)
+
+
+def test_menus_keep_the_disks_budget() -> None:
+    disks = [fault for name in ("disk-slow", "disk-eio", "disk-full") for fault in MENUS[name].variants]
+    assert {getattr(fault, "target", "") for fault in disks} <= {"leader", "one", "minority"}

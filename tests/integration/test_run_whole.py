@@ -17,7 +17,7 @@ from harness.results import RunResult
 from harness.scenario import load
 from harness.store import ENVIRONMENT, FAULTS, HISTORY, PLAN, REPORT, RESULTS, SCENARIO, RunFolder, Store
 from harness.systems.multipaxos import read_log
-from nemesis.faults import KINDS
+from nemesis.faults import EVERYWHERE
 from tests.harness.controller import Finished, antipaxos
 from tests.integration.local_support import require_namespaces
 
@@ -46,7 +46,7 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     require_namespaces("userns")
     store = tmp_path_factory.mktemp("store")
     words = ["--seed", SEEDS[request.param], "--time", "6s", "--workload", request.param]
-    done = antipaxos(store, "run", *words, "--faults", ",".join(KINDS), "--json")
+    done = antipaxos(store, "run", *words, "--faults", ",".join(EVERYWHERE), "--json")
     (folder,) = Store(store).runs()
     yield Whole(done, folder, store)
     shutil.rmtree(store)
@@ -57,7 +57,7 @@ def test_a_healthy_cluster_is_valid_under_every_kind_of_fault(whole: Whole) -> N
     assert whole.result["verdict"] == "valid", whole.result["sentence"]
     assert {checker["verdict"] for checker in whole.result["checkers"]} == {"valid"}
     installed = {fault["kind"] for fault in whole.result["faults"] if fault["status"] == "installed"}
-    assert installed == set(KINDS)
+    assert installed == set(EVERYWHERE)
     assert all(fault["healed"] for fault in whole.result["faults"])
     assert all("operations were left out: their client was" in note for note in whole.result["notes"])
 

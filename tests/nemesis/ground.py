@@ -5,7 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from nemesis.ground import Link, LinkCounters, NodeView, ProcessState, Run
+from nemesis.ground import (
+    ClockBend,
+    ClockReading,
+    DiskCounters,
+    DiskTrouble,
+    Link,
+    LinkCounters,
+    NodeView,
+    ProcessState,
+    Run,
+    Weather,
+)
 from nemesis.record import FaultRecord
 
 STEP_S = 0.001
@@ -42,6 +53,12 @@ class FakeGround:
         self.killed_with = -9
         self.log: list[str] = []
         self.cut_now: frozenset[Link] = frozenset()
+        self.weather: dict[Link, Weather] = {}
+        self.clocks: dict[str, ClockBend] = {}
+        self.disks: dict[str, DiskTrouble] = {}
+        self.torn: dict[str, bool] = {}
+        self.disk_counts = dict.fromkeys(self.nodes, DiskCounters())
+        self._disturbed = 0
         self._pids = FIRST_PID
         self._states = {node: self._running(node) for node in self.nodes}
         self._dropped = dict.fromkeys((Link(a, b) for a in self.nodes for b in self.nodes if a != b), 0)
@@ -75,7 +92,39 @@ class FakeGround:
         await self._did("count")
         if self.traffic:
             self._dropped = {link: count + (link in self.cut_now) for link, count in self._dropped.items()}
-        return {link: LinkCounters(0, count) for link, count in self._dropped.items()}
+        rains = [link for link, weather in self.weather.items() if weather != Weather()]
+        self._disturbed += bool(rains) and self.traffic
+        return {
+            link: LinkCounters(0, count, *(self._disturbed if link in rains else 0,) * 3)
+            for link, count in self._dropped.items()
+        }
+
+    async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
+        await self._did("weather")
+        self.weather.update(weather)
+
+    async def set_clock(self, node: str, bend: ClockBend) -> None:
+        await self._did("clock", node)
+        self.clocks[node] = bend
+
+    async def clock(self, node: str) -> ClockReading:
+        true = round(asyncio.get_running_loop().time() * 1e9)
+        return ClockReading(true * self.clocks.get(node, ClockBend()).rate_ppm // 1_000_000, true)
+
+    async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
+        await self._did("disk", node)
+        self.disks[node] = trouble
+
+    async def disk_counters(self, node: str) -> DiskCounters:
+        return self.disk_counts[node]
+
+    async def power_off(self, node: str, *, torn: bool) -> ProcessState:
+        await self._did("power-off", node)
+        self.torn[node] = torn
+        self.disk_counts[node] = DiskCounters(taken_back_bytes=100)
+        if node not in self.unstoppable and self.state(node) is not Run.GONE:
+            self.put(node, Run.GONE, self.killed_with)
+        return self._states[node]
 
     async def kill(self, node: str) -> ProcessState:
         await self._did("kill", node)

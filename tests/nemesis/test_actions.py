@@ -6,10 +6,24 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from nemesis.actions import Action, action_for
-from nemesis.cuts import Cuts
-from nemesis.faults import Fault, Kill, Partition, Pause, Restart
+from nemesis.action import Action
+from nemesis.actions import action_for
+from nemesis.faults import (
+    ClockDrift,
+    ClockFreeze,
+    DiskEio,
+    DiskFull,
+    DiskSlow,
+    Fault,
+    Kill,
+    LinkFault,
+    Partition,
+    Pause,
+    PowerOff,
+    Restart,
+)
 from nemesis.ground import Run
+from nemesis.in_force import InForce
 from nemesis.record import FaultStatus
 from nemesis.targets import TargetError
 from tests.nemesis.ground import BrokenGroundError, FakeGround, links, names
@@ -27,12 +41,12 @@ class Scene:
     ground: FakeGround = field(default_factory=FakeGround)
 
     def __post_init__(self) -> None:
-        self.cuts = Cuts(self.ground)
+        self.in_force = InForce(self.ground)
         self.action = self.another(self.fault)
 
     def another(self, fault: Fault) -> Action:
         """Return another fault's action on the same ground."""
-        return action_for(fault, self.ground, ("n3", "n1", "n2", "n4", "n5"), self.cuts)
+        return action_for(fault, self.ground, ("n3", "n1", "n2", "n4", "n5"), self.in_force)
 
     def resolve(self) -> None:
         self.action.resolve(self.ground.leads)
@@ -316,6 +330,19 @@ def test_no_leader_no_fault_of_the_leader(fault: type[Kill | Pause | Restart]) -
         scene.resolve()
 
 
-@pytest.mark.parametrize(("fault", "ability"), [(Partition(), "links"), *((f(), "processes") for f in ON_PROCESSES)])
+@pytest.mark.parametrize(
+    ("fault", "ability"),
+    [
+        (Partition(), "links"),
+        *((f(), "processes") for f in ON_PROCESSES),
+        (LinkFault(), "weather"),
+        (PowerOff(), "power"),
+        (ClockDrift(), "clocks"),
+        (ClockFreeze(), "clocks"),
+        (DiskSlow(), "disk"),
+        (DiskEio(), "disk"),
+        (DiskFull(), "disk"),
+    ],
+)
 def test_what_each_fault_needs_of_the_place(fault: Fault, ability: str) -> None:
     assert Scene(fault).action.needs == ability

@@ -68,6 +68,12 @@ _MECHANISMS = {
     "userns": ("user namespace + network namespaces", "user namespace + AF_PACKET switch"),
     "loopback": ("none: plain loopback", "none: plain loopback"),
 }
+_NOT_YET = {
+    "weather": "links cannot be slowed or made lossy here yet: the switch only forwards and cuts; use place simulated",
+    "power": "what was not synced cannot be taken back here yet; use place simulated",
+    "clocks": "clocks cannot be bent here yet; use place simulated",
+    "disk": "disks cannot be slowed, failed or filled here yet; use place simulated",
+}
 
 
 class LocalCluster:
@@ -110,17 +116,20 @@ class LocalCluster:
             return ()
         machines, links = _MECHANISMS[self._opened.mode]
         processes = Ability("processes", True, "process groups + pidfd")
+        not_yet = tuple(Ability(name, False, "none", missing) for name, missing in _NOT_YET.items())
         if self._opened.mode == "loopback":
             lost = self._opened.lost
             return (
                 Ability("namespaces", False, machines, f"nodes share the host's network: {lost}"),
                 Ability("links", False, links, f"no link can be cut: {lost}"),
                 processes,
+                *not_yet,
             )
         return (
             Ability("namespaces", True, machines),
             Ability("links", True, f"{links}; {self._opened.recovery}"),
             processes,
+            *not_yet,
         )
 
     async def setup(self) -> None:

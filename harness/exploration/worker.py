@@ -1,0 +1,127 @@
+"""The process that carries runs out, one after the other: ``python -m harness.exploration.worker``.
+
+Lines of JSON on standard input: first the job, then one seed a line; it answers each seed with one line, a
+``SeedReport``, and ends when its input does. Standard output belongs to the answers alone: whatever else prints goes to
+standard error, and so does the stack of every thread if the process is killed by a fault of its own (faulthandler).
+
+Whatever a seed does, it is an answer. An exception that nobody expected is a harness failure with its traceback in the
+run's folder; and since a simulation that broke off leaves coroutines behind that nobody will ever finish, the process
+then asks to be replaced (``spent``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from harness.cluster.local.kernel import die_with_parent
+from harness.execution import carry_out, prepare, unfinished
+from harness.exploration.findings import INVARIANTS, SeedReport, harness_finding, report
+from harness.results import RunResult, RunVerdict
+from harness.runner import Progress
+from harness.scenario import Scenario
+from harness.store import RESULTS, RunFolder, Store
+
+TRACEBACK = "traceback.txt"
+MODULE = "harness.exploration.worker"
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What a worker is told once: the scenario, the folder for its runs, when the exploration began, and by whom."""
+
+    scenario: Scenario
+    directory: str
+    started_at: datetime
+    controller: int
+
+
+class Unwatched:
+    """Nobody watches a run of an exploration."""
+
+    def progress(self, progress: Progress) -> None:
+        """Nothing to show."""
+
+    def judging(self) -> None:
+        """Nothing to show."""
+
+
+def explore_seed(job: Job, seed: int) -> SeedReport:
+    """Carry one seed out. Its folder is there afterwards if the run failed, and gone if it did not."""
+    began = time.process_time()
+    try:
+        run = prepare(job.scenario, seed, Store(Path(job.directory)), job.started_at)
+    except Exception as error:  # noqa: BLE001 - a plan that cannot be made is an answer too
+        return _unexpected(job, seed, error, None, time.process_time() - began)
+    try:
+        carried = carry_out(run, Unwatched())
+        _write(carried.result, run.folder)
+        answer = report(carried.result, carried.clock_ns / 1e9, time.process_time() - began, str(run.folder.path))
+    except Exception as error:  # noqa: BLE001 - one seed's exception is a finding, and the others go on
+        return _unexpected(job, seed, error, run.folder, time.process_time() - began)
+    if not answer.failed:
+        shutil.rmtree(run.folder.path)
+        return msgspec.structs.replace(answer, folder=None)
+    broke_off = any(finding.signature.checker == INVARIANTS for finding in answer.findings)
+    return msgspec.structs.replace(answer, spent=broke_off or answer.verdict is RunVerdict.HARNESS_FAILURE)
+
+
+def serve(job: Job, orders: BinaryIO, answer: Callable[[bytes], None]) -> None:
+    """Answer every seed until the orders end."""
+    for line in orders:
+        answer(msgspec.json.encode(explore_seed(job, int(line))) + b"\n")
+
+
+def _unexpected(job: Job, seed: int, error: Exception, folder: RunFolder | None, cpu_s: float) -> SeedReport:
+    why = f"{type(error).__name__}: {error}"
+    with contextlib.suppress(OSError):  # the disk may be what failed; the answer says why all the same
+        if folder is not None:
+            (folder / TRACEBACK).write_text("".join(traceback.format_exception(error)))
+            _write(unfinished(job.scenario, seed, folder, job.started_at, why), folder)
+    return SeedReport(
+        seed=seed,
+        verdict=RunVerdict.HARNESS_FAILURE,
+        findings=(harness_finding(why),),
+        cpu_s=cpu_s,
+        folder=str(folder.path) if folder is not None else None,
+        spent=True,
+    )
+
+
+def _write(result: RunResult, folder: RunFolder) -> None:
+    folder.write(RESULTS, msgspec.json.format(msgspec.json.encode(result)))
+
+
+def _take_standard_output() -> int:
+    """Keep standard output for answers; let everything else that prints go to standard error."""
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    return answers
+
+
+def main() -> None:
+    """Serve one exploration."""
+    faulthandler.enable()
+    answers = _take_standard_output()
+    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
+    die_with_parent(job.controller)
+
+    def answer(line: bytes) -> None:
+        while line:
+            line = line[os.write(answers, line) :]
+
+    serve(job, sys.stdin.buffer, answer)
+
+
+if __name__ == "__main__":
+    main()

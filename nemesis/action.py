@@ -1,0 +1,103 @@
+"""One fault being carried out: resolved, injected, looked at, healed.
+
+An action lives for one fault of one run. ``resolve`` fixes the targets from what can be seen now; ``inject`` and
+``heal`` act; both return what they observed, in sentences. Healing is idempotent, works on whatever is left of the
+fault, and is called even if injecting failed half-way.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from nemesis.ground import Ground, Run
+from nemesis.record import FaultStatus
+from nemesis.targets import resolve
+
+
+class Observed:
+    """What was seen of a fault so far."""
+
+    def __init__(self) -> None:
+        self.status = FaultStatus.INDETERMINATE
+        self.evidence: list[str] = []
+
+    def note(self, sentence: str) -> None:
+        """Add an observation."""
+        self.evidence.append(sentence)
+
+    def effect(self, sentence: str) -> None:
+        """Add an observation that shows the fault's effect."""
+        self.status = FaultStatus.INSTALLED
+        self.evidence.append(sentence)
+
+
+class Action(ABC):
+    """One fault being carried out on a ground; ``needs`` is the ability it needs of the place."""
+
+    needs = "processes"
+
+    def __init__(self, ground: Ground, order: Sequence[str]) -> None:
+        self.ground = ground
+        self.order = order
+        self.targets: tuple[str, ...] = ()
+        self.hit_leader = False
+        self.observed = Observed()
+
+    @abstractmethod
+    def resolve(self, leader: str | None) -> None:
+        """Fix the targets. Raises TargetError."""
+
+    @property
+    @abstractmethod
+    def what(self) -> str:
+        """The fault with its resolved targets, in a few words."""
+
+    @abstractmethod
+    async def inject(self) -> None:
+        """Do it, and look whether it is done."""
+
+    @abstractmethod
+    async def heal(self) -> bool:
+        """Undo it, look whether it is undone, and say so. Idempotent."""
+
+
+class OnNodes(Action):
+    """A fault of some nodes."""
+
+    verb = ""
+
+    def __init__(self, ground: Ground, order: Sequence[str], target: str) -> None:
+        super().__init__(ground, order)
+        self._target = target
+        self._leader: str | None = None
+
+    def resolve(self, leader: str | None) -> None:
+        """Fix the nodes."""
+        self.targets = resolve(self._target, self.order, leader)
+        self._leader = leader
+        self.hit_leader = leader is not None and leader in self.targets
+
+    @property
+    def what(self) -> str:
+        """The verb and its nodes."""
+        leader = f" (leader: {self._leader})" if self.hit_leader else ""
+        return f"{self.verb} {', '.join(self.targets)}{leader}"
+
+    async def note_leader(self) -> None:
+        """If the leader was hit: say who leads now."""
+        if not self.hit_leader:
+            return
+        now = await self.ground.leader()
+        if now is not None and now != self._leader:
+            self.observed.note(f"the leader changed: {self._leader} → {now}")
+
+    async def start_all(self, nodes: Sequence[str]) -> bool:
+        """Start what is not there, and say so."""
+        healed = True
+        for node in nodes:
+            state = await self.ground.start(node)
+            started = state.run is not Run.GONE
+            healed = healed and started
+            self.observed.note(f"{node}: started again as process {state.pid}" if started else f"{node}: did not start")
+        return healed

@@ -1,0 +1,94 @@
+"""Troubles of disks: slow, failing, full.
+
+A node whose disk fails must end, and is started again at the end of the fault. One that was ended by another fault in
+between (by a signal) is that fault's to start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nemesis.action import OnNodes
+from nemesis.faults import DiskSlow
+from nemesis.ground import DiskCounters, DiskTrouble, Ground, Run
+from nemesis.in_force import Stack
+
+
+class _TroubleDisks(OnNodes):
+    """What all have in common."""
+
+    needs = "disk"
+
+    def __init__(
+        self,
+        ground: Ground,
+        order: Sequence[str],
+        target: str,
+        disks: Stack[str, DiskTrouble],
+        trouble: DiskTrouble,
+    ) -> None:
+        super().__init__(ground, order, target)
+        self._disks = disks
+        self._trouble = trouble
+        self._before: dict[str, DiskCounters] = {}
+
+    async def inject(self) -> None:
+        """Let the disks have this trouble, on top of others."""
+        self._before = {node: await self.ground.disk_counters(node) for node in self.targets}
+        await self._disks.add(self, dict.fromkeys(self.targets, self._trouble))
+
+    async def heal(self) -> bool:
+        """Look what came of it, take it back, and start what has ended of it."""
+        if self._disks.holds(self):
+            for node in self.targets:
+                await self._look(node, self._before[node], await self.ground.disk_counters(node))
+        await self._disks.remove(self)
+        await self.note_leader()
+        ended = [node for node in self.targets if await self._ended_by_itself(node)]
+        return await self.start_all(ended)
+
+    async def _look(self, node: str, before: DiskCounters, now: DiskCounters) -> None:
+        done = [
+            (now.slowed - before.slowed, "syncs slowed"),
+            (now.failed - before.failed, "syncs failed"),
+            (now.refused - before.refused, "writes refused"),
+        ]
+        seen = [f"{count} {how}" for count, how in done if count > 0]
+        if seen:
+            self.observed.effect(f"{node}: {', '.join(seen)}")
+        else:
+            self.observed.note(f"{node}: its disk was not used meanwhile")
+
+    async def _ended_by_itself(self, node: str) -> bool:
+        state = await self.ground.process(node)
+        ended = state.run is Run.GONE and state.exit_code is not None and state.exit_code >= 0
+        if ended:
+            self.observed.note(f"{node}: process {state.pid} had ended with status {state.exit_code}")
+        return ended
+
+
+class SlowDisks(_TroubleDisks):
+    """Disk-slow."""
+
+    def __init__(self, ground: Ground, order: Sequence[str], fault: DiskSlow, disks: Stack[str, DiskTrouble]) -> None:
+        trouble = DiskTrouble(times=fault.times) if fault.times else DiskTrouble(stalled=True)
+        super().__init__(ground, order, fault.target, disks, trouble)
+        self.verb = f"disk-slow ×{fault.times}" if fault.times else "disk-slow stalled"
+
+
+class FailSyncs(_TroubleDisks):
+    """Disk-eio."""
+
+    verb = "disk-eio"
+
+    def __init__(self, ground: Ground, order: Sequence[str], target: str, disks: Stack[str, DiskTrouble]) -> None:
+        super().__init__(ground, order, target, disks, DiskTrouble(fails_next=True))
+
+
+class FillDisks(_TroubleDisks):
+    """Disk-full."""
+
+    verb = "disk-full"
+
+    def __init__(self, ground: Ground, order: Sequence[str], target: str, disks: Stack[str, DiskTrouble]) -> None:
+        super().__init__(ground, order, target, disks, DiskTrouble(full=True))
