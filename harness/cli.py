@@ -37,6 +37,7 @@ from harness.plan import make_plan
 from harness.results import EXIT_CODES, EXIT_USAGE, RunVerdict
 from harness.scenario import Scenario, ScenarioError, changed, load
 from harness.store import DEFAULT_STORE, REPORT, Store, StoreError
+from nemesis.faults import EVERYWHERE, KINDS
 
 JOBS_MAX = 512
 
@@ -60,7 +61,10 @@ Workload = Annotated[str | None, typer.Option("--workload", help="register, appe
 Faults = Annotated[
     str | None,
     typer.Option(
-        "--faults", help="partition, kill, pause, restart: several by commas, or none. [default: partition,kill]"
+        "--faults",
+        help=f"Several by commas, or none: {', '.join(EVERYWHERE)}; in simulation also "
+        f"{', '.join(kind for kind in KINDS if kind not in EVERYWHERE)}; swarm draws its own. "
+        "[default: partition,kill]",
     ),
 ]
 Place = Annotated[

@@ -24,6 +24,8 @@ _LOOK = {
     RunVerdict.HARNESS_FAILURE: ("⚠ HARNESS FAILURE", "bold magenta"),
 }
 _MARKS = {"valid": "✔", "invalid": "✘", "unknown": "?"}
+ALWAYS_TOLD = ("namespaces", "links")
+"""Abilities whose lack is told even where no fault asked for them: without these a run is less than it looks."""
 _FAULT_STYLES = {
     FaultStatus.INSTALLED: "green",
     FaultStatus.SKIPPED: "yellow",
@@ -121,7 +123,12 @@ def _say(console: Console, text: Text) -> None:
 
 
 def _notes(result: RunResult) -> list[str]:
-    lacking = [f"{m.name}: {m.missing}" for m in result.mechanisms if not m.works]
+    reasons = {sentence for record in result.faults for sentence in record.evidence}
+    lacking = [
+        f"{m.name}: {m.missing}"
+        for m in result.mechanisms
+        if not m.works and (m.name in ALWAYS_TOLD or m.missing in reasons)
+    ]
     return [*lacking, *result.notes]
 
 

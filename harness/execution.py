@@ -83,8 +83,8 @@ def execute(
     """
     began = time.monotonic()
     run = prepare(scenario, seed, store, started_at)
-    carried = carry_out(run, watcher, spent_s + time.monotonic() - began)
     run.folder.write(ENVIRONMENT, msgspec.json.format(msgspec.json.encode(environment.look())))
+    carried = carry_out(run, watcher, spent_s + time.monotonic() - began)
     return finish(carried.result, run.folder)
 
 

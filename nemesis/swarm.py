@@ -3,7 +3,8 @@
 After *Swarm testing* (Groce et al., ISSTA 2012): runs that each leave out some kinds find more than runs that all do
 everything, because kinds hide each other's effects. Which kinds a run has, and how hard each is driven, is drawn from
 the seed by the plan; here is only what the words mean. A cluster can recover from each, for every fault ends; disks
-keep their budget: never one fault on a majority of them.
+keep their budget: never one fault that damages on a majority of them. (A slow disk damages nothing, and slow disks
+everywhere are what makes an answer before its fsync show.)
 """
 
 from __future__ import annotations
@@ -102,8 +103,8 @@ STRENGTHS: dict[str, tuple[tuple[Fault, ...], tuple[Fault, ...], tuple[Fault, ..
     ),
     "disk-slow": (
         (DiskSlow("one", 10),),
-        (DiskSlow("leader", 100), DiskSlow("minority", 100)),
-        (DiskSlow("leader", 1_000), DiskSlow("minority", 0), DiskSlow("leader", 0)),
+        (DiskSlow("leader", 100), DiskSlow("minority", 100), DiskSlow("all", 30)),
+        (DiskSlow("leader", 1_000), DiskSlow("minority", 0), DiskSlow("leader", 0), DiskSlow("all", 300)),
     ),
     "disk-eio": (
         (DiskEio("one"), DiskEio("follower")),
