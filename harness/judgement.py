@@ -54,7 +54,7 @@ def judge(scenario: Scenario, plan: Plan, folder: RunFolder, outcome: Outcome) -
         lambda checker=checker: _check(checker, history)  # type: ignore[misc]
         for checker in WORKLOADS[scenario.workload]().checkers()
     ]
-    checkers.append(lambda: _audit(plan.nodes, folder, SYSTEMS[scenario.system].read_log, history))
+    checkers.append(lambda: _audit(plan.nodes, folder, SYSTEMS[scenario.system].log_reader(), history))
     results = [check() for check in checkers]
     results.append(_recovery(scenario, outcome))
     verdict, sentence = weigh(results, outcome.faults, scenario.required)

@@ -58,7 +58,7 @@ def _simulated(scenario: Scenario, seed: int, folder: RunFolder) -> Stage:
     del folder
     loop = virtual_loop()
     cluster = SimulatedCluster(scenario.nodes, SeedTree(seed), loop)
-    return Stage(cluster, loop.run, loop.monotonic_ns, lambda: cluster.invariants.trace_sha256)
+    return Stage(cluster, loop.run, loop.monotonic_ns, lambda: cluster.trace.sha256)
 
 
 STAGES: dict[str, Callable[[Scenario, int, RunFolder], Stage]] = {"local": _local, "simulated": _simulated}

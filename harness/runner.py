@@ -33,7 +33,7 @@ from workloads.catalogue import WORKLOADS
 
 FIRST_LEADER_S = 15.0
 """How long a healthy cluster may take to have a leader before anything is broken."""
-SAMPLE_S = 0.25
+SAMPLE_S = 0.5
 
 
 class RunFailedError(Exception):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from harness.cluster.base import PHYSICS, Ability, Address, ClusterError, Launch
@@ -17,6 +18,7 @@ from harness.simulation.invariants import Invariants
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import SimulatedNetwork
 from harness.simulation.node import SimulatedNode
+from harness.simulation.trace import Trace
 from harness.simulation.wire import SimulatedWire
 from nemesis.ground import ClockBend, ClockReading, DiskCounters, DiskTrouble, Link, LinkCounters, ProcessState, Weather
 from node.assembly import Assembly, UnknownBugError
@@ -39,18 +41,25 @@ class SimulatedCluster:
         self._client_draws = tree.stream("simulation/clients")
         self._power_draws = tree.stream("simulation/power")
         self._pids = FIRST_PID
-        self.invariants = Invariants(loop)
+        self.trace = Trace(loop)
+        self.invariants = Invariants(loop, nodes)
         epochs = tree.stream("simulation/epochs")
         self._nodes = {
             name: SimulatedNode(
-                name,
+                number,
                 loop,
                 tree.stream(f"simulation/disk/{name}"),
                 SimulatedClock(epochs.between(0, 10**15)),
                 self._send,
                 self.invariants,
+                self.trace,
             )
-            for name in self._names
+            for number, name in enumerate(self._names, start=1)
+        }
+        self._ways = {
+            (source.number, destination.number): (Link(source.name, destination.name), destination)
+            for source in self._nodes.values()
+            for destination in self._nodes.values()
         }
 
     @property
@@ -118,7 +127,7 @@ class SimulatedCluster:
     async def dial(self, node: str) -> SimulatedWire:
         """Connect a client to a node, one round trip away. Raises ConnectionRefusedError."""
         await asyncio.sleep((self._client_delay() + self._client_delay()) / 1e9)
-        return SimulatedWire(self._loop, self._nodes[node], self._client_delay)
+        return SimulatedWire(self._loop, self._nodes[node], self._client_delay, self.trace)
 
     async def cut(self, links: frozenset[Link]) -> None:
         """Let exactly these links be cut."""
@@ -173,10 +182,8 @@ class SimulatedCluster:
         return self._client_draws.between(CLIENT_DELAY_NS[0], CLIENT_DELAY_NS[1])
 
     def _send(self, source: int, incarnation: int, destination: int, frame: bytes) -> None:
-        receiver = self._nodes[f"n{destination}"]
-        self._network.send(
-            Link(f"n{source}", f"n{destination}"), lambda data: receiver.receive(source, incarnation, data), frame
-        )
+        link, receiver = self._ways[source, destination]
+        self._network.send(link, partial(receiver.receive, source, incarnation), frame)
 
 
 def _configured(launch: Launch) -> tuple[ServerConfig, Assembly]:

@@ -95,6 +95,7 @@ class Paxos:
         self.handed_out = 0
         self._incarnations: dict[int, int] = {config.me: remembered.incarnation}
         self._remote_reads: dict[int, int] = {}
+        self._peers = config.peers
         self._prepare_again_at = 0
         self._fetch_again_at = 0
         self._effects = Effects()
@@ -327,7 +328,8 @@ class Paxos:
             self._fetch(now, sender)
 
     def _see(self, ballot: Ballot) -> None:
-        self.highest = max(self.highest, ballot)
+        if ballot > self.highest:
+            self.highest = ballot
 
     def _yield_to(self, now: int, ballot: Ballot) -> None:
         """Stop leading or trying to, if ``ballot`` is another's and higher."""
@@ -373,10 +375,7 @@ class Paxos:
         self._learn_prefix(now, sender, message.ballot, message.index)
         self._effects.reads.append(ReadReady(message.read_id, message.index))
 
-    def _serve_reads(self, now: int) -> None:
-        leader = self.leader
-        if leader is None:
-            return
+    def _serve_reads(self, now: int, leader: Leader) -> None:
         self._answer_reads(leader)
         if leader.reads.wants_round and self.log.chosen_upto >= leader.read_floor:
             self.counters.read_rounds += 1
@@ -405,6 +404,10 @@ class Paxos:
             self._campaign(now)
         elif self.candidate is not None and now >= self._prepare_again_at:
             self._send_prepare(now)
+        if self._remote_reads:
+            self._expire_reads(now)
+
+    def _expire_reads(self, now: int) -> None:
         for read_id in [read_id for read_id, deadline in self._remote_reads.items() if now >= deadline]:
             del self._remote_reads[read_id]
             self.counters.reads_expired += 1
@@ -421,7 +424,7 @@ class Paxos:
             self.counters.accepts_resent += 1
             flight.sent_at = now
             accept = Accept(leader.ballot, slot, flight.value, self.log.chosen_upto)
-            for peer in self.config.peers:
+            for peer in self._peers:
                 if peer not in flight.acks:
                     self._send(peer, accept)
         self._beat(now)
@@ -438,7 +441,7 @@ class Paxos:
         if self.leader is not None:
             while (batch := self.leader.next_batch()) is not None:
                 self._launch(now, self.leader.next_slot, batch)
-        self._serve_reads(now)
+            self._serve_reads(now, self.leader)
         while self.handed_out < self.log.chosen_upto:
             self.handed_out += 1
             entry = self.log.get(self.handed_out)
@@ -449,10 +452,12 @@ class Paxos:
     def _wake_at(self) -> int:
         if self.leader is not None:
             return self.leader.next_heartbeat
-        deadlines = [self.election.deadline, *self._remote_reads.values()]
+        wake_at = self.election.deadline
         if self.candidate is not None:
-            deadlines.append(self._prepare_again_at)
-        return min(deadlines)
+            wake_at = min(wake_at, self._prepare_again_at)
+        if self._remote_reads:
+            wake_at = min(wake_at, *self._remote_reads.values())
+        return wake_at
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -460,4 +465,4 @@ class Paxos:
         self._effects.send_now.append(Send(to, message))
 
     def _broadcast(self, message: Message) -> None:
-        self._effects.send_now.extend(Send(peer, message) for peer in self.config.peers)
+        self._effects.send_now += [Send(peer, message) for peer in self._peers]
