@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -131,6 +132,7 @@ class SimulatedCluster:
 
     async def cut(self, links: frozenset[Link]) -> None:
         """Let exactly these links be cut."""
+        self.trace.happens("links", "", "cut", sorted(links))
         self._network.cut(links)
 
     async def link_counters(self) -> Mapping[Link, LinkCounters]:
@@ -139,10 +141,12 @@ class SimulatedCluster:
 
     async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
         """Let these links have this weather."""
+        self.trace.happens("links", "", "weather", [[*link, asdict(now)] for link, now in sorted(weather.items())])
         self._network.set_weather(weather)
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         """Let a node's clock run so."""
+        self.trace.happens("clock", node, "bend", asdict(bend))
         self._nodes[node].set_clock_rate(bend.rate_ppm)
 
     async def clock(self, node: str) -> ClockReading:
@@ -152,6 +156,7 @@ class SimulatedCluster:
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
         """Let a node's disk have this trouble."""
+        self.trace.happens("disk", node, "trouble", asdict(trouble))
         self._nodes[node].set_disk_trouble(trouble)
 
     async def disk_counters(self, node: str) -> DiskCounters:
@@ -160,7 +165,10 @@ class SimulatedCluster:
 
     async def power_off(self, node: str, *, torn: bool) -> ProcessState:
         """Cut a node's power."""
+        before = self._nodes[node].disk.counters.taken_back_bytes
         self._nodes[node].power_off(self._power_draws.below if torn else None)
+        taken_back = self._nodes[node].disk.counters.taken_back_bytes - before
+        self.trace.happens("disk", node, "power-off", {"taken_back_bytes": taken_back})
         return self._nodes[node].state
 
     async def disturbances(self) -> tuple[str, ...]:
@@ -183,6 +191,9 @@ class SimulatedCluster:
 
     def _send(self, source: int, incarnation: int, destination: int, frame: bytes) -> None:
         link, receiver = self._ways[source, destination]
+        trace = self.trace
+        if trace.tape is not None:
+            frame = trace.tape.sent(trace.events, self._loop.now_ns, link.source, link.destination, frame)
         self._network.send(link, partial(receiver.receive, source, incarnation), frame)
 
 

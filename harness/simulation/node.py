@@ -154,12 +154,14 @@ class SimulatedNode:
         """SIGSTOP."""
         if self._run is Run.RUNNING:
             self._run = Run.STOPPED
+            self._trace.happens("process", self.name, "stopped")
 
     def resume(self) -> None:
         """SIGCONT: what had arrived meanwhile is handled now."""
         if self._run is not Run.STOPPED:
             return
         self._run = Run.RUNNING
+        self._trace.happens("process", self.name, "continued")
         backlog, self._backlog = self._backlog, deque()
         for event in backlog:
             self._step(event)
@@ -270,6 +272,9 @@ class SimulatedNode:
         self._observer.stepped(self, event, output)
         self._carry_out(output, replica)
         trace = self._trace
+        if trace.tape is not None:
+            paxos = replica.paxos
+            trace.tape.stands(trace.events, self._loop.now_ns, self.name, paxos.role, paxos.ballot, replica.incarnation)
         if trace.break_at and trace.events >= trace.break_at:
             trace.reach()
 
@@ -319,6 +324,7 @@ class SimulatedNode:
 
     def _await_sync(self, finished: int, times: int = 1) -> None:
         latency = self._draws.between(*SYNC_NS) * times
+        self._trace.happens("disk", self.name, "sync", {"upto": finished, "takes_ns": latency})
         self._loop.at(self._loop.now_ns + latency, self._synced, self._life, finished)
 
     def _durable(self, life: int, upto: int) -> None:

@@ -1,8 +1,8 @@
 """The trace: everything that nodes and clients are given, in order, as one hash, and as lines if somebody listens.
 
 A simulated run is decided by what each node is handed and when: frames from peers and clients, its own alarms, syncs
-that end. Each such event has a number, and its time, node and bytes go into ``sha256``. Two runs with the same hash were
-the same run.
+that end. Each such event has a number, and its time, node and bytes go into ``sha256``. Two runs with the same hash
+were the same run.
 
 Hashing is cheap enough to be done always. Lines for people (``harness.simulation.tape``) are not; they are written when
 a run is replayed to be looked at.
@@ -14,7 +14,7 @@ import hashlib
 import struct
 from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.simulation.loop import VirtualLoop
 
@@ -69,6 +69,13 @@ class Trace:
         gathered.append(data)
         if len(gathered) > GATHERED_MAX:
             self._fold()
+        if self.tape is not None:
+            self.tape.given(self.events, self._loop.now_ns, kind, node, peer, data)
+
+    def happens(self, kind: str, node: str, what: str, body: Any = None) -> None:
+        """Something else happens that a tape should have; no part of the hash."""
+        if self.tape is not None:
+            self.tape.happens(self.events, self._loop.now_ns, kind, node, what, body)
 
     def reach(self) -> None:
         """Break off here: let whoever asked for it look, then end the run."""

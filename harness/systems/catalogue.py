@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from harness.cluster.base import Cluster
 from harness.scenario import Scenario
 from harness.systems.base import LogReader, System
-from harness.systems.multipaxos import MultiPaxos
 from harness.systems.multipaxos import LogReader as MultiPaxosLogReader
+from harness.systems.multipaxos import MultiPaxos
 
 
 @dataclass(frozen=True, slots=True)

@@ -328,8 +328,7 @@ class Paxos:
             self._fetch(now, sender)
 
     def _see(self, ballot: Ballot) -> None:
-        if ballot > self.highest:
-            self.highest = ballot
+        self.highest = max(self.highest, ballot)
 
     def _yield_to(self, now: int, ballot: Ballot) -> None:
         """Stop leading or trying to, if ``ballot`` is another's and higher."""
