@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -13,11 +14,15 @@ import msgspec
 from harness import __version__
 
 _DEPENDENCIES = ("msgspec", "uvloop", "typer", "rich", "jinja2", "bokeh", "numpy")
+_PACKAGES = ("checkers", "harness", "nemesis", "node", "workloads")
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 class Environment(msgspec.Struct, frozen=True):
-    """Versions and machine; ``commit`` is "" outside a git checkout and ends in ``+`` if files were changed."""
+    """Versions and machine; ``commit`` is "" outside a git checkout and ends in ``+`` if files were changed.
+
+    ``code_sha256`` names the code itself: whatever else is the same, with the same code a seed is the same simulation.
+    """
 
     antipaxos: str
     commit: str
@@ -28,6 +33,7 @@ class Environment(msgspec.Struct, frozen=True):
     processors: int
     user_id: int
     packages: dict[str, str]
+    code_sha256: str = ""
 
 
 def look() -> Environment:
@@ -42,7 +48,24 @@ def look() -> Environment:
         processors=os.cpu_count() or 0,
         user_id=os.getuid(),
         packages=dict(_versions()),
+        code_sha256=code_sha256(),
     )
+
+
+def as_json(environment: Environment) -> bytes:
+    """Return an environment as a run's folder has it."""
+    return msgspec.json.format(msgspec.json.encode(environment))
+
+
+def code_sha256() -> str:
+    """Return the hash over every Python file that a run may go through, by name and content."""
+    summed = hashlib.sha256()
+    for package in _PACKAGES:
+        for path in sorted((_REPOSITORY / package).rglob("*.py")):
+            content = path.read_bytes()
+            summed.update(b"%s\n%d\n" % (str(path.relative_to(_REPOSITORY)).encode(), len(content)))
+            summed.update(content)
+    return summed.hexdigest()
 
 
 def commit() -> str:

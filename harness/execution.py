@@ -36,6 +36,7 @@ from harness.results import (
 from harness.runner import Outcome, RunFailedError, Runner, Watcher
 from harness.scenario import Scenario, changed, dump
 from harness.simulation.invariants import InvariantError
+from harness.simulation.observation import Observation
 from harness.store import (
     ENVIRONMENT,
     FAULTS,
@@ -82,16 +83,24 @@ def execute(
     watcher: Watcher,
     started_at: datetime,
     spent_s: float = 0.0,
+    trace: bool = False,
 ) -> RunResult:
     """Carry out one run and judge it; the result is in the run's folder too, with its environment and report.
 
-    ``spent_s`` is how long ago the command began. Raises KeyboardInterrupt if it was interrupted, after cleaning up.
+    ``spent_s`` is how long ago the command began. A simulated run that fails is carried out once more, to have its
+    trace around the failure; with ``trace``, the whole run's is taken down as it goes on. Raises KeyboardInterrupt if
+    it was interrupted, after cleaning up, and NotObservableError before anything is made.
     """
+    from harness.replaying import recording  # noqa: PLC0415 - it knows of this module
+
     began = time.monotonic()
+    recording.check(scenario, trace)
     run = prepare(scenario, seed, store, started_at)
-    run.folder.write(ENVIRONMENT, msgspec.json.format(msgspec.json.encode(environment.look())))
-    carried = carry_out(run, watcher, spent_s + time.monotonic() - began)
-    return finish(carried.result, run.folder)
+    run.folder.write(ENVIRONMENT, environment.as_json(environment.look()))
+    with recording.of_whole_run(run.folder, trace) as observation:
+        carried = carry_out(run, watcher, spent_s + time.monotonic() - began, observation)
+    result = carried.result if trace else recording.of_failure(run, carried.result)
+    return finish(result, run.folder)
 
 
 def prepare(scenario: Scenario, seed: int, store: Store, started_at: datetime) -> Prepared:
@@ -104,10 +113,28 @@ def prepare(scenario: Scenario, seed: int, store: Store, started_at: datetime) -
     return Prepared(scenario, plan, folder, started_at)
 
 
-def carry_out(run: Prepared, watcher: Watcher, spent_s: float = 0.0) -> Carried:
-    """Carry a prepared run out and judge it, without report and environment; nothing but the evidence is written."""
+def carry_out(run: Prepared, watcher: Watcher, spent_s: float = 0.0, observation: Observation | None = None) -> Carried:
+    """Carry a prepared run out and judge it, without report and environment; nothing but the evidence is written.
+
+    Raises ``trace.Breakpoint`` if the observation broke it off.
+    """
     with rare_collections():
-        return _carry_out(run, watcher, spent_s)
+        return _carry_out(run, watcher, spent_s, observation)
+
+
+def watch(run: Prepared, watcher: Watcher, observation: Observation) -> str:
+    """Carry a simulated run out only to be observed, and judge nothing; return its trace's hash.
+
+    Raises ``trace.Breakpoint`` if the observation broke it off.
+    """
+    with rare_collections():
+        place = stage(run.scenario, run.plan.seed, run.folder, observation)
+        try:
+            place.drive(_runner(run, place, watcher).run())
+        except (InvariantError, RunFailedError, OSError) as error:
+            if _invariant_within(error) is not None:
+                _tear_down_where_it_stands(place)
+        return place.trace_sha256()
 
 
 @contextmanager
@@ -121,19 +148,11 @@ def rare_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _carry_out(run: Prepared, watcher: Watcher, spent_s: float) -> Carried:
+def _carry_out(run: Prepared, watcher: Watcher, spent_s: float, observation: Observation | None) -> Carried:
     began = time.monotonic()
     scenario, plan, folder = run.scenario, run.plan, run.folder
-    place = stage(scenario, plan.seed, folder)
-    runner = Runner(
-        scenario,
-        plan,
-        folder,
-        place.cluster,
-        lambda cluster: SYSTEMS[scenario.system].make(scenario, cluster, plan.seed),
-        watcher,
-        place.read_clock,
-    )
+    place = stage(scenario, plan.seed, folder, observation)
+    runner = _runner(run, place, watcher)
     outcome = Outcome()
     before_run_s = time.monotonic() - began
     clock_began = place.read_clock()
@@ -159,6 +178,19 @@ def _carry_out(run: Prepared, watcher: Watcher, spent_s: float) -> Carried:
         first_operation_s=round(spent_s + before_run_s + outcome.set_up_s + first_s, 3) if first_s else 0.0,
     )
     return Carried(result, clock_ns)
+
+
+def _runner(run: Prepared, place: Stage, watcher: Watcher) -> Runner:
+    scenario, seed = run.scenario, run.plan.seed
+    return Runner(
+        scenario,
+        run.plan,
+        run.folder,
+        place.cluster,
+        lambda cluster: SYSTEMS[scenario.system].make(scenario, cluster, seed),
+        watcher,
+        place.read_clock,
+    )
 
 
 def unfinished(scenario: Scenario, seed: int, folder: RunFolder, started_at: datetime, why: str) -> RunResult:

@@ -20,6 +20,7 @@ from harness.cluster.simulated import SimulatedCluster
 from harness.scenario import Scenario
 from harness.seeds import SeedTree
 from harness.simulation.loop import virtual_loop
+from harness.simulation.observation import Observation, World
 from harness.store import RunFolder
 
 _T = TypeVar("_T")
@@ -40,13 +41,19 @@ class Stage:
     trace_sha256: Callable[[], str]
 
 
-def stage(scenario: Scenario, seed: int, folder: RunFolder) -> Stage:
-    """Make the stage that a scenario asks for."""
-    return STAGES[scenario.place](scenario, seed, folder)
+class NotObservableError(ValueError):
+    """Somebody wants to see inside a run whose place has no inside that could be shown."""
 
 
-def _local(scenario: Scenario, seed: int, folder: RunFolder) -> Stage:
+def stage(scenario: Scenario, seed: int, folder: RunFolder, observation: Observation | None = None) -> Stage:
+    """Make the stage that a scenario asks for. Raises NotObservableError before anything is made."""
+    return STAGES[scenario.place](scenario, seed, folder, observation)
+
+
+def _local(scenario: Scenario, seed: int, folder: RunFolder, observation: Observation | None) -> Stage:
     del seed
+    if observation is not None:
+        raise NotObservableError("place: only a simulated run can be traced or broken off, not one on local")
     directory = folder / "cluster"
     directory.mkdir()
     return Stage(
@@ -54,14 +61,19 @@ def _local(scenario: Scenario, seed: int, folder: RunFolder) -> Stage:
     )
 
 
-def _simulated(scenario: Scenario, seed: int, folder: RunFolder) -> Stage:
+def _simulated(scenario: Scenario, seed: int, folder: RunFolder, observation: Observation | None) -> Stage:
     del folder
     loop = virtual_loop()
     cluster = SimulatedCluster(scenario.nodes, SeedTree(seed), loop)
+    if observation is not None:
+        observation.attach(World(loop, cluster))
     return Stage(cluster, loop.run, loop.monotonic_ns, lambda: cluster.trace.sha256)
 
 
-STAGES: dict[str, Callable[[Scenario, int, RunFolder], Stage]] = {"local": _local, "simulated": _simulated}
+STAGES: dict[str, Callable[[Scenario, int, RunFolder, Observation | None], Stage]] = {
+    "local": _local,
+    "simulated": _simulated,
+}
 
 
 def _drive_real(main: Coroutine[Any, Any, _T]) -> _T:

@@ -7,6 +7,7 @@
     faults.jsonl        the nemesis's journal: intent, injected, healed
     nodes/n1/…          data folder and log of each node
     results.json        the result (absent while running, or if the controller was killed)
+    trace.jsonl         of a simulated run, if it failed or was asked for: its trace, or the part around the failure
     report.html         the report
 
 Lines go to the kernel at once, so a killed controller loses nothing that it had recorded.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +34,7 @@ from nemesis.record import FaultRecord
 DEFAULT_STORE = Path("store")
 HISTORY, FAULTS, RESULTS = "history.jsonl", "faults.jsonl", "results.json"
 SCENARIO, PLAN, ENVIRONMENT, REPORT = "scenario.toml", "plan.json", "environment.json", "report.html"
+TRACE = "trace.jsonl"
 
 
 class StoreError(Exception):
@@ -152,6 +155,22 @@ class Store:
             self._point_latest(path)
             return RunFolder(path)
         raise StoreError(f"{self.root}: a thousand runs are named {stem}")
+
+    def adopt(self, source: Path, scenario: str, seed: int, now: datetime) -> RunFolder:
+        """Move a run that was carried out elsewhere here, and return its folder; the one it had is gone."""
+        kept = self.create(scenario, seed, now)
+        # the scenario last: a folder without one is no run yet
+        for entry in sorted(source.iterdir(), key=lambda entry: entry.name == SCENARIO):
+            shutil.move(entry, kept.path / entry.name)
+        source.rmdir()
+        return kept
+
+    def remove(self, folder: RunFolder) -> None:
+        """Remove a run's folder; ``latest`` is the newest of those that are left."""
+        shutil.rmtree(folder.path)
+        left = self.runs()
+        if left and self._latest() == folder.name:
+            self._point_latest(left[-1].path)
 
     def runs(self) -> list[RunFolder]:
         """Return all runs, oldest first."""

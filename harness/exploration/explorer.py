@@ -24,6 +24,7 @@ from typing import Protocol
 import msgspec
 
 import harness
+from harness import environment
 from harness.execution import replay_command, unfinished
 from harness.exploration.findings import SeedReport, harness_finding
 from harness.exploration.pool import Lost, Pool
@@ -31,7 +32,7 @@ from harness.exploration.tally import Tally
 from harness.exploration.worker import MODULE, Job
 from harness.results import RunVerdict
 from harness.scenario import Scenario, changed, dump
-from harness.store import RESULTS, SCENARIO, RunFolder, Store, StoreError
+from harness.store import ENVIRONMENT, RESULTS, SCENARIO, RunFolder, Store, StoreError
 
 SEED_LIMIT_S = 300.0
 AHEAD_MAX = 1_000
@@ -125,6 +126,7 @@ class _Explorer:
         self._stopped_at: int | None = None
         self._done = self._failed = 0
         self._simulated_s = 0.0
+        self._environment = b""
 
     def run(self) -> Exploration:
         """Explore all seeds, or as far as it goes."""
@@ -217,11 +219,10 @@ class _Explorer:
         if report.folder is None:
             return None
         source, scenario = RunFolder(Path(report.folder)), self._request.scenario
-        kept = self._request.store.create(scenario.name, report.seed, self._request.started_at)
-        # the scenario last: a folder without one is no run yet
-        for entry in sorted(source.path.iterdir(), key=lambda entry: entry.name == SCENARIO):
-            shutil.move(entry, kept.path / entry.name)
-        source.path.rmdir()
+        kept = self._request.store.adopt(source.path, scenario.name, report.seed, self._request.started_at)
+        if not self._environment:
+            self._environment = environment.as_json(environment.look())  # once: to look takes longer than to write
+        kept.write(ENVIRONMENT, self._environment)
         result = kept.results()
         if result is None:
             raise StoreError(f"{kept.path}: the run came without a result")

@@ -52,8 +52,9 @@ class Trace:
         """The number of the last event."""
         self.tape: Tape | None = None
         self.break_at = 0
-        """Break off when the event of this number, or a later one, has been dealt with; 0 for never."""
+        """Break off when the event of this number has been dealt with; 0 for never."""
         self.on_break: Callable[[], None] = lambda: None
+        self.broken_off = False
 
     @property
     def sha256(self) -> str:
@@ -71,6 +72,9 @@ class Trace:
             self._fold()
         if self.tape is not None:
             self.tape.given(self.events, self._loop.now_ns, kind, node, peer, data)
+        if self.events == self.break_at:
+            # an event that leads to no step, or to one that fails, is dealt with when what runs now is over
+            self._loop.call_soon(self.reach)
 
     def happens(self, kind: str, node: str, what: str, body: Any = None) -> None:
         """Something else happens that a tape should have; no part of the hash."""
@@ -78,7 +82,10 @@ class Trace:
             self.tape.happens(self.events, self._loop.now_ns, kind, node, what, body)
 
     def reach(self) -> None:
-        """Break off here: let whoever asked for it look, then end the run."""
+        """Break off here, once: let whoever asked for it look, then end the run."""
+        if self.broken_off:
+            return
+        self.broken_off = True
         self.break_at = 0
         self.on_break()
         self._loop.fail(Breakpoint(f"at {self._loop.now_ns / 1e9:.9f} s, after event {self.events}"))
