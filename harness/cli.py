@@ -1,4 +1,4 @@
-"""The command line: ``antipaxos run``, ``explore``, ``plan``, ``check``, ``list``, ``report``, ``clean``.
+"""The command line: ``antipaxos run``, ``replay``, ``explore``, ``plan``, ``check``, ``list``, ``report``, ``clean``.
 
 Exit status: 0 valid, 1 violation, 2 usage, 3 unknown, 4 faults or coverage not met, 5 harness failure; 130 if it was
 interrupted, which is no verdict.
@@ -33,7 +33,11 @@ from harness.exploration.explorer import Request, explore
 from harness.exploration.screen import PaceLine, as_data, print_exploration
 from harness.exploration.seedrange import SeedRangeError, parse_seeds
 from harness.exploration.tally import EXIT_INTERRUPTED
+from harness.places import NotObservableError
 from harness.plan import make_plan
+from harness.replaying.command import Asked, replay
+from harness.replaying.measured import TIMES, TIMES_MAX
+from harness.replaying.original import ReplayUsageError
 from harness.results import EXIT_CODES, EXIT_USAGE, RunVerdict
 from harness.scenario import Scenario, ScenarioError, changed, load
 from harness.store import DEFAULT_STORE, REPORT, Store, StoreError
@@ -89,6 +93,9 @@ def run(
     place: Place = None,
     mode: Mode = None,
     bug: Bug = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="In simulation: write messages, disk and clock events to trace.jsonl.")
+    ] = False,
     store: StorePath = DEFAULT_STORE,
     json: Json = False,
 ) -> None:
@@ -104,7 +111,9 @@ def run(
     )
     try:
         with LiveLine(console) as line:
-            result = execute(chosen, drawn, Store(store), line, datetime.now(UTC), _since_start())
+            result = execute(chosen, drawn, Store(store), line, datetime.now(UTC), _since_start(), trace)
+    except NotObservableError as error:
+        _usage(str(error))
     except KeyboardInterrupt:
         console.print("interrupted: everything was healed and ended; what was recorded is in the store", style="yellow")
         raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -112,6 +121,72 @@ def run(
     if json:
         print(msgspec.json.encode(result).decode(), flush=True)  # noqa: T201
     raise typer.Exit(result.exit_code)
+
+
+@app.command("replay")
+def replay_run(
+    named: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|SCENARIO.toml", help="A run's name, its beginning, its folder, or latest; or a scenario."
+        ),
+    ] = "latest",
+    seed: Annotated[int | None, typer.Option("--seed", help="The seed to a scenario file.")] = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Write messages, disk and clock events to the run's trace.jsonl.")
+    ] = False,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Trace from this time of the history on.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="End at this time and show the nodes' state.")
+    ] = None,
+    break_at: Annotated[
+        int | None,
+        typer.Option("--break-at", metavar="EVENT", min=1, help="End after this event and show the nodes' state."),
+    ] = None,
+    times: Annotated[
+        int | None,
+        typer.Option(
+            "-n", "--times", min=1, max=TIMES_MAX, help=f"On real processes: how many replays. [default: {TIMES}]"
+        ),
+    ] = None,
+    stop_at_first: Annotated[
+        bool, typer.Option("--stop-at-first", help="On real processes: end with the first that is the same.")
+    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the replays' folders in the store.")] = False,
+    verdict: Annotated[
+        bool, typer.Option("--verdict", help="Exit as the replay's verdict says, not whether it was the same.")
+    ] = False,
+    store: StorePath = DEFAULT_STORE,
+    json: Json = False,
+) -> None:
+    """Replay a run: in simulation byte for byte, and compared; on real processes several times, and counted.
+
+    Exit status: 0 the same run (or, on real processes, the same failure at least once); 3 not so, or another run by
+    other code; 5 another run by the same code. With --verdict: that of the replay's verdict.
+    """
+    asked = Asked(
+        trace=trace,
+        from_=from_,
+        until=until,
+        break_at=break_at,
+        times=times,
+        stop_at_first=stop_at_first,
+        keep=keep,
+        verdict=verdict,
+    )
+    console = Console(stderr=json)
+    try:
+        done = replay(Store(store), named, seed, asked, console)
+    except (ReplayUsageError, ScenarioError, StoreError) as error:
+        _usage(str(error))
+    except KeyboardInterrupt:
+        console.print("interrupted: nothing was compared", style="yellow")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    if json:
+        print(msgspec.json.encode(done.data).decode(), flush=True)  # noqa: T201
+    raise typer.Exit(done.exit_code)
 
 
 @app.command("explore")

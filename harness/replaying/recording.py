@@ -1,9 +1,9 @@
 """Traces in a run's folder: of the whole run, or of what matters of a failed one.
 
 A trace is large (some thousand lines a second), so nobody has one taken down unless asked, and after a failure it is
-too late to ask. In simulation that is no loss: a run that failed is carried out once more, and of the lines those are kept
-that came around the failure, and all that say how things stood (processes, roles, links, clocks, disks), which are few.
-Where lines were left out, a line says how many.
+too late to ask. In simulation that is no loss: a run that failed is carried out once more, and of its lines those are
+kept that came around the failure, and all that say how things stood (processes, roles, links, clocks, disks), which are
+few. Where lines were left out, a line says how many.
 """
 
 from __future__ import annotations
@@ -43,23 +43,17 @@ Write = Callable[[TraceLine], None]
 
 
 class Limited:
-    """Passes on so many lines; ``close`` says in a last line how many came after them.
+    """Passes on so many lines; ``close`` says in a last line how many came after them."""
 
-    ``from_ns`` leaves out what came before a time.
-    """
-
-    def __init__(self, write: Write, lines_max: int = LINES_MAX, from_ns: int = 0) -> None:
+    def __init__(self, write: Write, lines_max: int = LINES_MAX) -> None:
         self._write = write
         self._left = lines_max
-        self._from_ns = from_ns
         self._over = 0
         self._last = TraceLine(event=0, at=0, kind=CUT)
         self.lines = 0
 
     def write(self, line: TraceLine) -> None:
         """Take a line."""
-        if line.at < self._from_ns:
-            return
         if self._left:
             self._left -= 1
             self.lines += 1
@@ -154,17 +148,15 @@ def of_whole_run(folder: RunFolder, trace: bool) -> Iterator[Observation | None]
 
 
 @contextmanager
-def into(path: Path, lines_max: int = LINES_MAX, from_ns: int = 0) -> Iterator[Limited]:
-    """Write lines into a file; it is there under its name only when it is whole."""
-    unfinished = path.with_name(f".{path.name}.new")
-    file = TapeFile(unfinished)
-    limited = Limited(file.write, lines_max, from_ns)
+def into(path: Path, lines_max: int = LINES_MAX) -> Iterator[Limited]:
+    """Write lines into a file as they come, so many at most."""
+    file = TapeFile(path)
+    limited = Limited(file.write, lines_max)
     try:
         yield limited
-        limited.close()
     finally:
+        limited.close()
         file.close()
-        unfinished.replace(path)
 
 
 def of_failure(run: Prepared, result: RunResult) -> RunResult:

@@ -21,7 +21,7 @@ from harness.simulation.trace import Given
 from node import wire
 from node.machine import OpenEntry, decode_entry
 from node.paxos.ballot import Ballot
-from node.paxos.messages import Message, Reported
+from node.paxos.messages import Message, Reported, Value
 
 COMMANDS_TOLD_MAX = 8
 """Of a larger batch only so many commands are told."""
@@ -32,7 +32,8 @@ class TraceLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``kind`` is one of ``starts``, ``ends``, ``frame`` (received from ``peer``), ``send`` (to ``peer``), ``request`` and
     ``reply`` (``peer`` is the client's connection), ``durable``, ``tick``, ``role``, ``sync``, ``process``, ``clock``,
-    ``disk``, ``links``. ``frame`` is the frame's number. ``what`` says it in a word (a message's type), ``body`` whole.
+    ``disk``, ``links``; ``cut`` stands for lines that were left out. ``frame`` is the frame's number. ``what`` says it
+    in a word (a message's type), ``body`` whole.
     """
 
     event: int
@@ -134,7 +135,7 @@ def _content(kind: Given, data: bytes) -> tuple[str, Any]:
     """Return what was given in a word, and whole."""
     match kind:
         case Given.FRAME:
-            return _message(wire.decode_message(data[4:]))
+            return message_in_words(wire.decode_message(data[4:]))
         case Given.REQUEST:
             request = wire.decode_request(data)
             return type(request.body).__name__.lower(), _plain(request.body)
@@ -148,8 +149,15 @@ def _content(kind: Given, data: bytes) -> tuple[str, Any]:
     return "", None
 
 
-def _message(message: Message) -> tuple[str, Any]:
+def message_in_words(message: Message) -> tuple[str, Any]:
+    """Return a message between nodes in a word, and whole."""
     return str(message.__struct_config__.tag), _plain(message)
+
+
+def in_words(value: Value) -> list[str]:
+    """Return a slot's value in words: its commands, or as many as are told."""
+    told: list[str] = _plain(value)
+    return told
 
 
 def _plain(thing: Any) -> Any:

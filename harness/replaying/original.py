@@ -1,0 +1,59 @@
+"""What is to be replayed: a run in the store, or a scenario with its seed, of which nothing is known yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.results import RunResult
+from harness.scenario import Scenario, ScenarioError, changed, load
+from harness.store import SCENARIO, RunFolder, Store
+
+
+class ReplayUsageError(ValueError):
+    """A replay that cannot be; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What is replayed; without a ``result``, its first run is what others are compared with."""
+
+    scenario: Scenario
+    seed: int
+    folder: RunFolder | None = None
+    result: RunResult | None = None
+
+    @property
+    def simulated(self) -> bool:
+        """True if a seed is a whole run there."""
+        return self.scenario.place == "simulated"
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return self.folder.name if self.folder is not None else f"{self.scenario.name}, seed {self.seed}"
+
+
+def find(store: Store, named: str, seed: int | None) -> Original:
+    """Return what is meant by a run's name or a scenario file. Raises ReplayUsageError, ScenarioError, StoreError."""
+    path = Path(named)
+    if path.is_file():
+        return _of_file(path, seed)
+    folder = store.find(named)
+    if seed is not None:
+        raise ReplayUsageError(f"{folder.name} has its seed; --seed goes with a scenario file")
+    scenario = load(folder / SCENARIO)
+    if scenario.seed is None:
+        raise ReplayUsageError(f"{folder / SCENARIO}: has no seed, so it is not the whole run")
+    return Original(scenario, scenario.seed, folder, folder.results())
+
+
+def _of_file(path: Path, seed: int | None) -> Original:
+    scenario = load(path)
+    chosen = seed if seed is not None else scenario.seed
+    if chosen is None:
+        raise ReplayUsageError(f"{path}: has no seed; a replay needs one: --seed N")
+    try:
+        return Original(changed(scenario, seed=chosen), chosen)
+    except ScenarioError as error:
+        raise ScenarioError(f"--seed: {error}") from error
