@@ -142,8 +142,10 @@ def replay_run(
         str | None, typer.Option("--until", metavar="TIME", help="End at this time and show the nodes' state.")
     ] = None,
     break_at: Annotated[
-        int | None,
-        typer.Option("--break-at", metavar="EVENT", min=1, help="End after this event and show the nodes' state."),
+        str | None,
+        typer.Option(
+            "--break-at", metavar="EVENT", help="End after this event, or at the failure, and show the nodes' state."
+        ),
     ] = None,
     times: Annotated[
         int | None,

@@ -6,12 +6,16 @@ goes to the console handed in, so with ``--json`` it can be standard error while
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from harness.results import RunResult, RunVerdict
 from harness.runner import Progress
+from harness.store import TRACE
 from nemesis.record import FaultRecord, FaultStatus
 
 PLAIN_LINE_EVERY_NS = 5_000_000_000
@@ -114,6 +118,11 @@ def print_result(console: Console, result: RunResult) -> None:
     console.print()
     _line(console, "seed", str(result.seed))
     _line(console, "report", f"{result.store}/report.html")
+    if (trace := Path(result.store) / TRACE).exists():
+        _line(console, "trace", str(trace))
+    if result.place == "simulated" and result.verdict is RunVerdict.VIOLATION:
+        words = ["antipaxos", "replay", result.store, "--break-at", "failure"]
+        _line(console, "look inside", shlex.join(words))
     _line(console, "replay", result.replay)
 
 

@@ -99,8 +99,10 @@ def execute(
     run.folder.write(ENVIRONMENT, environment.as_json(environment.look()))
     with recording.of_whole_run(run.folder, trace) as observation:
         carried = carry_out(run, watcher, spent_s + time.monotonic() - began, observation)
-    result = carried.result if trace else recording.of_failure(run, carried.result)
-    return finish(result, run.folder)
+    if trace:
+        return finish(carried.result, run.folder)
+    write_result(carried.result, run.folder)  # whatever comes of the second run, the verdict is there
+    return finish(recording.of_failure(run, carried.result), run.folder)
 
 
 def prepare(scenario: Scenario, seed: int, store: Store, started_at: datetime) -> Prepared:
@@ -222,13 +224,18 @@ def finish(result: RunResult, folder: RunFolder) -> RunResult:
     """Write the result and its report; a report that cannot be made is a note, not a failure."""
     from harness.report import write_report  # noqa: PLC0415 - charts are slow to import, and only needed now
 
-    folder.write(RESULTS, msgspec.json.format(msgspec.json.encode(result)))
+    write_result(result, folder)
     try:
         write_report(result, folder.history(), folder / REPORT)
     except (OSError, HistoryError) as error:
         result = msgspec.structs.replace(result, notes=(*result.notes, f"no report could be written: {error}"))
-        folder.write(RESULTS, msgspec.json.format(msgspec.json.encode(result)))
+        write_result(result, folder)
     return result
+
+
+def write_result(result: RunResult, folder: RunFolder) -> None:
+    """Write the result alone."""
+    folder.write(RESULTS, msgspec.json.format(msgspec.json.encode(result)))
 
 
 def replay_command(scenario: Scenario, seed: int, folder: Path | None = None) -> str:

@@ -89,6 +89,7 @@ def print_exploration(console: Console, exploration: Exploration, request: Reque
         console.print(Text.assemble((f"seed {group.first_seed}  ", "dim"), group.replay), soft_wrap=True)
         if group.folder:
             console.print(Text(f"{'':6}antipaxos report {group.folder}", style="dim"), soft_wrap=True)
+            console.print(Text(f"{'':6}antipaxos replay {group.folder} --trace", style="dim"), soft_wrap=True)
     console.print()
     for name, value in _summary(exploration):
         console.print(Text.assemble((f"{name:<13}", "dim"), value), soft_wrap=True)

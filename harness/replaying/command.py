@@ -21,6 +21,7 @@ from harness.simulation.state import ClusterState
 from harness.store import Store
 
 NS_PER_MS = 1_000_000
+FAILURE = "failure"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class Asked:
     trace: bool = False
     from_: str | None = None
     until: str | None = None
-    break_at: int | None = None
+    break_at: str | None = None
     times: int | None = None
     stop_at_first: bool = False
     keep: bool = False
@@ -76,6 +77,8 @@ def _check(original: Original, asked: Asked) -> None:
         raise ReplayUsageError("--until and --break-at: a run ends at one of them")
     if asked.from_ is not None and not asked.trace:
         raise ReplayUsageError("--from: says where a trace begins; add --trace")
+    if asked.break_at is not None or asked.until is not None:
+        _moment(asked)
     if (asked.until or asked.break_at) and (asked.keep or asked.verdict):
         raise ReplayUsageError("--keep, --verdict: a run that is broken off has no result")
 
@@ -83,13 +86,12 @@ def _check(original: Original, asked: Asked) -> None:
 def _announce(console: Console, original: Original, asked: Asked) -> None:
     what = "replaying"
     if original.result is None:
-        told = f"{original.name} did not come to a result" if original.folder is not None else original.name
-        what = f"{told}: it is run first, then replayed;"
+        what = "there is no result to compare with yet: running it, then replaying:"
     elif not original.simulated:
         what = f"replaying the plan {asked.times or measured.TIMES} times:"
     scenario = original.scenario
     console.print(
-        f"{what} {original.name}, on {scenario.place}, {scenario.nodes} nodes, {scenario.workload} for {scenario.time}",
+        f"{what} {original.name}, {scenario.place}, {scenario.nodes} nodes, {scenario.workload} for {scenario.time}",
         highlight=False,
         markup=False,
         soft_wrap=True,
@@ -109,7 +111,7 @@ def _compare(store: Store, original: Original, asked: Asked, console: Console) -
 
 
 def _open(store: Store, original: Original, asked: Asked, console: Console) -> Done:
-    time = _ns("--until", asked.until) if asked.until is not None else None
+    moment = _moment(asked)
 
     def inside(world: World, state: ClusterState) -> None:
         print_state(console, state)
@@ -121,13 +123,23 @@ def _open(store: Store, original: Original, asked: Asked, console: Console) -> D
         store,
         Unwatched(),
         _now(),
-        simulated.Moment(asked.break_at or 0, time),
+        moment,
         inside,
         trace=asked.trace,
         from_ns=_ns("--from", asked.from_),
     )
     screen.print_opened(console, opened)
     return Done(opened.exit_code, screen.opened_as_data(original, opened))
+
+
+def _moment(asked: Asked) -> simulated.Moment:
+    if asked.break_at is None:
+        return simulated.Moment(time=_ns("--until", asked.until))
+    if asked.break_at == FAILURE:
+        return simulated.Moment(failure=True)
+    if not asked.break_at.isdecimal() or not int(asked.break_at):
+        raise ReplayUsageError(f"--break-at: {asked.break_at!r} is neither an event's number (from 1) nor {FAILURE!r}")
+    return simulated.Moment(event=int(asked.break_at))
 
 
 def _measure(store: Store, original: Original, asked: Asked, console: Console) -> Done:

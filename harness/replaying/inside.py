@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from harness.simulation.observation import World
 from harness.simulation.state import ClusterState, DiskState, NodeState, ReplicaState
 
 VALUES_SHOWN_MAX = 2
-PLAIN_TABLE_CHARACTERS = 140
+COLUMNS = ("node", "process", "life", "role", "promised", "leader", "chosen", "applied", "last", "disk", "clock")
 BANNER = """\
 The world stands still; Ctrl-D goes on and ends the run.
   nodes['n1'].replica.paxos    the node's core: .log, .acceptor, .leader, .candidate
@@ -34,7 +33,8 @@ def print_state(console: Console, state: ClusterState) -> None:
     if state.broken:
         _say(console, Text(f"broken  {state.broken}", style="bold red"))
     console.print()
-    console.print(_nodes(state), width=None if console.is_terminal else PLAIN_TABLE_CHARACTERS)
+    for row, line in enumerate(_nodes(state)):
+        _say(console, Text(line, style="" if row else "dim"))
     for node in state.nodes:
         console.print()
         _say(console, Text(node.node, style="bold"))
@@ -56,20 +56,23 @@ def look_around(world: World, state: ClusterState) -> None:
         return
 
 
-def _nodes(state: ClusterState) -> Table:
-    table = Table(show_edge=False, pad_edge=False, box=None)
-    for name in ("node", "process", "life", "role", "promised", "leader", "chosen", "applied", "last", "disk", "clock"):
-        table.add_column(name, no_wrap=True)
+def _nodes(state: ClusterState) -> Iterator[str]:
+    """Yield the nodes as aligned lines: a table that no narrow terminal shortens."""
+    rows: list[tuple[str, ...]] = [COLUMNS]
     for node in state.nodes:
         replica = node.replica
-        table.add_row(
-            Text(node.node, style="bold"),
-            _process(node),
-            *(_standing(replica) if replica is not None else ("-",) * 7),
-            _disk_in_short(node.disk),
-            f"{node.clock_ppm / 1_000_000:g}×",
+        rows.append(
+            (
+                node.node,
+                _process(node),
+                *(_standing(replica) if replica is not None else ("-",) * 7),
+                _disk_in_short(node.disk),
+                f"{node.clock_ppm / 1_000_000:g}×",
+            )
         )
-    return table
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _standing(replica: ReplicaState) -> tuple[str, ...]:

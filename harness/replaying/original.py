@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.results import RunResult
+from harness.results import RunResult, RunVerdict
 from harness.scenario import Scenario, ScenarioError, changed, load
 from harness.store import SCENARIO, RunFolder, Store
 
@@ -45,7 +45,15 @@ def find(store: Store, named: str, seed: int | None) -> Original:
     scenario = load(folder / SCENARIO)
     if scenario.seed is None:
         raise ReplayUsageError(f"{folder / SCENARIO}: has no seed, so it is not the whole run")
-    return Original(scenario, scenario.seed, folder, folder.results())
+    result = folder.results()
+    if result is not None and scenario.place == "simulated" and _cut_short(result):
+        result = None
+    return Original(scenario, scenario.seed, folder, result)
+
+
+def _cut_short(result: RunResult) -> bool:
+    """Say whether a result is no run's: its process was ended or died, so what there is of it may end anywhere."""
+    return result.verdict is RunVerdict.HARNESS_FAILURE and not result.trace_sha256
 
 
 def _of_file(path: Path, seed: int | None) -> Original:

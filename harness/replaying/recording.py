@@ -23,7 +23,7 @@ from harness.exploration.worker import Unwatched
 from harness.places import NotObservableError
 from harness.results import RunResult, RunVerdict
 from harness.scenario import Scenario
-from harness.simulation.observation import Observation
+from harness.simulation.observation import BROKEN, Observation
 from harness.simulation.tape import TapeFile, TraceLine
 from harness.store import TRACE, RunFolder, Store
 
@@ -105,8 +105,11 @@ class Around:
         """There are no more."""
         if self._to_the_end or self._moments:
             self._flush()
+        last = self._before[-1] if self._before else None
         while self._before:
             self._leave_out(self._before.popleft())
+        if last is not None and self._left_out:
+            self._write(_cut(last, self._left_out))
 
     def _leave_out(self, line: TraceLine) -> None:
         if (line.kind in _STANDING or (line.kind == "disk" and line.what != "sync")) and self._standing_left:
@@ -169,15 +172,24 @@ def of_failure(run: Prepared, result: RunResult) -> RunResult:
     from harness.exploration.explorer import working_directory  # noqa: PLC0415 - it knows of execution
 
     store = Store(run.folder.path.parent)
-    with working_directory(store, 1) as work:
-        folder = Store(work).create(run.scenario.name, run.plan.seed, run.started_at)
-        seen = around_failure(replace(run, folder=folder), result, run.folder, folder / TRACE)
-        if seen != result.trace_sha256:
-            note = f"harness failure: the seed's second run was another one (trace {seen[:12]}, not "
-            note += f"{result.trace_sha256[:12]}), so there is no trace of this one"
-            return msgspec.structs.replace(result, notes=(*result.notes, note))
-        run.folder.write(TRACE, (folder / TRACE).read_bytes())
+    try:
+        with working_directory(store, 1) as work:
+            folder = Store(work).create(run.scenario.name, run.plan.seed, run.started_at)
+            seen = around_failure(replace(run, folder=folder), result, run.folder, folder / TRACE)
+            if seen != result.trace_sha256:
+                return _noted(
+                    result,
+                    f"harness failure: the seed's second run was another one (trace {seen[:12]}, not "
+                    f"{result.trace_sha256[:12]}), so there is no trace of this one",
+                )
+            run.folder.write(TRACE, (folder / TRACE).read_bytes())
+    except OSError as error:
+        return _noted(result, f"no trace of the failure could be written: {error}")
     return result
+
+
+def _noted(result: RunResult, note: str) -> RunResult:
+    return msgspec.structs.replace(result, notes=(*result.notes, note))
 
 
 def around_failure(again: Prepared, result: RunResult, recorded: RunFolder, path: Path) -> str:
@@ -188,7 +200,8 @@ def around_failure(again: Prepared, result: RunResult, recorded: RunFolder, path
 
     def until_it_breaks(line: TraceLine) -> None:
         assert observation.world is not None
-        if observation.world.cluster.invariants.broken is None:  # after that, processes are only ended
+        # after that, processes are only ended
+        if line.kind == BROKEN or observation.world.cluster.invariants.broken is None:
             around.write(line)
 
     observation.line = until_it_breaks

@@ -155,8 +155,8 @@ def _print_differences(console: Console, done: Replayed) -> None:
         _note(console, departure)
     if comparison.other_code is True:
         _note(console, "other code may give another run: replay it with the code that made it")
-    elif not comparison.environment:
-        _note(console, "the code is the same, so this is a bug of the harness: a seed must be one run")
+    elif comparison.other_code is False:
+        _note(console, "the code is the same: unless the run's files were changed, this is a bug of the harness")
 
 
 def _hashes(comparison: Comparison) -> str:

@@ -7,6 +7,7 @@ its folder is the evidence.
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,6 +18,7 @@ import msgspec
 from harness import environment
 from harness.execution import Prepared, carry_out, finish, prepare, watch
 from harness.exploration.explorer import working_directory
+from harness.exploration.findings import INVARIANTS
 from harness.exploration.worker import Unwatched
 from harness.replaying import recording
 from harness.replaying.comparison import (
@@ -70,10 +72,15 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Where a replay is to be broken off: after an event, or at a time of the history (ns)."""
+    """Where a replay is to be broken off: after an event, at a time of the history (ns), or where it fails.
+
+    An invariant fails when it breaks; a checker has no moment of its own, so the end of the last operation that proves
+    its objection is taken.
+    """
 
     event: int = 0
     time: int | None = None
+    failure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +165,7 @@ def open_at(
             observation = draft.observation if draft is not None else Observation()
             if draft is not None:
                 draft.from_ns = from_ns and from_ns + set_up_ns
-            observation.break_at = moment.event
-            observation.until_ns = moment.time + set_up_ns if moment.time is not None else None
+            _set(observation, moment, first)
             observation.at_break = at_break
             with contextlib.suppress(Breakpoint):
                 watch(run, watcher, observation)
@@ -175,6 +181,22 @@ def open_at(
         opened = replace(opened, trace=draft.publish(), trace_lines=draft.lines)
         finish(first.result, first.folder)
         return opened
+
+
+def _set(observation: Observation, moment: Moment, recorded: Side) -> None:
+    """Let a run be broken off at a moment. Raises ReplayUsageError if the failure has none."""
+    result = recorded.result
+    observation.break_at = moment.event
+    observation.until_ns = moment.time + result.set_up_ns if moment.time is not None else None
+    if not moment.failure:
+        return
+    if any(checker.name == INVARIANTS and checker.verdict == "invalid" for checker in result.checkers):
+        observation.at_failure = True
+        return
+    times = recording.moments_of(result, recorded.folder)
+    if not times:
+        raise ReplayUsageError(f"--break-at failure: the verdict ({result.verdict}) names no moment; give an EVENT")
+    observation.until_ns = max(times)
 
 
 class _Draft:
@@ -207,7 +229,7 @@ def _lines(folder: RunFolder, trace: bool) -> Iterator[_Draft | None]:
         with recording.into(draft.unpublished) as limited:
 
             def take(line: TraceLine) -> None:
-                if line.at >= draft.from_ns:
+                if line.at >= draft.from_ns and not draft.observation.broken_off:
                     limited.write(line)
 
             draft.observation.line = take
@@ -268,7 +290,7 @@ def _settle(
             done = replace(done, trace=draft.publish())
             finish(recorded, folder)
         else:
-            draft.unpublished.replace(side.folder / TRACE)
+            shutil.move(draft.unpublished, side.folder / TRACE)
     if keep or not done.comparison.identical:
         done = replace(done, kept=(_keep(side, store, now),))
     return done
@@ -303,4 +325,6 @@ def _beyond(moment: Moment, observation: Observation, set_up_ns: int) -> str:
     end = f"the run's last event is {observation.events}, its end at {(world.loop.now_ns - set_up_ns) / 1e9:.6f} s"
     if moment.time is not None:
         return f"--until: {moment.time / 1e9:g} s is beyond the run; {end}"
+    if moment.failure:
+        return f"--break-at failure: it did not fail again as recorded; {end}"
     return f"--break-at: there is no event {moment.event}; {end}"

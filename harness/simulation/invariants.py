@@ -17,6 +17,7 @@ Simple*, 2001; names of its section 2) or a promise of the node's:
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.node import SimulatedNode
@@ -73,6 +74,8 @@ class Invariants:
         self._digests: dict[int, tuple[str, str]] = {}
         self.broken: InvariantError | None = None
         """The first one that broke, also when the error itself got lost on its way."""
+        self.on_broken: Callable[[InvariantError], None] = lambda error: None
+        """Called when it breaks, in that very moment."""
 
     def booted(self, node: SimulatedNode, remembered: Remembered) -> None:
         """Compare what a process remembers with what was durable before it. Raises InvariantError."""
@@ -188,5 +191,7 @@ class Invariants:
 
     def _broken(self, node: SimulatedNode, what: str) -> None:
         error = InvariantError(f"at {self._loop.now_ns / 1e9:.6f} s: {node.name} {what}")
-        self.broken = self.broken or error
+        if self.broken is None:
+            self.broken = error
+            self.on_broken(error)
         raise error

@@ -32,8 +32,8 @@ class TraceLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``kind`` is one of ``starts``, ``ends``, ``frame`` (received from ``peer``), ``send`` (to ``peer``), ``request`` and
     ``reply`` (``peer`` is the client's connection), ``durable``, ``tick``, ``role``, ``sync``, ``process``, ``clock``,
-    ``disk``, ``links``; ``cut`` stands for lines that were left out. ``frame`` is the frame's number. ``what`` says it
-    in a word (a message's type), ``body`` whole.
+    ``disk``, ``links``, ``broken`` (an invariant); ``cut`` stands for lines that were left out. ``frame`` is the number
+    of a frame. ``what`` says it in a word (a message's type), ``body`` whole.
     """
 
     event: int
