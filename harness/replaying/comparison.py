@@ -99,14 +99,13 @@ def first_different_line(recorded: Path, replayed: Path) -> str:
 
 def parts_before(recorded: Path, replayed: Path, time: int) -> tuple[int, str]:
     """Compare two histories up to a time; return how many events are the same, and where they part ("" if not)."""
-    decoder = msgspec.json.Decoder(_Timed)
     same = 0
     with recorded.open("rb") as old, replayed.open("rb") as new:
         for number, (one, other) in enumerate(zip_longest(old, new), start=1):
             # what comes later in the run that was broken off comes of the breaking off
             if one == other:
                 same += 1
-            elif any(line is not None and decoder.decode(line).time < time for line in (one, other)):
+            elif any(line is not None and _time_of(line) < time for line in (one, other)):
                 return same, f"line {number} was {_shown(one)}, and is now {_shown(other)}"
             else:
                 break
@@ -146,6 +145,17 @@ class Follower:
 
 class _Timed(msgspec.Struct):
     time: int
+
+
+_timed = msgspec.json.Decoder(_Timed)
+
+
+def _time_of(line: bytes) -> int:
+    """Return an event's time; one that is damaged counts from the beginning on."""
+    try:
+        return _timed.decode(line).time
+    except msgspec.DecodeError:
+        return 0
 
 
 def _plainly(line: TraceLine) -> Any:

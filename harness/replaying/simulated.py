@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from harness import environment
-from harness.execution import Prepared, carry_out, finish, prepare, watch
+from harness.execution import Prepared, carry_out, finish, prepare, replay_command, watch
 from harness.exploration.explorer import working_directory
 from harness.exploration.findings import INVARIANTS
 from harness.exploration.worker import Unwatched
@@ -33,11 +33,12 @@ from harness.replaying.comparison import (
 from harness.replaying.original import Original, ReplayUsageError
 from harness.results import EXIT_CODES, RunResult, RunVerdict
 from harness.runner import Watcher
+from harness.scenario import load
 from harness.simulation.observation import Observation, World
 from harness.simulation.state import ClusterState, look
 from harness.simulation.tape import TraceLine, read_tape
 from harness.simulation.trace import Breakpoint
-from harness.store import ENVIRONMENT, HISTORY, RESULTS, TRACE, RunFolder, Store
+from harness.store import ENVIRONMENT, HISTORY, SCENARIO, TRACE, RunFolder, Store
 
 EXIT_DIFFERS = EXIT_CODES[RunVerdict.HARNESS_FAILURE]
 EXIT_OTHER_CODE = EXIT_CODES[RunVerdict.UNKNOWN]
@@ -314,8 +315,8 @@ def _keep(side: Side, store: Store, now: datetime) -> RunFolder:
     kept = store.adopt(side.folder.path, side.result.scenario, side.result.seed, now)
     if side.environment is not None:
         kept.write(ENVIRONMENT, environment.as_json(side.environment))
-    finish(msgspec.structs.replace(side.result, store=str(kept.path)), kept)
-    assert (kept / RESULTS).exists()
+    replay_it = replay_command(load(kept / SCENARIO), side.result.seed, kept.path)
+    finish(msgspec.structs.replace(side.result, store=str(kept.path), replay=replay_it), kept)
     return kept
 
 

@@ -191,6 +191,13 @@ def test_histories_up_to_a_time(old: list[int], new: list[int], same: int, where
     assert parts_before(tmp_path / "old", tmp_path / "new", 10) == (same, where)
 
 
+def test_a_damaged_line_is_another_one(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text('{"time":1}\n{"ti')
+    (tmp_path / "new").write_text('{"time":1}\n{"time":12}\n')
+    where = 'line 2 was {"ti, and is now {"time":12}'
+    assert parts_before(tmp_path / "old", tmp_path / "new", 10) == (1, where)
+
+
 def line(event: int, what: str = "", kind: str = "frame") -> TraceLine:
     return TraceLine(event=event, at=event, kind=kind, what=what)
 

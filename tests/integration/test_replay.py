@@ -174,7 +174,9 @@ def test_a_scenario_with_its_seed_is_run_twice_and_compared(tmp_path: Path) -> N
     assert Store(tmp_path).runs() == []
     assert antipaxos(tmp_path, "replay", "early.toml", "--seed", "4", "--keep").status == 0
     (kept,) = Store(tmp_path).runs()
-    assert kept.results() is not None
+    result = kept.results()
+    assert result is not None
+    assert (result.store, result.replay) == (str(kept.path), f"antipaxos run {kept / SCENARIO}")
     assert antipaxos(tmp_path, "replay", kept.path).status == 0
 
 
