@@ -133,6 +133,7 @@ def _carry_out(run: Prepared, watcher: Watcher, spent_s: float) -> Carried:
         lambda cluster: SYSTEMS[scenario.system].make(scenario, cluster, plan.seed),
         watcher,
         place.read_clock,
+        place.gather_bytes,
     )
     outcome = Outcome()
     before_run_s = time.monotonic() - began

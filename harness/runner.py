@@ -94,8 +94,13 @@ class Runner:
         system_for: SystemFactory,
         watcher: Watcher,
         read_clock: Callable[[], int],
+        gather_bytes: int = 0,
     ) -> None:
-        """``read_clock`` gives ns since any fixed moment; the event loop's time must run with it."""
+        """``read_clock`` gives ns since any fixed moment; the event loop's time must run with it.
+
+        ``gather_bytes`` of the history may wait to be written together.
+        """
+        self._gather_bytes = gather_bytes
         self._scenario = scenario
         self._plan = plan
         self._folder = folder
@@ -110,7 +115,7 @@ class Runner:
     async def run(self) -> Outcome:
         """Carry the run out. Raises RunFailedError if that is not possible; the folder keeps what was recorded."""
         self._clock = RunClock(self._read_clock)
-        self._history = Lines(self._folder / HISTORY)
+        self._history = Lines(self._folder / HISTORY, self._gather_bytes)
         self._journal = FaultJournal(self._folder / FAULTS)
         self._recorder = Recorder(self._history, self._clock)
         try:

@@ -98,6 +98,7 @@ class SimulatedNode:
         self._pid = 0
         self._life = 0
         self._run = Run.GONE
+        self._running = False  # the same in a bit: it is asked at every event
         self._exit_code: int | None = None
         self._backlog: deque[ReplicaEvent] = deque()
         self._clients: dict[int, ClientEnd] = {}
@@ -128,7 +129,7 @@ class SimulatedNode:
 
     def start(self, pid: int, config: ServerConfig, assembly: Assembly) -> None:
         """Start a process; it begins to work a little later."""
-        self._pid, self._run, self._exit_code = pid, Run.RUNNING, None
+        self._pid, self._run, self._running, self._exit_code = pid, Run.RUNNING, True, None
         self._life += 1
         self.config, self._assembly = config, assembly
         self._trace.give(Given.STARTS, self.number, 0, b"")
@@ -152,15 +153,15 @@ class SimulatedNode:
 
     def pause(self) -> None:
         """SIGSTOP."""
-        if self._run is Run.RUNNING:
-            self._run = Run.STOPPED
+        if self._running:
+            self._run, self._running = Run.STOPPED, False
             self._trace.happens("process", self.name, "stopped")
 
     def resume(self) -> None:
         """SIGCONT: what had arrived meanwhile is handled now."""
         if self._run is not Run.STOPPED:
             return
-        self._run = Run.RUNNING
+        self._run, self._running = Run.RUNNING, True
         self._trace.happens("process", self.name, "continued")
         backlog, self._backlog = self._backlog, deque()
         for event in backlog:
@@ -188,7 +189,7 @@ class SimulatedNode:
             self._await_sync(finished)
 
     def _end(self, exit_code: int) -> None:
-        self._run, self._exit_code, self.replica = Run.GONE, exit_code, None
+        self._run, self._running, self._exit_code, self.replica = Run.GONE, False, exit_code, None
         self._life += 1
         self._alarm_at = None
         self._trace.give(Given.ENDS, self.number, 0, b"%d" % exit_code)
@@ -255,7 +256,7 @@ class SimulatedNode:
             self._take(ClientRequest(client, wire.decode_request(frame)))
 
     def _take(self, event: ReplicaEvent) -> None:
-        if self._run is Run.RUNNING:
+        if self._running:
             self._step(event)
         elif len(self._backlog) < BACKLOG_MAX:
             self._backlog.append(event)
@@ -362,7 +363,7 @@ class SimulatedNode:
         if life != self._life or when != self._alarm_at:
             return
         self._alarm_at = None
-        if self._run is not Run.RUNNING:
+        if not self._running:
             return
         if self.clock.read(self._loop.now_ns) < self._wake_at:
             self.arm(self._wake_at)

@@ -122,8 +122,13 @@ class Paxos:
         """
         self._effects = effects = Effects()
         match event:
-            case Receive():
-                self._receive(now, event)
+            case Receive(sender, incarnation, message):
+                known = self._incarnations.get(sender, 0)
+                if incarnation >= known:
+                    self._incarnations[sender] = incarnation
+                    self._handlers[type(message)](now, sender, message)
+                else:
+                    self.counters.old_incarnations_dropped += 1
             case Propose():
                 self._propose(event)
             case ReadRequest():
@@ -159,14 +164,6 @@ class Paxos:
         return effects
 
     # -- events -------------------------------------------------------------------------------------------------------
-
-    def _receive(self, now: int, event: Receive) -> None:
-        known = self._incarnations.get(event.sender, 0)
-        if event.incarnation < known:
-            self.counters.old_incarnations_dropped += 1
-            return
-        self._incarnations[event.sender] = event.incarnation
-        self._handlers[type(event.message)](now, event.sender, event.message)
 
     def _propose(self, event: Propose) -> None:
         if self.leader is None:
