@@ -40,7 +40,7 @@ from workloads.base import Operation, Workload
 from workloads.catalogue import WORKLOADS
 
 MS = 1_000_000
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 QUIET_START_MS = 2_000
 """Nothing is broken before this: the first operations show that the cluster works at all."""
 
@@ -119,7 +119,7 @@ MENUS: dict[str, Menu] = {
         (2_500, 5_000),
     ),
     "clock-drift": Menu(
-        (ClockDrift("leader", 200), ClockDrift("minority", -200), ClockDrift("leader", -100_000), ClockDrift("one")),
+        (ClockDrift("leader", 200), ClockDrift("minority", -200), ClockDrift("leader", -900), ClockDrift("one")),
         (2_000, 5_000),
         (1_500, 3_500),
     ),

@@ -104,7 +104,7 @@ class PowerOff(_OnNodes, frozen=True, tag="power-off"):
 class ClockDrift(_OnNodes, frozen=True, tag="clock-drift"):
     """The nodes' monotonic clocks run fast (or slow, below 0) by parts per million of true time.
 
-    In the model as long as nothing of the node's safety rests on clocks; with leases, up to their drift bound.
+    In the model up to the drift bound that leases rest on (the node's ``drift_ppm``), and without leases always.
     """
 
     ppm: int = 200
@@ -118,7 +118,7 @@ class ClockDrift(_OnNodes, frozen=True, tag="clock-drift"):
 class ClockFreeze(_OnNodes, frozen=True, tag="clock-freeze"):
     """The nodes stop and their monotonic clocks with them, like a suspended virtual machine; both go on at the end.
 
-    In the model as ``ClockDrift`` is: it is a drift without bound.
+    It is a drift without bound: beyond the model as long as leases are on.
     """
 
 
