@@ -57,7 +57,6 @@ class SimulatedCluster:
             )
             for number, name in enumerate(self._names, start=1)
         }
-        self.invariants.look_at(tuple(self._nodes.values()))
         self._ways = {
             (source.number, destination.number): (Link(source.name, destination.name), destination)
             for source in self._nodes.values()

@@ -18,7 +18,6 @@ Simple*, 2001; names of its section 2) or a promise of the node's:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.node import SimulatedNode
@@ -73,13 +72,9 @@ class Invariants:
         self._votes: dict[tuple[int, Ballot], tuple[Value, set[int]]] = {}
         self._chosen: dict[int, Chosen] = {}
         self._digests: dict[int, tuple[str, str]] = {}
-        self._nodes: Sequence[SimulatedNode] = ()
+        self._leading: dict[int, SimulatedNode] = {}
         self.broken: InvariantError | None = None
         """The first one that broke, also when the error itself got lost on its way."""
-
-    def look_at(self, nodes: Sequence[SimulatedNode]) -> None:
-        """These are all the nodes: what is said of several at once is looked at in them."""
-        self._nodes = nodes
 
     def booted(self, node: SimulatedNode, remembered: Remembered) -> None:
         """Compare what a process remembers with what was durable before it. Raises InvariantError."""
@@ -122,7 +117,11 @@ class Invariants:
         replica = node.replica
         assert replica is not None
         if replica.paxos.leader is not None:
-            self._leases(node)
+            self._leading[node.number] = node
+            if len(self._leading) > 1:
+                self._leases(node)
+        elif node.number in self._leading:
+            del self._leading[node.number]
         log = replica.paxos.log
         if log.chosen_upto != seen.chosen_upto:
             self._chooses(node, seen, log)
@@ -188,7 +187,7 @@ class Invariants:
     def _leases(self, node: SimulatedNode) -> None:
         if not _holds_lease(node, self._loop.now_ns):
             return
-        for other in self._nodes:
+        for other in self._leading.values():
             if other is not node and _holds_lease(other, self._loop.now_ns):
                 self._broken(node, f"holds the lease while {other.name} holds it")
 
