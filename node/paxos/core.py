@@ -442,7 +442,10 @@ class Paxos:
             for peer in self._peers:
                 if peer not in flight.acks:
                     self._send(peer, accept)
-        self._beat(now)
+        if now < leader.quiet_until:
+            leader.next_heartbeat = leader.quiet_until
+        else:
+            self._beat(now)
 
     def _beat(self, now: int) -> None:
         leader = self.leader

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 
 from node.paxos.ballot import Ballot
-from node.paxos.config import Config
+from node.paxos.config import MS, Config
 from node.paxos.lease import Lease
 from node.paxos.messages import Value
 from node.paxos.reads import ReadRounds
@@ -46,6 +46,8 @@ class Leader:
         self.lease = Lease(config)
         self.beat = 0
         self.next_heartbeat = now
+        self.quiet_until = now
+        """Until then followers need no heartbeat: an Accept has told them that the leader is there."""
         self.last_ack: dict[int, int] = dict.fromkeys(config.peers, now)
         self._queue: deque[bytes] = deque()
         self._in_flight_commands = 0
@@ -83,6 +85,7 @@ class Leader:
     def launch(self, slot: int, value: Value, now: int) -> None:
         """A slot's Accept goes out."""
         self.flights[slot] = Flight(value, now)
+        self.quiet_until = now + self.config.heartbeat_ms * MS
         self._in_flight_commands += len(value)
         self.next_slot = max(self.next_slot, slot + 1)
 
