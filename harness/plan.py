@@ -21,14 +21,22 @@ from harness.duration import parse_ms
 from harness.scenario import SWARM, Scenario
 from harness.seeds import SeedTree, Stream
 from nemesis import swarm
+from nemesis.delays import Distribution
 from nemesis.faults import (
+    ClockBump,
     ClockDrift,
     ClockFreeze,
+    ClockStrobe,
     DiskEio,
     DiskFull,
+    DiskLie,
+    DiskMisdirect,
+    DiskRot,
     DiskSlow,
+    DiskTruncate,
     Fault,
     Kill,
+    LinkClog,
     LinkFault,
     Partition,
     Pause,
@@ -36,11 +44,12 @@ from nemesis.faults import (
     Restart,
 )
 from nemesis.nemesis import ScheduledFault
+from nemesis.undo import Spot
 from workloads.base import Operation, Workload
 from workloads.catalogue import WORKLOADS
 
 MS = 1_000_000
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 QUIET_START_MS = 2_000
 """Nothing is broken before this: the first operations show that the cluster works at all."""
 
@@ -109,12 +118,30 @@ MENUS: dict[str, Menu] = {
             LinkFault("leader", delay_min_us=10_000, delay_max_us=60_000),
             LinkFault("one", loss_ppm=300_000),
             LinkFault(delay_max_us=100_000, duplicate_ppm=100_000),
+            LinkFault(delay_max_us=1_000_000, distribution=Distribution.PARETO),
+            LinkFault("leader", delay_max_us=0, loss_ppm=1_000_000, direction="from"),
+            LinkFault(delay_max_us=50_000, distribution=Distribution.NORMAL, reorder_ppm=100_000),
+            LinkFault(delay_max_us=0, loss_ppm=100_000, loss_correlation_ppm=800_000),
+            LinkFault(delay_max_us=200_000, distribution=Distribution.EXPONENTIAL),
+            LinkFault("one", delay_max_us=0, loss_ppm=1_000_000, direction="to"),
         ),
         (1_000, 4_000),
         (1_500, 3_500),
     ),
+    "link-clog": Menu(
+        (LinkClog("leader"), LinkClog("leader", direction="from"), LinkClog("minority"), LinkClog("one", "to")),
+        (500, 3_000),
+        (1_500, 3_500),
+    ),
     "power-off": Menu(
-        (PowerOff("majority"), PowerOff("leader", mode="torn"), PowerOff("all", mode="torn"), PowerOff("all")),
+        (
+            PowerOff("majority"),
+            PowerOff("leader", mode="torn"),
+            PowerOff("all", mode="torn"),
+            PowerOff("all"),
+            PowerOff("all", mode="reordered"),
+            PowerOff("majority", mode="names"),
+        ),
         (500, 3_000),
         (2_500, 5_000),
     ),
@@ -126,6 +153,26 @@ MENUS: dict[str, Menu] = {
     "clock-freeze": Menu(
         (ClockFreeze("leader"), ClockFreeze("one"), ClockFreeze("minority")), (500, 3_000), (2_500, 5_000)
     ),
+    "clock-bump": Menu(
+        (
+            ClockBump("leader", "wall", -10_000),
+            ClockBump("all", "wall", 60_000),
+            ClockBump("leader", "monotonic", 1_000),
+            ClockBump("minority", "monotonic", 10_000),
+        ),
+        (500, 3_000),
+        (1_500, 3_500),
+    ),
+    "clock-strobe": Menu(
+        (
+            ClockStrobe("leader", "wall"),
+            ClockStrobe("leader", "monotonic"),
+            ClockStrobe("minority", "monotonic", period_ms=200, ppm=900_000),
+            ClockStrobe("all", "wall", delta_ms=-5_000),
+        ),
+        (500, 3_000),
+        (1_500, 3_500),
+    ),
     "disk-slow": Menu(
         (DiskSlow("leader", 100), DiskSlow("minority", 100), DiskSlow("one", 1_000), DiskSlow("leader", 0)),
         (500, 3_000),
@@ -133,6 +180,14 @@ MENUS: dict[str, Menu] = {
     ),
     "disk-eio": Menu((DiskEio("leader"), DiskEio("one"), DiskEio("minority")), (500, 3_000), (2_500, 5_000)),
     "disk-full": Menu((DiskFull("leader"), DiskFull("one"), DiskFull("minority")), (500, 3_000), (2_500, 5_000)),
+    "disk-lie": Menu((DiskLie("minority"), DiskLie("one"), DiskLie("leader")), (1_000, 4_000), (1_500, 3_500)),
+    "disk-rot": Menu(
+        (DiskRot("one", Spot.BODY), DiskRot("one", Spot.TAIL), DiskRot("one", bits=100), DiskRot("one", Spot.HEAD)),
+        (500, 3_000),
+        (4_000, 8_000),
+    ),
+    "disk-truncate": Menu((DiskTruncate("one"), DiskTruncate("one", 64)), (500, 3_000), (4_000, 8_000)),
+    "disk-misdirect": Menu((DiskMisdirect("one"),), (500, 3_000), (4_000, 8_000)),
 }
 
 
