@@ -235,8 +235,8 @@ class Folder:
 
     def _empty_the_disks_cache(self) -> None:
         self._in_disks_cache = False
-        writes = [write for inode in self._dirty for write in inode.on_its_way]
-        for one in (*writes, *self._changes):
+        cached: list[Write | NameChange] = [write for inode in self._dirty for write in inode.on_its_way]
+        for one in (*cached, *self._changes):
             if one.lied:
                 one.sync, one.lied = one.sync or self._begun, False
 
