@@ -6,6 +6,9 @@ machine and Python version; its SHA-256 is the run's name for "the same plan".
 Faults are drawn kind by kind, each kind from its own stream: waits and durations are even over a range, shapes and
 targets come from a shuffled bag, so a short run meets different ones before any returns. Kinds overlap freely; two
 faults of one kind do not. A swarm is expanded here into ordinary faults: the plan stays plain data.
+
+Faults beyond the model do not heal, so their budget is the run's: all that are drawn share one order of the nodes, and
+``one`` and ``minority`` mean the same nodes each time.
 """
 
 from __future__ import annotations
@@ -180,7 +183,7 @@ MENUS: dict[str, Menu] = {
     ),
     "disk-eio": Menu((DiskEio("leader"), DiskEio("one"), DiskEio("minority")), (500, 3_000), (2_500, 5_000)),
     "disk-full": Menu((DiskFull("leader"), DiskFull("one"), DiskFull("minority")), (500, 3_000), (2_500, 5_000)),
-    "disk-lie": Menu((DiskLie("minority"), DiskLie("one"), DiskLie("leader")), (1_000, 4_000), (1_500, 3_500)),
+    "disk-lie": Menu((DiskLie("minority"), DiskLie("one")), (1_000, 4_000), (1_500, 3_500)),
     "disk-rot": Menu(
         (DiskRot("one", Spot.BODY), DiskRot("one", Spot.TAIL), DiskRot("one", bits=100), DiskRot("one", Spot.HEAD)),
         (500, 3_000),
@@ -231,7 +234,7 @@ def _faults(scenario: Scenario, tree: SeedTree) -> tuple[ScheduledFault, ...]:
         fault
         for kind in scenario.faults
         if kind != SWARM
-        for fault in _draw(MENUS[kind], scenario, tree.stream(f"faults/{kind}"))
+        for fault in _draw(MENUS[kind], scenario, tree, tree.stream(f"faults/{kind}"))
     ]
     if SWARM in scenario.faults:
         drawn += _swarm(scenario, tree)
@@ -263,20 +266,18 @@ def _swarm(scenario: Scenario, tree: SeedTree) -> Iterator[ScheduledFault]:
         intensity = draws.choice(tuple(swarm.Intensity))
         pace = swarm.PACES[intensity]
         shuffled = tuple(draws.shuffled(v for v in swarm.variants(kind, intensity) if _possible(v, scenario.nodes)))
-        yield from _draw(Menu(shuffled, pace.lasts_ms, pace.wait_ms), scenario, draws)
+        yield from _draw(Menu(shuffled, pace.lasts_ms, pace.wait_ms), scenario, tree, draws)
 
 
-def _draw(menu: Menu, scenario: Scenario, draws: Stream) -> Iterator[ScheduledFault]:
+def _draw(menu: Menu, scenario: Scenario, tree: SeedTree, draws: Stream) -> Iterator[ScheduledFault]:
     """Draw one kind's faults one after the other, as long as a whole one fits before the end."""
     variants = _bag(menu.variants, scenario.nodes, draws)
+    doomed = tuple(tree.stream("faults/beyond").shuffled(scenario.node_names))
     at = QUIET_START_MS + draws.between(0, menu.wait_ms[0])
     while (until := at + draws.between(*menu.lasts_ms)) < scenario.time_ms:
+        fault, order = next(variants), tuple(draws.shuffled(scenario.node_names))
         yield ScheduledFault(
-            number=0,
-            at=at * MS,
-            until=until * MS,
-            fault=next(variants),
-            order=tuple(draws.shuffled(scenario.node_names)),
+            number=0, at=at * MS, until=until * MS, fault=fault, order=doomed if fault.beyond_model else order
         )
         at = until + draws.between(*menu.wait_ms)
 

@@ -26,6 +26,7 @@ from harness.seeds import SEED_MAX
 from nemesis.faults import IN_MODEL, KINDS, Kill, Partition, kind
 from nemesis.nemesis import ScheduledFault
 from nemesis.swarm import KINDS_OF_PLACES, PACES, Intensity, variants
+from nemesis.targets import majority, resolve
 from tests.harness.scenarios import scenarios
 from workloads.catalogue import WORKLOADS
 
@@ -281,3 +282,12 @@ def test_a_swarm_requires_nothing_by_itself() -> None:
 def test_menus_keep_the_disks_budget() -> None:
     disks = [fault for name in KINDS if name.startswith("disk-") for fault in MENUS[name].variants]
     assert {getattr(fault, "target", "") for fault in disks} <= {"leader", "one", "minority"}
+
+
+@given(seeds)
+def test_faults_that_do_not_heal_stay_with_a_minority_of_nodes(seed: int) -> None:
+    beyond = tuple(name for name in KINDS if name not in IN_MODEL)
+    plan = make_plan(Scenario(place="simulated", time="60s", rate=1, faults=beyond), seed)
+    hit = {node for fault in plan.faults for node in resolve(getattr(fault.fault, "target", ""), fault.order, None)}
+    assert {kind(fault.fault) for fault in plan.faults} == set(beyond)
+    assert 0 < len(hit) < majority(5)
