@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.execution import carry_out, prepare
+from harness.exploration.findings import findings
 from harness.results import RunVerdict
 from harness.scenario import changed
+from harness.store import Store
 from nemesis.delays import Distribution
 from nemesis.faults import (
     ClockBump,
@@ -31,7 +34,7 @@ from nemesis.faults import (
 from nemesis.record import FaultStatus
 from nemesis.undo import Spot
 from node.storage.wal import Wal
-from tests.simulation.runs import run, scenario, timed
+from tests.simulation.runs import STARTED, Nobody, run, scenario, timed
 
 FAULTS: list[tuple[Fault, str]] = [
     (LinkFault(delay_max_us=50_000, loss_ppm=50_000, duplicate_ppm=100_000), "frames on the disturbed links: "),
@@ -147,14 +150,21 @@ LIARS = (
 def test_a_majority_of_lying_disks_loses_commits_at_a_power_cut_and_the_checkers_see_it(tmp_path: Path) -> None:
     for seed in range(3):
         ran = run(scenario(*LIARS, time="8s"), seed, tmp_path)
-        assert ran.broken or ran.verdict is RunVerdict.VIOLATION, ran.sentence
+        assert "holds another value for chosen in slot" in ran.broken
         lie = next(record for record in ran.faults if record.kind == "disk-lie")
         cut = next(record for record in ran.faults if record.kind == "power-off")
         assert (lie.beyond_model, cut.beyond_model) == (DiskLie.beyond_model, "")
         assert "bytes lost that it had called durable" in lie.evidence[0]
         assert "called durable before" in cut.evidence[0]
-        if not ran.broken:
-            assert ran.sentence.endswith("Beyond the model: disk-lie n1, n2, n3; a correct node may break here.")
+
+
+def test_a_violation_under_a_lying_disk_says_so_and_is_a_signature_of_its_own(tmp_path: Path) -> None:
+    prepared = prepare(scenario(*LIARS, time="8s"), 0, Store(tmp_path), STARTED)
+    result = carry_out(prepared, Nobody()).result
+    assert result.verdict is RunVerdict.VIOLATION
+    assert "Beyond the model: disk-lie n1, n2, n3" in result.sentence
+    assert result.sentence.endswith("; a correct node may break here.")
+    assert [finding.signature.kind.endswith(" (beyond the model)") for finding in findings(result)] == [True]
 
 
 def test_without_the_lie_the_same_power_cut_costs_nothing(tmp_path: Path) -> None:
