@@ -9,6 +9,9 @@ import pytest
 
 from nemesis.delays import Delay, Distribution
 from nemesis.faults import (
+    EVERYWHERE,
+    IN_MODEL,
+    KINDS,
     ClockBump,
     ClockDrift,
     ClockFreeze,
@@ -370,6 +373,21 @@ def test_what_makes_no_sense_is_refused(make: object, message: str) -> None:
     assert callable(make)
     with pytest.raises(FaultError, match=message):
         make()
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in EVERYWHERE])
+def test_what_not_every_place_can_do_is_skipped_where_it_cannot(name: str) -> None:
+    assert Scene(KINDS[name]()).action.needs in ("weather", "power", "clocks", "disk")
+
+
+def test_a_swarm_has_every_kind_in_the_model_and_none_beyond_it() -> None:
+    assert tuple(STRENGTHS) == IN_MODEL
+    assert [name for name in KINDS if name not in IN_MODEL] == [
+        "disk-lie",
+        "disk-rot",
+        "disk-truncate",
+        "disk-misdirect",
+    ]
 
 
 @pytest.mark.parametrize("kind", STRENGTHS)
