@@ -233,3 +233,16 @@ def test_killing_processes_does_not_show_it(tmp_path: Path) -> None:
 def test_a_swarm_finds_nothing_in_a_healthy_node(seed: int, tmp_path: Path) -> None:
     ran = run(scenario(time="10s", faults=("swarm",)), seed, tmp_path)
     assert (ran.broken, ran.verdict) == ("", RunVerdict.VALID), ran.sentence
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [LinkClog("minority", "to"), LinkFault("minority", delay_max_us=0, loss_ppm=1_000_000, direction="to")],
+    ids=["clog", "one-way"],
+)
+def test_reads_without_asking_anybody_are_caught_where_news_does_not_arrive(fault: Fault, tmp_path: Path) -> None:
+    stale = changed(scenario(timed("2s", "4s", fault)), bug="local-reads")
+    ran = run(stale, 1, tmp_path)
+    assert ran.verdict is RunVerdict.VIOLATION, ran.sentence
+    assert "linearizable" in ran.sentence
+    assert "eyond" not in ran.sentence
