@@ -58,7 +58,7 @@ def judge(scenario: Scenario, plan: Plan, folder: RunFolder, outcome: Outcome) -
         for checker in WORKLOADS[scenario.workload]().checkers()
     ]
     excused = outcome.recovery.excused
-    checkers.append(lambda: _audit(plan.nodes, folder, SYSTEMS[scenario.system].read_log, history, excused))
+    checkers.append(lambda: _audit(plan.nodes, folder, SYSTEMS[scenario.system].log_reader(), history, excused))
     results = [check() for check in checkers]
     results.append(recovery(outcome.recovery))
     verdict, sentence = weigh(results, outcome.faults, scenario.required)

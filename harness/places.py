@@ -23,6 +23,7 @@ from harness.simulation.loop import virtual_loop
 from harness.store import RunFolder
 
 _T = TypeVar("_T")
+GATHER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,15 @@ class Stage:
 
     ``drive`` runs a coroutine to its end; it raises KeyboardInterrupt after SIGINT or SIGTERM, when the coroutine has
     cleaned up. ``read_clock`` gives ns on the clock that the loop's time follows. ``trace_sha256`` names all that
-    happened in a simulation, "" elsewhere.
+    happened in a simulation, "" elsewhere. ``gather_bytes`` of the history may wait to be written: none where a run
+    cannot be brought back.
     """
 
     cluster: Cluster
     drive: Callable[[Coroutine[Any, Any, _T]], _T]
     read_clock: Callable[[], int]
     trace_sha256: Callable[[], str]
+    gather_bytes: int = 0
 
 
 def stage(scenario: Scenario, seed: int, folder: RunFolder) -> Stage:
@@ -58,7 +61,7 @@ def _simulated(scenario: Scenario, seed: int, folder: RunFolder) -> Stage:
     del folder
     loop = virtual_loop()
     cluster = SimulatedCluster(scenario.nodes, SeedTree(seed), loop)
-    return Stage(cluster, loop.run, loop.monotonic_ns, lambda: cluster.invariants.trace_sha256)
+    return Stage(cluster, loop.run, loop.monotonic_ns, lambda: cluster.trace.sha256, GATHER_BYTES)
 
 
 STAGES: dict[str, Callable[[Scenario, int, RunFolder], Stage]] = {"local": _local, "simulated": _simulated}

@@ -52,7 +52,7 @@ from workloads.base import Operation, Workload
 from workloads.catalogue import WORKLOADS
 
 MS = 1_000_000
-PLAN_VERSION = 2
+PLAN_VERSION = 3
 QUIET_START_MS = 2_000
 """Nothing is broken before this: the first operations show that the cluster works at all."""
 
@@ -149,7 +149,7 @@ MENUS: dict[str, Menu] = {
         (2_500, 5_000),
     ),
     "clock-drift": Menu(
-        (ClockDrift("leader", 200), ClockDrift("minority", -200), ClockDrift("leader", -100_000), ClockDrift("one")),
+        (ClockDrift("leader", 200), ClockDrift("minority", -200), ClockDrift("leader", -900), ClockDrift("one")),
         (2_000, 5_000),
         (1_500, 3_500),
     ),
@@ -160,8 +160,7 @@ MENUS: dict[str, Menu] = {
         (
             ClockBump("leader", "wall", -10_000),
             ClockBump("all", "wall", 60_000),
-            ClockBump("leader", "monotonic", 1_000),
-            ClockBump("minority", "monotonic", 10_000),
+            ClockBump("minority", "wall", 1_000),
         ),
         (500, 3_000),
         (1_500, 3_500),
@@ -169,8 +168,8 @@ MENUS: dict[str, Menu] = {
     "clock-strobe": Menu(
         (
             ClockStrobe("leader", "wall"),
-            ClockStrobe("leader", "monotonic"),
-            ClockStrobe("minority", "monotonic", period_ms=200, ppm=900_000),
+            ClockStrobe("leader", "monotonic", ppm=900),
+            ClockStrobe("minority", "monotonic", period_ms=200, ppm=900),
             ClockStrobe("all", "wall", delta_ms=-5_000),
         ),
         (500, 3_000),

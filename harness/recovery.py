@@ -97,11 +97,11 @@ class Recoverer:
 
 
 def damaged_nodes(faults: Sequence[FaultRecord]) -> frozenset[str]:
-    """Return the nodes that a fault beyond the model is shown to have hit."""
+    """Return the nodes whose disks a fault beyond the model is shown to have hit."""
     return frozenset(
         node
         for record in faults
-        if record.beyond_model and record.status is FaultStatus.INSTALLED
+        if record.beyond_model and record.kind.startswith("disk-") and record.status is FaultStatus.INSTALLED
         for node in record.targets
     )
 

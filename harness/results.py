@@ -120,6 +120,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str = ""
     duration_s: float = 0.0
     first_operation_s: float = 0.0
+    set_up_ns: int = 0
     store: str = ""
     replay: str = ""
     version: str = ""

@@ -34,7 +34,7 @@ from workloads.catalogue import WORKLOADS
 
 FIRST_LEADER_S = 15.0
 """How long a healthy cluster may take to have a leader before anything is broken."""
-SAMPLE_S = 0.25
+SAMPLE_S = 0.5
 
 
 class RunFailedError(Exception):
@@ -95,8 +95,13 @@ class Runner:
         system_for: SystemFactory,
         watcher: Watcher,
         read_clock: Callable[[], int],
+        gather_bytes: int = 0,
     ) -> None:
-        """``read_clock`` gives ns since any fixed moment; the event loop's time must run with it."""
+        """``read_clock`` gives ns since any fixed moment; the event loop's time must run with it.
+
+        ``gather_bytes`` of the history may wait to be written together.
+        """
+        self._gather_bytes = gather_bytes
         self._scenario = scenario
         self._plan = plan
         self._folder = folder
@@ -111,7 +116,7 @@ class Runner:
     async def run(self) -> Outcome:
         """Carry the run out. Raises RunFailedError if that is not possible; the folder keeps what was recorded."""
         self._clock = RunClock(self._read_clock)
-        self._history = Lines(self._folder / HISTORY)
+        self._history = Lines(self._folder / HISTORY, self._gather_bytes)
         self._journal = FaultJournal(self._folder / FAULTS)
         self._recorder = Recorder(self._history, self._clock)
         try:

@@ -10,8 +10,6 @@ show that the checkers see what breaks; a violation under it is not yet a bug of
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import msgspec
 
 from nemesis import grudges, targets
@@ -27,6 +25,9 @@ ROTTEN_BITS_MAX = 1_000_000
 CUT_BYTES_MAX = 2**40
 DIRECTIONS = ("both", "from", "to")
 CLOCKS = ("wall", "monotonic")
+DRIFT_BOUND_PPM = 1_000
+"""By how much a monotonic clock's rate may be wrong: what leases rest on, the default of the node's ``drift_ppm``."""
+_DRIFTS = "monotonic clocks are worse than the bound that leases rest on"
 
 
 class FaultError(ValueError):
@@ -34,7 +35,10 @@ class FaultError(ValueError):
 
 
 class _Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    beyond_model: ClassVar[str] = ""
+    @property
+    def beyond_model(self) -> str:
+        """Which promise of the model this fault breaks, in a few words; "" if none."""
+        return ""
 
 
 class Partition(_Fault, frozen=True, tag="partition"):
@@ -166,7 +170,7 @@ class PowerOff(_OnNodes, frozen=True, tag="power-off"):
 class ClockDrift(_OnNodes, frozen=True, tag="clock-drift"):
     """The nodes' monotonic clocks run fast (or slow, below 0) by parts per million of true time.
 
-    In the model as long as nothing of the node's safety rests on clocks; with leases, up to their drift bound.
+    In the model up to the drift bound that leases rest on (the node's ``drift_ppm``), and without leases always.
     """
 
     ppm: int = 200
@@ -176,12 +180,22 @@ class ClockDrift(_OnNodes, frozen=True, tag="clock-drift"):
         if not -MILLION < self.ppm <= 10 * MILLION or not self.ppm:
             raise FaultError(f"clock-drift: {self.ppm} ppm is not between -{MILLION} and {10 * MILLION}, or no drift")
 
+    @property
+    def beyond_model(self) -> str:
+        """Over the bound."""
+        return _DRIFTS if abs(self.ppm) > DRIFT_BOUND_PPM else ""
+
 
 class ClockFreeze(_OnNodes, frozen=True, tag="clock-freeze"):
     """The nodes stop and their monotonic clocks with them, like a suspended virtual machine; both go on at the end.
 
-    In the model as ``ClockDrift`` is: it is a drift without bound.
+    It is a drift without bound: beyond the model as long as leases are on.
     """
+
+    @property
+    def beyond_model(self) -> str:
+        """Always."""
+        return _DRIFTS
 
 
 class ClockBump(_OnNodes, frozen=True, tag="clock-bump"):
@@ -191,7 +205,8 @@ class ClockBump(_OnNodes, frozen=True, tag="clock-bump"):
     forward (a machine that was suspended, seen from its own clock), and the jump stays: going back would break the one
     promise that the clock makes to its programs. A jump of one clock leaves the other alone.
 
-    In the model: wall clocks promise nothing, and ``clock-drift`` says of monotonic ones.
+    In the model for wall clocks, which promise nothing. A jump of the monotonic clock is a drift without bound: beyond
+    the model as long as leases are on.
     """
 
     clock: str = "wall"
@@ -205,13 +220,18 @@ class ClockBump(_OnNodes, frozen=True, tag="clock-bump"):
         if self.clock == "monotonic" and self.delta_ms < 0:
             raise FaultError(f"clock-bump: delta_ms is {self.delta_ms}, but a monotonic clock never goes back")
 
+    @property
+    def beyond_model(self) -> str:
+        """If it is the monotonic clock."""
+        return _DRIFTS if self.clock == "monotonic" else ""
+
 
 class ClockStrobe(_OnNodes, frozen=True, tag="clock-strobe"):
     """The nodes' clocks flip to and fro, every ``period_ms``.
 
     The ``wall`` clock flips between right and ``delta_ms`` off; the ``monotonic`` one, which cannot jump back, between
-    ``ppm`` too fast and ``ppm`` too slow. At the end the wall clock is right again and the rate is. In the model as
-    ``clock-bump`` is.
+    ``ppm`` too fast and ``ppm`` too slow. At the end the wall clock is right again and the rate is. In the
+    model for wall clocks, and for monotonic ones up to the bound of ``clock-drift``.
     """
 
     clock: str = "wall"
@@ -228,6 +248,11 @@ class ClockStrobe(_OnNodes, frozen=True, tag="clock-strobe"):
             raise FaultError(f"clock-strobe: delta_ms is {self.delta_ms}, not within ±{DELTA_MAX_MS}, or no flip")
         if not 0 < self.ppm < MILLION:
             raise FaultError(f"clock-strobe: ppm is {self.ppm}, not 1 to {MILLION - 1}")
+
+    @property
+    def beyond_model(self) -> str:
+        """If it is the monotonic clock, over the bound."""
+        return _DRIFTS if self.clock == "monotonic" and self.ppm > DRIFT_BOUND_PPM else ""
 
 
 def _clock(fault: str, clock: str) -> None:
@@ -273,13 +298,19 @@ class DiskLie(_OnNodes, frozen=True, tag="disk-lie"):
     Beyond the model, on any node: what was acknowledged was not synced.
     """
 
-    beyond_model: ClassVar[str] = "a sync that succeeded made nothing durable"
+    @property
+    def beyond_model(self) -> str:
+        """Always."""
+        return "a sync that succeeded made nothing durable"
 
 
 class _Damage(_OnNodes, frozen=True):
     """Each node is killed, what it had written is written back, the damage is done; it is started again at the end."""
 
-    beyond_model: ClassVar[str] = "durable data was damaged"
+    @property
+    def beyond_model(self) -> str:
+        """Always."""
+        return "durable data was damaged"
 
 
 class DiskRot(_Damage, frozen=True, tag="disk-rot"):
@@ -369,8 +400,8 @@ KINDS: dict[str, type[Fault]] = {
 EVERYWHERE = ("partition", "kill", "pause", "restart")
 """The kinds that every place is meant to be able to do."""
 
-IN_MODEL = tuple(name for name, fault in KINDS.items() if not fault.beyond_model)
-"""The kinds under which a correct node stays safe, whatever their parameters."""
+IN_MODEL = tuple(name for name, fault in KINDS.items() if not fault().beyond_model)
+"""The kinds that are in the model as they are by default: parameters may take a clock's beyond it."""
 
 
 def kind(fault: Fault) -> str:

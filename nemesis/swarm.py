@@ -4,8 +4,8 @@ After *Swarm testing* (Groce et al., ISSTA 2012): runs that each leave out some 
 everything, because kinds hide each other's effects. Which kinds a run has, and how hard each is driven, is drawn from
 the seed by the plan; here is only what the words mean. A cluster can recover from each, for every fault ends; disks
 keep their budget: never one fault that damages on a majority of them. (A slow disk damages nothing, and slow disks
-everywhere are what makes an answer before its fsync show.) No kind here is beyond the model: whatever a swarm finds
-is a bug.
+everywhere are what makes an answer before its fsync show.) Clocks stay within the bound that leases rest on. No fault
+here is beyond the model: whatever a swarm finds is a bug.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from nemesis.faults import (
     IN_MODEL,
     ClockBump,
     ClockDrift,
-    ClockFreeze,
     ClockStrobe,
     DiskEio,
     DiskFull,
@@ -123,30 +122,21 @@ STRENGTHS: dict[str, tuple[tuple[Fault, ...], tuple[Fault, ...], tuple[Fault, ..
     ),
     "clock-drift": (
         (ClockDrift("one", 200), ClockDrift("minority", -200)),
-        (ClockDrift("leader", 100_000), ClockDrift("minority", -100_000)),
-        (ClockDrift("leader", -900_000), ClockDrift("majority", 4_000_000), ClockDrift("all", -500_000)),
-    ),
-    "clock-freeze": (
-        (ClockFreeze("one"), ClockFreeze("follower")),
-        (ClockFreeze("leader"), ClockFreeze("minority")),
-        (ClockFreeze("leader"), ClockFreeze("majority")),
+        (ClockDrift("leader", 500), ClockDrift("minority", -500)),
+        (ClockDrift("leader", -900), ClockDrift("majority", 900), ClockDrift("all", -900)),
     ),
     "clock-bump": (
-        (ClockBump("one", "wall", 100), ClockBump("one", "monotonic", 100)),
-        (ClockBump("leader", "wall", -5_000), ClockBump("leader", "monotonic", 2_000)),
-        (
-            ClockBump("all", "wall", -3_600_000),
-            ClockBump("majority", "monotonic", 60_000),
-            ClockBump("leader", "monotonic", 3_600_000),
-        ),
+        (ClockBump("one", "wall", 100),),
+        (ClockBump("leader", "wall", -5_000), ClockBump("minority", "wall", 60_000)),
+        (ClockBump("all", "wall", -3_600_000), ClockBump("majority", "wall", 3_600_000)),
     ),
     "clock-strobe": (
-        (ClockStrobe("one", "wall"), ClockStrobe("one", "monotonic", period_ms=500, ppm=1_000)),
-        (ClockStrobe("leader", "wall", delta_ms=-1_000), ClockStrobe("leader", "monotonic", period_ms=100)),
+        (ClockStrobe("one", "wall"), ClockStrobe("one", "monotonic", period_ms=500, ppm=200)),
+        (ClockStrobe("leader", "wall", delta_ms=-1_000), ClockStrobe("leader", "monotonic", period_ms=100, ppm=500)),
         (
             ClockStrobe("all", "wall", period_ms=20, delta_ms=60_000),
-            ClockStrobe("majority", "monotonic", period_ms=200, ppm=900_000),
-            ClockStrobe("leader", "monotonic", period_ms=20, ppm=900_000),
+            ClockStrobe("majority", "monotonic", period_ms=200, ppm=900),
+            ClockStrobe("leader", "monotonic", period_ms=20, ppm=900),
         ),
     ),
     "disk-slow": (

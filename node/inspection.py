@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 
 from node.machine import Machine, OpenEntry, decode_entry
 from node.paxos.counters import Counters
+from node.paxos.log import Log
 from node.paxos.messages import Value
 from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Promised, Record, Started, replay
 from node.storage.disk import PosixDisk
@@ -32,29 +33,37 @@ class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     chosen_upto: int | None = None
 
 
-class Digest(msgspec.Struct, frozen=True):
-    """The state's digest when everything up to ``slot`` is applied."""
-
-    slot: int
-    digest: str
-
-
 def records(folder: Path) -> tuple[Inspected, list[AuditRecord]]:
     """Read all records of a data folder. Raises CorruptLogError."""
     inspected = inspect(PosixDisk(folder))
     return inspected, [audit_record(record) for record in inspected.records]
 
 
-def digests(inspected: Inspected) -> Iterator[Digest]:
-    """Apply the chosen prefix of a log to a fresh state and yield the digest after each slot."""
-    log = replay(inspected.records).log
-    machine = Machine(Counters())
-    for slot in range(1, log.chosen_upto + 1):
-        entry = log.get(slot)
-        assert entry is not None
-        for _ in machine.apply(slot, entry.value):
-            pass
-        yield Digest(slot, machine.digest)
+def chosen_values(log: Log) -> list[Value]:
+    """Return the values of the chosen prefix of a log, from slot 1 on."""
+    entries = (log.get(slot) for slot in range(1, log.chosen_upto + 1))
+    return [entry.value for entry in entries if entry is not None]
+
+
+class Digester:
+    """The state's digest after each slot of a log; what two logs have in common is applied once."""
+
+    def __init__(self) -> None:
+        self._values: list[Value] = []
+        self._digests: list[str] = []
+        self._machine = Machine(Counters())
+
+    def digests(self, values: Sequence[Value]) -> list[str]:
+        """Return the digest after slot 1, 2, ... of a log that has these values chosen."""
+        common = min(len(values), len(self._values))
+        if values[:common] != self._values[:common]:
+            self._values, self._digests, self._machine = [], [], Machine(Counters())  # a state goes only forward
+        for value in values[len(self._values) :]:
+            for _ in self._machine.apply(len(self._values) + 1, value):
+                pass
+            self._values.append(value)
+            self._digests.append(self._machine.digest)
+        return self._digests[: len(values)]
 
 
 def audit_record(record: Record) -> AuditRecord:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from node import kv
@@ -70,14 +69,16 @@ class Asked(NamedTuple):
     operation: kv.Operation
 
 
-@dataclass(slots=True)
 class Output:
     """What the shell must do after a step; ``wake_at`` is ns on the clock of the steps, 0 if it has not changed."""
 
-    persist: list[Record] = field(default_factory=list)
-    sends: list[Send] = field(default_factory=list)
-    replies: list[tuple[int, Reply]] = field(default_factory=list)
-    wake_at: int = 0
+    __slots__ = ("persist", "replies", "sends", "wake_at")
+
+    def __init__(self) -> None:
+        self.persist: list[Record] = []
+        self.sends: list[Send] = []
+        self.replies: list[tuple[int, Reply]] = []
+        self.wake_at = 0
 
 
 class Replica:
@@ -93,12 +94,14 @@ class Replica:
         parts: Parts | None = None,
     ) -> None:
         self.config = config
+        self._me = config.me
         self.incarnation = remembered.incarnation
         self.counters = counters
         self.paxos = Paxos(config, remembered, rng, now, counters, parts)
         self.machine = Machine(counters)
         self._durable = remembered.records
         self._deferred: deque[Deferred] = deque()
+        self._looped: deque[Event] = deque()
         self._commands: dict[tuple[int, int], list[Waiter]] = {}
         self._opens: dict[int, Waiter] = {}
         self._opened = 0
@@ -116,7 +119,8 @@ class Replica:
                 self._request(now, event, output)
             case Durable():
                 self._durable = event.upto
-                self._drain(now, deque(), output)
+                self._release(output)
+                self._drain(now, output)
             case _:
                 self._core(now, event, output)
         return output
@@ -218,38 +222,41 @@ class Replica:
 
     def _core(self, now: int, event: Event, output: Output) -> None:
         """Step the core, and step it again for each message that it sends to itself."""
-        looped: deque[Event] = deque([event])
-        self._drain(now, looped, output)
+        self._looped.append(event)
+        self._drain(now, output)
 
-    def _drain(self, now: int, looped: deque[Event], output: Output) -> None:
-        self._release(looped, output)
+    def _drain(self, now: int, output: Output) -> None:
+        looped = self._looped
         while looped:
             effects = self.paxos.step(now, looped.popleft())
             output.wake_at = effects.wake_at
-            self._absorb(effects, looped, output)
-            self._release(looped, output)
+            self._absorb(effects, output)
 
-    def _absorb(self, effects: Effects, looped: deque[Event], output: Output) -> None:
-        output.persist.extend(effects.persist)
-        self._deferred.extend(effects.send_after_persist)
+    def _absorb(self, effects: Effects, output: Output) -> None:
+        if effects.persist:
+            output.persist += effects.persist
         for send in effects.send_now:
-            self._carry(send.to, send, looped, output)
+            self._carry(send, output)
         for slot, value in effects.apply:
             for applied in self.machine.apply(slot, value):
                 self._applied(applied, output)
         self._finish_reads(effects, output)
         if effects.stepped_down:
             self._abandon(output)
+        if effects.send_after_persist:
+            self._deferred += effects.send_after_persist
+            self._release(output)
 
-    def _release(self, looped: deque[Event], output: Output) -> None:
+    def _release(self, output: Output) -> None:
         """Let go of the messages whose record is durable."""
-        while self._deferred and self._deferred[0].after <= self._durable:
-            deferred = self._deferred.popleft()
-            self._carry(deferred.to, Send(deferred.to, deferred.message), looped, output)
+        deferred, durable = self._deferred, self._durable
+        while deferred and deferred[0].after <= durable:
+            free = deferred.popleft()
+            self._carry(Send(free.to, free.message), output)
 
-    def _carry(self, to: int, send: Send, looped: deque[Event], output: Output) -> None:
-        if to == self.config.me:
-            looped.append(Receive(to, self.incarnation, send.message))
+    def _carry(self, send: Send, output: Output) -> None:
+        if send.to == self._me:
+            self._looped.append(Receive(send.to, self.incarnation, send.message))
         else:
             output.sends.append(send)
 
@@ -284,7 +291,8 @@ class Replica:
                 self._answer(asked.waiter, Refusal(Reason.UNAVAILABLE, self.paxos.leader_hint), output)
         for ready in effects.reads:
             self.read_when_applied(ready)
-        self.serve_reads(output)
+        if self._reads_ready:
+            self.serve_reads(output)
 
     def serve_reads(self, output: Output) -> None:
         """Answer the confirmed reads whose slot is applied."""

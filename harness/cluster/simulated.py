@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from harness.cluster.base import PHYSICS, Ability, Address, ClusterError, Launch
@@ -17,6 +19,7 @@ from harness.simulation.invariants import Invariants
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import SimulatedNetwork
 from harness.simulation.node import SimulatedNode
+from harness.simulation.trace import Trace
 from harness.simulation.wire import SimulatedWire
 from nemesis.ground import ClockBend, ClockReading, DiskCounters, DiskTrouble, Link, LinkCounters, ProcessState, Weather
 from nemesis.undo import Arrival, Damage, Damaged
@@ -41,18 +44,25 @@ class SimulatedCluster:
         self._power_draws = tree.stream("simulation/power")
         self._damage_draws = tree.stream("simulation/damage")
         self._pids = FIRST_PID
-        self.invariants = Invariants(loop)
+        self.trace = Trace(loop)
+        self.invariants = Invariants(loop, nodes)
         epochs = tree.stream("simulation/epochs")
         self._nodes = {
             name: SimulatedNode(
-                name,
+                number,
                 loop,
                 tree.stream(f"simulation/disk/{name}"),
                 SimulatedClock(epochs.between(0, 10**15)),
                 self._send,
                 self.invariants,
+                self.trace,
             )
-            for name in self._names
+            for number, name in enumerate(self._names, start=1)
+        }
+        self._ways = {
+            (source.number, destination.number): (Link(source.name, destination.name), destination)
+            for source in self._nodes.values()
+            for destination in self._nodes.values()
         }
 
     @property
@@ -120,10 +130,11 @@ class SimulatedCluster:
     async def dial(self, node: str) -> SimulatedWire:
         """Connect a client to a node, one round trip away. Raises ConnectionRefusedError."""
         await asyncio.sleep((self._client_delay() + self._client_delay()) / 1e9)
-        return SimulatedWire(self._loop, self._nodes[node], self._client_delay)
+        return SimulatedWire(self._loop, self._nodes[node], self._client_delay, self.trace)
 
     async def cut(self, links: frozenset[Link]) -> None:
         """Let exactly these links be cut."""
+        self.trace.happens("links", "", "cut", sorted(links))
         self._network.cut(links)
 
     async def link_counters(self) -> Mapping[Link, LinkCounters]:
@@ -132,15 +143,18 @@ class SimulatedCluster:
 
     async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
         """Let these links have this weather."""
+        self.trace.happens("links", "", "weather", [[*link, asdict(now)] for link, now in sorted(weather.items())])
         self._network.set_weather(weather)
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         """Let a node's clocks run so."""
+        self.trace.happens("clock", node, "bend", asdict(bend))
         self._nodes[node].clock.set_wall(bend.wall_ahead)
         self._nodes[node].set_clock_rate(bend.rate_ppm)
 
     async def jump_clock(self, node: str, by: int) -> None:
         """Let a node's monotonic clock jump."""
+        self.trace.happens("clock", node, "jump", {"by": by})
         self._nodes[node].jump_clock(by)
 
     async def clock(self, node: str) -> ClockReading:
@@ -150,6 +164,7 @@ class SimulatedCluster:
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
         """Let a node's disk have this trouble."""
+        self.trace.happens("disk", node, "trouble", asdict(trouble))
         self._nodes[node].set_disk_trouble(trouble)
 
     async def disk_counters(self, node: str) -> DiskCounters:
@@ -158,12 +173,18 @@ class SimulatedCluster:
 
     async def power_off(self, node: str, arrival: Arrival) -> ProcessState:
         """Cut a node's power."""
+        before = self._nodes[node].disk.counters.taken_back_bytes
         self._nodes[node].power_off(arrival, self._power_draws.below)
+        taken_back = self._nodes[node].disk.counters.taken_back_bytes - before
+        self.trace.happens("disk", node, "power-off", {"taken_back_bytes": taken_back})
         return self._nodes[node].state
 
     async def damage_disk(self, node: str, damage: Damage) -> tuple[Damaged, ...]:
         """Damage a node's disk."""
-        return self._nodes[node].disk.damage(damage, self._damage_draws.below)
+        done = self._nodes[node].disk.damage(damage, self._damage_draws.below)
+        for damaged in done:
+            self.trace.happens("disk", node, "damage", asdict(damaged))
+        return done
 
     async def disturbances(self) -> tuple[str, ...]:
         """There are none."""
@@ -184,10 +205,11 @@ class SimulatedCluster:
         return self._client_draws.between(CLIENT_DELAY_NS[0], CLIENT_DELAY_NS[1])
 
     def _send(self, source: int, incarnation: int, destination: int, frame: bytes) -> None:
-        receiver = self._nodes[f"n{destination}"]
-        self._network.send(
-            Link(f"n{source}", f"n{destination}"), lambda data: receiver.receive(source, incarnation, data), frame
-        )
+        link, receiver = self._ways[source, destination]
+        trace = self.trace
+        if trace.tape is not None:
+            frame = trace.tape.sent(trace.events, self._loop.now_ns, link.source, link.destination, frame)
+        self._network.send(link, partial(receiver.receive, source, incarnation), frame)
 
 
 def _configured(launch: Launch) -> tuple[ServerConfig, Assembly]:

@@ -25,7 +25,8 @@ class SimulatedClock:
 
     def read(self, true: int) -> int:
         """Return the local time at a true time (not before the last change)."""
-        return self._local + (true - self._true) * self._ppm // MILLION
+        passed = true - self._true
+        return self._local + (passed if self._ppm == MILLION else passed * self._ppm // MILLION)
 
     def wall(self, true: int) -> int:
         """Return what the wall clock reads at a true time (not before the last change)."""
@@ -36,6 +37,8 @@ class SimulatedClock:
         ahead = local - self._local
         if ahead <= 0:
             return self._true
+        if self._ppm == MILLION:
+            return self._true + ahead
         if self._ppm == 0:
             return None
         return self._true - (-ahead * MILLION // self._ppm)

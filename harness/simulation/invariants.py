@@ -1,101 +1,214 @@
 """Invariants, looked at after every step of every node: the run stops at the first one that breaks.
 
-A checker at the end sees what clients saw; these see the moment it went wrong. Each is a theorem of Multi-Paxos
-(Lamport, *Paxos Made Simple*, 2001) or a promise of the node's:
+A checker at the end sees what clients saw; these see the moment it went wrong, and they see what nobody may know inside
+the cluster: which values a majority really has on its disks. Each is a theorem of Multi-Paxos (Lamport, *Paxos Made
+Simple*, 2001; names of its section 2) or a promise of the node's:
 
-- one value a slot: what any node ever holds for chosen in a slot is what every node holds for chosen there, for ever;
-- a node applies in order and only forward, within one life;
-- over all its lives a node never answers (promises, accepts) in a lower ballot than before;
-- nodes that have applied the same prefix have the same digest.
+- *one value a slot*: what a majority has accepted in one ballot is chosen, and it is the only value ever chosen there;
+- *nothing chosen is overruled* (P2b): nobody accepts another value for that slot in a higher ballot. So no acknowledged
+  operation is lost: this breaks when it is about to be, long before a client could notice;
+- *nothing is applied that is not chosen*, and what is applied goes forward, slot by slot, within one life;
+- *promises never go back*: over all its lives, a node never answers in a lower ballot than before, and what it
+  remembers after a restart is no less than what it has answered for;
+- *answers wait for the disk*: an acknowledgement leaves only when the record that it tells of is durable;
+- *one lease*: in true time, no two nodes at once may take themselves for the holder of the lease;
+- *one state a prefix*: nodes that have applied the same slots have the same digest.
 """
 
 from __future__ import annotations
 
-import hashlib
+from collections import deque
 
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.node import SimulatedNode
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.log import Log
 from node.paxos.messages import Accepted, Promise, Value
-from node.replica import Output, ReplicaEvent
-
-AHEAD_MAX = 64
-"""How far beyond its chosen prefix a node's log is searched for slots chosen out of order."""
+from node.paxos.records import AcceptedRecord, Learned, Promised, Record, Remembered
+from node.replica import Durable, Output, ReplicaEvent
 
 
 class InvariantError(AssertionError):
     """A broken invariant; the message has the time, the node and what it did."""
 
 
-class Invariants:
-    """What has been seen so far, and the trace of it all."""
+class Chosen:
+    """A slot's chosen value, and the lowest ballot in which a majority is known to have accepted it."""
 
-    def __init__(self, loop: VirtualLoop) -> None:
+    __slots__ = ("ballot", "value")
+
+    def __init__(self, ballot: Ballot, value: Value) -> None:
+        self.ballot = ballot
+        self.value = value
+
+
+class Seen:
+    """What has been seen of one node, over all its lives."""
+
+    __slots__ = ("answered", "applied", "chosen_upto", "durable", "pending", "promised", "records")
+
+    def __init__(self) -> None:
+        self.answered = ZERO
+        """The highest ballot of an answer of its."""
+        self.promised = ZERO
+        """The highest ballot that is durable there."""
+        self.durable: dict[int, Ballot] = {}
+        """For each slot, the highest ballot in which its value is durable there."""
+        self.records = 0
+        """The number of the last record handed out in this life."""
+        self.pending: deque[tuple[int, Record]] = deque()
+        """Records on their way to the disk."""
+        self.chosen_upto = 0
+        self.applied = 0
+
+
+class Invariants:
+    """What has been seen so far of one cluster."""
+
+    def __init__(self, loop: VirtualLoop, nodes: int) -> None:
         self._loop = loop
-        self._chosen: dict[int, tuple[Value, str]] = {}
-        self._looked_upto: dict[str, tuple[int, int]] = {}
+        self._majority = nodes // 2 + 1
+        self._seen = [Seen() for _ in range(nodes + 1)]
+        self._votes: dict[tuple[int, Ballot], tuple[Value, set[int]]] = {}
+        self._chosen: dict[int, Chosen] = {}
         self._digests: dict[int, tuple[str, str]] = {}
-        self._applied: dict[str, tuple[int, int]] = {}
-        self._answered: dict[str, Ballot] = {}
-        self._trace = hashlib.sha256()
-        self.steps = 0
+        self._leading: dict[int, SimulatedNode] = {}
         self.broken: InvariantError | None = None
         """The first one that broke, also when the error itself got lost on its way."""
 
-    @property
-    def trace_sha256(self) -> str:
-        """The hash over every step of every node: its time, its event and what came of it."""
-        return self._trace.hexdigest()
+    def booted(self, node: SimulatedNode, remembered: Remembered) -> None:
+        """Compare what a process remembers with what was durable before it. Raises InvariantError."""
+        seen = self._seen[node.number]
+        if remembered.promised < max(seen.answered, seen.promised):
+            before = max(seen.answered, seen.promised)
+            self._broken(node, f"remembers a promise of {remembered.promised} after it had answered for {before}")
+        for slot, ballot in seen.durable.items():
+            entry = remembered.log.get(slot)
+            if entry is None or (entry.ballot < ballot and not entry.chosen):
+                self._broken(node, f"has forgotten what it had answered for: slot {slot}, accepted in ballot {ballot}")
+        seen.pending.clear()
+        seen.records = remembered.records
+        seen.promised = remembered.promised
+        seen.chosen_upto = seen.applied = 0
+        for slot in range(1, remembered.log.last + 1):
+            entry = remembered.log.get(slot)
+            if entry is not None and seen.durable.get(slot, ZERO) < entry.ballot:
+                self._accepted(node, seen, slot, entry.ballot, entry.value)
 
     def stepped(self, node: SimulatedNode, event: ReplicaEvent, output: Output) -> None:
         """Look at a node after a step. Raises InvariantError."""
-        self.steps += 1
-        self._trace.update(b"%d %s %s\n" % (self._loop.now_ns, node.name.encode(), type(event).__name__.encode()))
+        seen = self._seen[node.number]
+        for record in output.persist:
+            seen.records += 1
+            seen.pending.append((seen.records, record))
+            if type(record) is AcceptedRecord:
+                self._proposed(node, record)
+        if type(event) is Durable:
+            self._durable(node, seen, event.upto)
+        for _, message in output.sends:
+            if type(message) is Accepted:
+                self._answers(node, seen, message.ballot)
+                if seen.durable.get(message.slot, ZERO) < message.ballot:
+                    self._broken(node, f"answers for slot {message.slot} in {message.ballot} before that is durable")
+            elif type(message) is Promise:
+                self._answers(node, seen, message.ballot)
+                if seen.promised < message.ballot:
+                    self._broken(node, f"promises {message.ballot} before that is durable")
         replica = node.replica
         assert replica is not None
-        for send in output.sends:
-            if isinstance(send.message, Promise | Accepted):
-                self._answers(node.name, send.message.ballot)
-        self._chooses(node.name, replica.incarnation, replica.paxos.log)
-        self._applies(node.name, replica.incarnation, replica.machine.applied_upto, replica.machine.digest)
+        if replica.paxos.leader is not None:
+            self._leading[node.number] = node
+            if len(self._leading) > 1:
+                self._leases(node)
+        elif node.number in self._leading:
+            del self._leading[node.number]
+        log = replica.paxos.log
+        if log.chosen_upto != seen.chosen_upto:
+            self._chooses(node, seen, log)
+        machine = replica.machine
+        if machine.applied_upto != seen.applied:
+            self._applies(node, seen, machine.applied_upto, machine.digest)
 
-    def _answers(self, name: str, ballot: Ballot) -> None:
-        before = self._answered.get(name, ZERO)
-        if ballot < before:
-            self._broken(name, f"answered in ballot {ballot} after it had answered in {before}")
-        self._answered[name] = ballot
+    # -- what is durable --------------------------------------------------------------------------------------------
 
-    def _chooses(self, name: str, incarnation: int, log: Log) -> None:
-        """Look at the slots that are newly chosen: the prefix as far as it grew, and a little beyond it."""
-        life, before = self._looked_upto.get(name, (0, 0))
-        first = before + 1 if life == incarnation else 1
-        upto = log.chosen_upto
-        if upto >= first:
-            self._looked_upto[name] = (incarnation, upto)
-        for slot in range(first, min(log.last, upto + AHEAD_MAX) + 1):
-            entry = log.get(slot)
-            if entry is None or not entry.chosen:
-                continue
-            known, by = self._chosen.setdefault(slot, (entry.value, name))
-            if known is not entry.value and known != entry.value:
-                self._broken(name, f"holds another value for chosen in slot {slot} than {by} did")
+    def _durable(self, node: SimulatedNode, seen: Seen, upto: int) -> None:
+        pending = seen.pending
+        while pending and pending[0][0] <= upto:
+            record = pending.popleft()[1]
+            if isinstance(record, AcceptedRecord | Learned):
+                self._accepted(node, seen, record.slot, record.ballot, record.value)
+            if isinstance(record, AcceptedRecord | Learned | Promised) and record.ballot > seen.promised:
+                seen.promised = record.ballot
 
-    def _applies(self, name: str, incarnation: int, upto: int, digest: str) -> None:
-        life, before = self._applied.get(name, (0, 0))
-        if life == incarnation:
-            if upto == before:
-                return
-            if upto < before:
-                self._broken(name, f"has applied slot {upto} after slot {before}")
-        self._applied[name] = (incarnation, upto)
-        if not upto:
+    def _accepted(self, node: SimulatedNode, seen: Seen, slot: int, ballot: Ballot, value: Value) -> None:
+        """A node has a value on its disk: that is a vote for it, and a majority of votes in one ballot chooses."""
+        if seen.durable.get(slot, ZERO) < ballot:
+            seen.durable[slot] = ballot
+        first, votes = self._votes.setdefault((slot, ballot), (value, set()))
+        if first is not value and first != value:
+            self._broken(node, f"has another value on its disk for slot {slot} in {ballot} than others have")
+        votes.add(node.number)
+        if len(votes) < self._majority:
             return
-        known = self._digests.setdefault(upto, (digest, name))
-        if known[0] != digest:
-            self._broken(name, f"has another state than {known[1]} after slot {upto}: {digest}, not {known[0]}")
+        chosen = self._chosen.get(slot)
+        if chosen is None:
+            self._chosen[slot] = Chosen(ballot, value)
+        elif chosen.value != value:
+            self._broken(node, f"makes another value chosen in slot {slot}, in {ballot}, than {chosen.ballot} did")
+        else:
+            chosen.ballot = min(chosen.ballot, ballot)
 
-    def _broken(self, name: str, what: str) -> None:
-        error = InvariantError(f"at {self._loop.now_ns / 1e9:.6f} s: {name} {what}")
+    def _proposed(self, node: SimulatedNode, record: AcceptedRecord) -> None:
+        chosen = self._chosen.get(record.slot)
+        if chosen is not None and record.ballot > chosen.ballot and record.value != chosen.value:
+            self._broken(
+                node, f"accepts another value for slot {record.slot} in {record.ballot} than {chosen.ballot} had chosen"
+            )
+
+    # -- what is said and done ----------------------------------------------------------------------------------------
+
+    def _answers(self, node: SimulatedNode, seen: Seen, ballot: Ballot) -> None:
+        if ballot < seen.answered:
+            self._broken(node, f"answers in ballot {ballot} after it had answered in {seen.answered}")
+        seen.answered = ballot
+
+    def _chooses(self, node: SimulatedNode, seen: Seen, log: Log) -> None:
+        """Look at the slots that the node holds for chosen since the last step."""
+        if log.chosen_upto < seen.chosen_upto:
+            self._broken(node, f"holds slots up to {log.chosen_upto} for chosen after {seen.chosen_upto}")
+        for slot in range(seen.chosen_upto + 1, log.chosen_upto + 1):
+            entry, chosen = log.get(slot), self._chosen.get(slot)
+            if chosen is None:
+                self._broken(node, f"holds slot {slot} for chosen, which no majority has accepted")
+            elif entry is None or (entry.value is not chosen.value and entry.value != chosen.value):
+                self._broken(node, f"holds another value for chosen in slot {slot} than {chosen.ballot} had chosen")
+        seen.chosen_upto = log.chosen_upto
+
+    def _leases(self, node: SimulatedNode) -> None:
+        if not _holds_lease(node, self._loop.now_ns):
+            return
+        for other in self._leading.values():
+            if other is not node and _holds_lease(other, self._loop.now_ns):
+                self._broken(node, f"holds the lease while {other.name} holds it")
+
+    def _applies(self, node: SimulatedNode, seen: Seen, upto: int, digest: str) -> None:
+        if upto < seen.applied:
+            self._broken(node, f"has applied slot {upto} after slot {seen.applied}")
+        if upto > seen.chosen_upto:
+            self._broken(node, f"has applied slot {upto}, and knows only slots up to {seen.chosen_upto} to be chosen")
+        seen.applied = upto
+        known, by = self._digests.setdefault(upto, (digest, node.name))
+        if known != digest:
+            self._broken(node, f"has another state than {by} after slot {upto}: {digest}, not {known}")
+
+    def _broken(self, node: SimulatedNode, what: str) -> None:
+        error = InvariantError(f"at {self._loop.now_ns / 1e9:.6f} s: {node.name} {what}")
         self.broken = self.broken or error
         raise error
+
+
+def _holds_lease(node: SimulatedNode, now: int) -> bool:
+    """Say whether a node would answer a read alone now, if it were asked; it may be wrong."""
+    replica = node.replica
+    leader = replica.paxos.leader if replica is not None else None
+    return leader is not None and leader.lease.holds(node.clock.read(now))

@@ -54,7 +54,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def at(self, when_ns: int, callback: Callable[..., Any], *args: Any) -> None:
         """Run a callback at a time: what simulated networks and disks use. It cannot be taken back."""
         self._number += 1
-        heapq.heappush(self._due, (max(when_ns, self.now_ns), self._number, callback, args))
+        heapq.heappush(self._due, (when_ns if when_ns > self.now_ns else self.now_ns, self._number, callback, args))
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
@@ -94,8 +94,11 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         asyncio.events._set_running_loop(self)
         self._running = True
         try:
+            self._turn()
             while not task.done():
-                self._turn()
+                self._advance()
+                if self._ready:
+                    self._turn()
                 if self._failure is not None:
                     raise self._failure
         except BaseException:
@@ -106,6 +109,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             asyncio.events._set_running_loop(None)
         return task.result()
 
+    def fail(self, error: BaseException) -> None:
+        """End the run with this error as soon as what runs now is over."""
+        self._failure = self._failure or error
+
     def _wind_down(self, task: asyncio.Task[Any]) -> None:
         """The run has failed: cancel it and let it clean up. What goes wrong now counts for nothing beside that."""
         task.cancel()
@@ -113,6 +120,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         while not task.done() and self.events < last:
             try:
                 self._turn()
+                self._advance()
             except DeadlockError:
                 return
             except Exception:  # noqa: BLE001, S112 - the first failure is on its way up
@@ -121,9 +129,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             task.exception()
 
     def _turn(self) -> None:
+        """Run what is to run at this moment, and what that brings up."""
         ready = self._ready
-        if not ready:
-            self._advance()
         while ready:
             context, callback, args = ready.popleft()
             self.events += 1
@@ -137,18 +144,17 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         due = self._due
         while due:
             when, _, callback, args = heapq.heappop(due)
-            if args is None:
-                handle: asyncio.TimerHandle = callback
-                if handle.cancelled():
-                    continue
+            if args is not None:
+                self.now_ns = when
+                self.events += 1
+                callback(*args)
+                return
+            handle: asyncio.TimerHandle = callback
+            if not handle.cancelled():
                 self.now_ns = when
                 self.events += 1
                 handle._run()
                 return
-            self.now_ns = when
-            self.events += 1
-            callback(*args)
-            return
         raise DeadlockError(f"nothing is due after {self.now_ns / 1e9:.6f} s, and something still waits")
 
     # -- what asyncio asks of a loop ----------------------------------------------------------------------------------
@@ -166,7 +172,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """An error that nobody took: it ends the run."""
         error = context.get("exception")
-        self._failure = error if isinstance(error, BaseException) else RuntimeError(str(context.get("message")))
+        self.fail(error if isinstance(error, BaseException) else RuntimeError(str(context.get("message"))))
 
     def get_debug(self) -> bool:
         """No debug mode: it would read the wall clock."""

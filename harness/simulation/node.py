@@ -15,6 +15,7 @@ from harness.seeds import Stream
 from harness.simulation.clock import SimulatedClock
 from harness.simulation.disk import SimulatedDisk
 from harness.simulation.loop import VirtualLoop
+from harness.simulation.trace import Given, Trace
 from nemesis.ground import DiskTrouble, ProcessState, Run
 from nemesis.undo import Arrival, Below
 from node import wire
@@ -22,6 +23,8 @@ from node.assembly import Assembly
 from node.options import ServerConfig, election_stream
 from node.paxos.counters import Counters
 from node.paxos.effects import Receive, Tick
+from node.paxos.messages import Message
+from node.paxos.records import Remembered
 from node.replica import ClientRequest, Durable, Output, Replica, ReplicaEvent
 from node.server import CLIENTS_MAX, EXIT_UNTRUSTWORTHY
 from node.storage.journal import Journal
@@ -33,6 +36,7 @@ SYNC_NS = (120_000, 400_000)
 """How long a sync takes, from and to."""
 BACKLOG_MAX = 20_000
 """Events that a stopped process's sockets hold; what comes then is lost."""
+_FRAME = int(Given.FRAME)
 EXIT_CORRUPT = 65
 EXIT_CANNOT_SERVE = 1
 KILLED = -9
@@ -56,10 +60,13 @@ class ClientEnd(Protocol):
 
 
 class Observer(Protocol):
-    """Whoever watches every step of every node (invariants, traces)."""
+    """Whoever looks at every step of every node."""
+
+    def booted(self, node: SimulatedNode, remembered: Remembered) -> None:
+        """A process has read its log; what it remembers is its own from now on."""
 
     def stepped(self, node: SimulatedNode, event: ReplicaEvent, output: Output) -> None:
-        """A node took an event."""
+        """A node has taken an event."""
 
 
 class SimulatedNode:
@@ -67,14 +74,16 @@ class SimulatedNode:
 
     def __init__(
         self,
-        name: str,
+        number: int,
         loop: VirtualLoop,
         draws: Stream,
         clock: SimulatedClock,
         send: Peers,
         observer: Observer,
+        trace: Trace,
     ) -> None:
-        self.name = name
+        self.number = number
+        self.name = f"n{number}"
         self.disk = SimulatedDisk()
         self.clock = clock
         self.replica: Replica | None = None
@@ -84,10 +93,12 @@ class SimulatedNode:
         self._draws = draws
         self._send = send
         self._observer = observer
+        self._trace = trace
         self._assembly = Assembly()
         self._pid = 0
         self._life = 0
         self._run = Run.GONE
+        self._running = False  # the same in a bit: it is asked at every event
         self._exit_code: int | None = None
         self._backlog: deque[ReplicaEvent] = deque()
         self._clients: dict[int, ClientEnd] = {}
@@ -96,7 +107,8 @@ class SimulatedNode:
         self._in_commit = False
         self._stalled: int | None = None
         self._wake_at = 0
-        self._alarm = 0
+        self._alarm_at: int | None = None
+        self._encoded: tuple[Message | None, bytes] = (None, b"")
 
     # -- the process --------------------------------------------------------------------------------------------------
 
@@ -113,13 +125,14 @@ class SimulatedNode:
     @property
     def listening(self) -> bool:
         """True while connections are taken (a stopped process's kernel takes them for it)."""
-        return self._run is not Run.GONE and self.replica is not None
+        return self.replica is not None
 
     def start(self, pid: int, config: ServerConfig, assembly: Assembly) -> None:
         """Start a process; it begins to work a little later."""
-        self._pid, self._run, self._exit_code = pid, Run.RUNNING, None
+        self._pid, self._run, self._running, self._exit_code = pid, Run.RUNNING, True, None
         self._life += 1
         self.config, self._assembly = config, assembly
+        self._trace.give(Given.STARTS, self.number, 0, b"")
         self._loop.at(self._loop.now_ns + START_NS, self._boot, self._life)
 
     def kill(self) -> None:
@@ -140,17 +153,20 @@ class SimulatedNode:
 
     def pause(self) -> None:
         """SIGSTOP."""
-        if self._run is Run.RUNNING:
-            self._run = Run.STOPPED
+        if self._running:
+            self._run, self._running = Run.STOPPED, False
+            self._trace.happens("process", self.name, "stopped")
 
     def resume(self) -> None:
         """SIGCONT: what had arrived meanwhile is handled now."""
         if self._run is not Run.STOPPED:
             return
-        self._run = Run.RUNNING
+        self._run, self._running = Run.RUNNING, True
+        self._trace.happens("process", self.name, "continued")
         backlog, self._backlog = self._backlog, deque()
         for event in backlog:
             self._step(event)
+        self._trace.give(Given.TICK, self.number, 0, b"")
         self._step(Tick())
 
     def power_off(self, arrival: Arrival, below: Below) -> None:
@@ -170,6 +186,7 @@ class SimulatedNode:
 
     def _arm_anew(self) -> None:
         if self.replica is not None and self._wake_at:
+            self._alarm_at = None
             self.arm(self._wake_at)
 
     def set_disk_trouble(self, trouble: DiskTrouble) -> None:
@@ -180,8 +197,10 @@ class SimulatedNode:
             self._await_sync(finished)
 
     def _end(self, exit_code: int) -> None:
-        self._run, self._exit_code, self.replica = Run.GONE, exit_code, None
+        self._run, self._running, self._exit_code, self.replica = Run.GONE, False, exit_code, None
         self._life += 1
+        self._alarm_at = None
+        self._trace.give(Given.ENDS, self.number, 0, b"%d" % exit_code)
         self._backlog.clear()
         clients, self._clients = self._clients, {}
         for end in clients.values():
@@ -215,13 +234,15 @@ class SimulatedNode:
         self.replica = self._assembly.replica(core, remembered, rng, now, counters, self._assembly.core)
         self._committer = self._assembly.committer(journal, lambda upto: self._durable(life, upto), self._die)
         self._wake_at = 0
+        self._observer.booted(self, remembered)
         self._step(Tick())
 
     # -- events -------------------------------------------------------------------------------------------------------
 
     def receive(self, sender: int, incarnation: int, frame: bytes) -> None:
         """A peer's frame has arrived at this machine."""
-        if self.listening:
+        if self.replica is not None:
+            self._trace.give(_FRAME, self.number, sender, frame)
             self._take(Receive(sender, incarnation, wire.decode_message(frame[4:])))
 
     def connect(self, end: ClientEnd) -> int:
@@ -236,13 +257,14 @@ class SimulatedNode:
         """A client is gone."""
         self._clients.pop(client, None)
 
-    def request(self, client: int, request: wire.Request) -> None:
+    def request(self, client: int, frame: bytes) -> None:
         """A client's request has arrived at this machine."""
         if client in self._clients:
-            self._take(ClientRequest(client, request))
+            self._trace.give(Given.REQUEST, self.number, client, frame)
+            self._take(ClientRequest(client, wire.decode_request(frame)))
 
     def _take(self, event: ReplicaEvent) -> None:
-        if self._run is Run.RUNNING:
+        if self._running:
             self._step(event)
         elif len(self._backlog) < BACKLOG_MAX:
             self._backlog.append(event)
@@ -251,28 +273,42 @@ class SimulatedNode:
         replica = self.replica
         if replica is None:
             return
-        now = self.clock.read(self._loop.now_ns)
         try:
-            output = replica.step(now, event)
+            output = replica.step(self.clock.read(self._loop.now_ns), event)
         except AssertionError as error:
             self._die(error)
             return
         self._observer.stepped(self, event, output)
         self._carry_out(output, replica)
+        trace = self._trace
+        if trace.tape is not None:
+            paxos = replica.paxos
+            trace.tape.stands(trace.events, self._loop.now_ns, self.name, paxos.role, paxos.ballot, replica.incarnation)
+        if trace.break_at and trace.events >= trace.break_at:
+            trace.reach()
 
     def _carry_out(self, output: Output, replica: Replica) -> None:
         if output.persist:
             self._committer.submit(output.persist)
             self._commit_next()
-        me = replica.config.me
-        for to, message in output.sends:
-            self._send(me, replica.incarnation, to, wire.encode(message))
+        if output.sends:
+            incarnation = replica.incarnation
+            for to, message in output.sends:
+                self._send(self.number, incarnation, to, self._frame(message))
         for client, reply in output.replies:
             end = self._clients.get(client)
             if end is not None:
                 end.reply(reply)
         if output.wake_at:
             self.arm(output.wake_at)
+
+    def _frame(self, message: Message) -> bytes:
+        """Return a message's bytes; one that goes to everybody is encoded once."""
+        known, frame = self._encoded
+        if message is not known:
+            frame = wire.encode(message)
+            self._encoded = (message, frame)
+        return frame
 
     # -- disk and timer -----------------------------------------------------------------------------------------------
 
@@ -297,6 +333,7 @@ class SimulatedNode:
 
     def _await_sync(self, finished: int, times: int = 1) -> None:
         latency = self._draws.between(*SYNC_NS) * times
+        self._trace.happens("disk", self.name, "sync", {"upto": finished, "takes_ns": latency})
         self._loop.at(self._loop.now_ns + latency, self._synced, self._life, finished)
 
     def _durable(self, life: int, upto: int) -> None:
@@ -312,23 +349,34 @@ class SimulatedNode:
         self.disk.settle()
         self._committing = False
         self._commit_next()
-        self._take(Durable(upto))
+        self._tell_durable(life, upto)
 
     def _tell_durable(self, life: int, upto: int) -> None:
         if life == self._life:
+            self._trace.give(Given.DURABLE, self.number, 0, b"%d" % upto)
             self._take(Durable(upto))
 
     def arm(self, wake_at: int) -> None:
-        """Wake the replica when its clock reads ``wake_at``, and at no time it was to be woken before."""
-        self._wake_at = wake_at
-        self._alarm += 1
-        when = self.clock.when(wake_at)
-        if when is not None:
-            self._loop.at(when, self._ring, self._life, self._alarm)
+        """Wake the replica when its clock reads ``wake_at``, and at no time it was to be woken before.
 
-    def _ring(self, life: int, alarm: int) -> None:
-        if life != self._life or alarm != self._alarm or self._run is not Run.RUNNING:
+        Most wake-ups are put off before they come, so an alarm that is set stays, and looks at the time when it rings.
+        """
+        self._wake_at = wake_at
+        when = self.clock.when(wake_at)
+        if when is not None and (self._alarm_at is None or when < self._alarm_at):
+            self._alarm_at = when
+            self._loop.at(when, self._ring, self._life, when)
+
+    def _ring(self, life: int, when: int) -> None:
+        if life != self._life or when != self._alarm_at:
             return
+        self._alarm_at = None
+        if not self._running:
+            return
+        if self.clock.read(self._loop.now_ns) < self._wake_at:
+            self.arm(self._wake_at)
+            return
+        self._trace.give(Given.TICK, self.number, 0, b"")
         self._step(Tick())
 
     def _die(self, error: BaseException) -> None:

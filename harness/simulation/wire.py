@@ -8,15 +8,17 @@ from collections.abc import Callable
 
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.node import SimulatedNode
+from harness.simulation.trace import Given, Trace
 from node import wire
 
 
 class SimulatedWire:
     """The client's end, and what the node's kernel knows of it; ``delay`` draws how long bytes take (ns)."""
 
-    def __init__(self, loop: VirtualLoop, node: SimulatedNode, delay: Callable[[], int]) -> None:
+    def __init__(self, loop: VirtualLoop, node: SimulatedNode, delay: Callable[[], int], trace: Trace) -> None:
         """Connect. Raises ConnectionRefusedError."""
         self._loop = loop
+        self._trace = trace
         self._node = node
         self._delay = delay
         self._frames = wire.FrameReader(wire.CLIENT_FRAME_BYTES_MAX)
@@ -68,13 +70,14 @@ class SimulatedWire:
             return
         for frame in self._frames.feed(data):
             if self._greeted:
-                self._node.request(self._client, wire.decode_request(frame))
+                self._node.request(self._client, frame)
             else:
                 wire.decode_hello(frame)
                 self._greeted = True
 
     def _at_client(self, data: bytes) -> None:
         if not self._closed:
+            self._trace.give(Given.REPLY, self._node.number, self._client, data)
             self._inbox.append(data)
             self._wake()
 

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from harness.cluster.base import Cluster
 from harness.scenario import Scenario
 from harness.systems.base import LogReader, System
-from harness.systems.multipaxos import MultiPaxos, read_log
+from harness.systems.multipaxos import LogReader as MultiPaxosLogReader
+from harness.systems.multipaxos import MultiPaxos
 
 
 @dataclass(frozen=True, slots=True)
 class SystemKind:
-    """``make`` takes the scenario, the cluster (set up) and the run's seed."""
+    """``make`` takes the scenario, the cluster (set up) and the run's seed; ``log_reader`` reads one run's logs."""
 
     make: Callable[[Scenario, Cluster, int], System]
-    read_log: LogReader
+    log_reader: Callable[[], LogReader]
 
 
-SYSTEMS: dict[str, SystemKind] = {"multipaxos": SystemKind(MultiPaxos, read_log)}
+SYSTEMS: dict[str, SystemKind] = {"multipaxos": SystemKind(MultiPaxos, MultiPaxosLogReader)}

@@ -17,8 +17,11 @@ from harness.systems.base import Completion, LogUnreadableError
 from nemesis.ground import NodeView
 from node import kv
 from node.client import Client, NotDoneError, Stream, UnknownError
-from node.inspection import AuditRecord, digests, records, value_digest, value_refs
-from node.paxos.records import replay
+from node.inspection import Digester, chosen_values, value_digest, value_refs
+from node.paxos.messages import Value
+from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Promised, Record, Started, replay
+from node.storage.disk import PosixDisk
+from node.storage.journal import inspect
 from node.storage.wal import CorruptLogError
 from node.wire import Status
 from workloads.base import Operation
@@ -147,36 +150,42 @@ def store_operation(operation: Operation) -> kv.Operation:
     raise ValueError(f"the store has no operation {operation.f!r}")
 
 
-def read_log(node: str, folder: Path) -> NodeLog:
-    """Read a stopped node's write-ahead log for the audit. Raises LogUnreadableError."""
-    try:
-        inspected, durable = records(folder / "data")
-        digest_by_slot = {digest.slot: digest.digest for digest in digests(inspected)}
-        remembered = replay(inspected.records)
-    except (CorruptLogError, OSError) as error:
-        raise LogUnreadableError(f"{node}: {error}") from error
-    events: list[AuditEvent] = [event for record in durable for event in _events(record)]
-    log = remembered.log
-    for slot in range(1, log.chosen_upto + 1):
-        entry = log.get(slot)
-        if entry is not None:
-            events.append(ChosenLearned(slot, AuditValue(value_digest(entry.value), value_refs(entry.value))))
-    return NodeLog(node=node, events=tuple(events), applied_upto=log.chosen_upto, digests=digest_by_slot)
+class LogReader:
+    """Reads the logs of one run's stopped nodes for the audit. They are much alike: what is the same is told once."""
 
+    def __init__(self) -> None:
+        self._digester = Digester()
+        self._told: dict[Value, AuditValue] = {}
 
-def _events(record: AuditRecord) -> list[AuditEvent]:
-    """Return what a durable record says for the audit."""
-    match record.kind:
-        case "started":
-            assert record.incarnation is not None
-            return [Incarnation(record.incarnation)]
-        case "promised":
-            assert record.ballot is not None
-            return [PromiseMade(record.ballot)]
-        case "accepted":
-            assert record.slot is not None and record.ballot is not None and record.digest is not None
-            return [Accepted(record.slot, record.ballot, AuditValue(record.digest, record.refs))]
-        case "learned":
-            assert record.slot is not None and record.digest is not None
-            return [ChosenLearned(record.slot, AuditValue(record.digest, record.refs))]
-    return []
+    def __call__(self, node: str, folder: Path) -> NodeLog:
+        """Read a node's write-ahead log. Raises LogUnreadableError."""
+        try:
+            inspected = inspect(PosixDisk(folder / "data"))
+            log = replay(inspected.records).log
+        except (CorruptLogError, OSError) as error:
+            raise LogUnreadableError(f"{node}: {error}") from error
+        values = chosen_values(log)
+        events = [event for record in inspected.records if (event := self._event(record)) is not None]
+        events += [ChosenLearned(slot, self._value(value)) for slot, value in enumerate(values, start=1)]
+        digests = dict(enumerate(self._digester.digests(values), start=1))
+        return NodeLog(node=node, events=tuple(events), applied_upto=log.chosen_upto, digests=digests)
+
+    def _event(self, record: Record) -> AuditEvent | None:
+        """Return what a durable record says for the audit."""
+        match record:
+            case AcceptedRecord():
+                return Accepted(record.slot, (record.ballot.round, record.ballot.node), self._value(record.value))
+            case Learned():
+                return ChosenLearned(record.slot, self._value(record.value))
+            case Promised():
+                return PromiseMade((record.ballot.round, record.ballot.node))
+            case Started():
+                return Incarnation(record.incarnation)
+            case ChosenUpto():
+                return None
+
+    def _value(self, value: Value) -> AuditValue:
+        told = self._told.get(value)
+        if told is None:
+            told = self._told[value] = AuditValue(value_digest(value), value_refs(value))
+        return told

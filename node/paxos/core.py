@@ -25,6 +25,7 @@ from node.paxos.counters import Counters
 from node.paxos.effects import Effects, Event, Propose, ReadReady, ReadRequest, Receive, Send, Tick
 from node.paxos.election import ElectionTimer, RandomStream
 from node.paxos.leader import Leader
+from node.paxos.lease import Grant
 from node.paxos.messages import (
     NOOP,
     Accept,
@@ -88,6 +89,7 @@ class Paxos:
         self.log = self.acceptor.log
         self.election = ElectionTimer(config, rng)
         self.election.heard(now)
+        self.grant = Grant(config, now)
         self.candidate: Candidate | None = None
         self.leader: Leader | None = None
         self.leader_hint: int | None = None
@@ -95,6 +97,7 @@ class Paxos:
         self.handed_out = 0
         self._incarnations: dict[int, int] = {config.me: remembered.incarnation}
         self._remote_reads: dict[int, int] = {}
+        self._peers = config.peers
         self._prepare_again_at = 0
         self._fetch_again_at = 0
         self._effects = Effects()
@@ -121,8 +124,13 @@ class Paxos:
         """
         self._effects = effects = Effects()
         match event:
-            case Receive():
-                self._receive(now, event)
+            case Receive(sender, incarnation, message):
+                known = self._incarnations.get(sender, 0)
+                if incarnation >= known:
+                    self._incarnations[sender] = incarnation
+                    self._handlers[type(message)](now, sender, message)
+                else:
+                    self.counters.old_incarnations_dropped += 1
             case Propose():
                 self._propose(event)
             case ReadRequest():
@@ -159,14 +167,6 @@ class Paxos:
 
     # -- events -------------------------------------------------------------------------------------------------------
 
-    def _receive(self, now: int, event: Receive) -> None:
-        known = self._incarnations.get(event.sender, 0)
-        if event.incarnation < known:
-            self.counters.old_incarnations_dropped += 1
-            return
-        self._incarnations[event.sender] = event.incarnation
-        self._handlers[type(event.message)](now, event.sender, event.message)
-
     def _propose(self, event: Propose) -> None:
         if self.leader is None:
             raise ValueError("proposed to a node that does not lead: ask refusal() first")
@@ -174,7 +174,10 @@ class Paxos:
 
     def _read(self, now: int, read_id: int) -> None:
         if self.leader is not None:
-            if not self.leader.reads.add(Reader(self.config.me, read_id)):
+            if self.reads_alone(now):
+                self.counters.reads_under_lease += 1
+                self._effects.reads.append(ReadReady(read_id, self.log.chosen_upto))
+            elif not self.leader.reads.add(Reader(self.config.me, read_id)):
                 self._effects.reads_failed.append(read_id)
         elif self.leader_hint is None or len(self._remote_reads) >= self.config.reads_max:
             self._effects.reads_failed.append(read_id)
@@ -207,6 +210,9 @@ class Paxos:
 
     def _on_prepare(self, now: int, sender: int, message: Prepare) -> None:
         self._see(message.ballot)
+        if message.ballot > self.acceptor.promised and self.grant.forbids(sender, now):
+            self.counters.promises_withheld += 1
+            return  # no refusal: the candidate asks again, and the grant will be over soon
         if self.acceptor.on_prepare(sender, message, self._effects) and sender != self.config.me:
             self._yield_to(now, message.ballot)
             self.election.heard(now)
@@ -292,6 +298,7 @@ class Paxos:
     def _on_heartbeat_ack(self, now: int, sender: int, message: HeartbeatAck) -> None:
         if self.leader is not None and message.ballot == self.leader.ballot:
             self.leader.heard_from(sender, now)
+            self.leader.lease.beat_acknowledged(sender, message.beat)
             self.leader.reads.on_ack(sender, message.beat)
 
     def _follow(self, now: int, sender: int, ballot: Ballot, chosen_upto: int) -> None:
@@ -299,6 +306,7 @@ class Paxos:
         if sender == self.config.me:
             return
         self.election.heard(now)
+        self.grant.give(sender, now)
         self._set_leader(sender)
         self._learn_prefix(now, sender, ballot, chosen_upto)
 
@@ -361,7 +369,10 @@ class Paxos:
     # -- reads --------------------------------------------------------------------------------------------------------
 
     def _on_read_index(self, now: int, sender: int, message: ReadIndex) -> None:
-        if self.leader is None or not self.leader.reads.add(Reader(sender, message.read_id)):
+        if self.leader is not None and self.reads_alone(now):
+            self.counters.reads_under_lease += 1
+            self._send(sender, ReadIndexReply(self.leader.ballot, message.read_id, self.log.chosen_upto))
+        elif self.leader is None or not self.leader.reads.add(Reader(sender, message.read_id)):
             self._send(sender, ReadIndexReply(ZERO, message.read_id, None))
 
     def _on_read_index_reply(self, now: int, sender: int, message: ReadIndexReply) -> None:
@@ -373,10 +384,12 @@ class Paxos:
         self._learn_prefix(now, sender, message.ballot, message.index)
         self._effects.reads.append(ReadReady(message.read_id, message.index))
 
-    def _serve_reads(self, now: int) -> None:
+    def reads_alone(self, now: int) -> bool:
+        """Say whether this node leads, knows all that was chosen before it did, and holds the lease."""
         leader = self.leader
-        if leader is None:
-            return
+        return leader is not None and leader.lease.holds(now) and self.log.chosen_upto >= leader.read_floor
+
+    def _serve_reads(self, now: int, leader: Leader) -> None:
         self._answer_reads(leader)
         if leader.reads.wants_round and self.log.chosen_upto >= leader.read_floor:
             self.counters.read_rounds += 1
@@ -401,10 +414,14 @@ class Paxos:
         """Do what is due: beats and repetitions of a leader, attempts of a follower, expiry of reads."""
         if self.leader is not None:
             self._lead_on(now, self.leader)
-        elif self.election.due(now):
+        elif self.election.due(now) and now >= self.grant.until:
             self._campaign(now)
         elif self.candidate is not None and now >= self._prepare_again_at:
             self._send_prepare(now)
+        if self._remote_reads:
+            self._expire_reads(now)
+
+    def _expire_reads(self, now: int) -> None:
         for read_id in [read_id for read_id, deadline in self._remote_reads.items() if now >= deadline]:
             del self._remote_reads[read_id]
             self.counters.reads_expired += 1
@@ -417,11 +434,12 @@ class Paxos:
             self.counters.quorum_lost += 1
             self._step_down(now)
             return
+        self.counters.leases_expired += leader.lease.lapses(now)
         for slot, flight in leader.overdue(now, self.config.retry_ms * MS):
             self.counters.accepts_resent += 1
             flight.sent_at = now
             accept = Accept(leader.ballot, slot, flight.value, self.log.chosen_upto)
-            for peer in self.config.peers:
+            for peer in self._peers:
                 if peer not in flight.acks:
                     self._send(peer, accept)
         self._beat(now)
@@ -430,6 +448,7 @@ class Paxos:
         leader = self.leader
         assert leader is not None
         leader.beat += 1
+        leader.lease.beats(leader.beat, now)
         leader.next_heartbeat = now + self.config.heartbeat_ms * MS
         self._broadcast(Heartbeat(leader.ballot, leader.beat, self.log.chosen_upto))
 
@@ -438,7 +457,7 @@ class Paxos:
         if self.leader is not None:
             while (batch := self.leader.next_batch()) is not None:
                 self._launch(now, self.leader.next_slot, batch)
-        self._serve_reads(now)
+            self._serve_reads(now, self.leader)
         while self.handed_out < self.log.chosen_upto:
             self.handed_out += 1
             entry = self.log.get(self.handed_out)
@@ -449,10 +468,12 @@ class Paxos:
     def _wake_at(self) -> int:
         if self.leader is not None:
             return self.leader.next_heartbeat
-        deadlines = [self.election.deadline, *self._remote_reads.values()]
+        wake_at = max(self.election.deadline, self.grant.until)
         if self.candidate is not None:
-            deadlines.append(self._prepare_again_at)
-        return min(deadlines)
+            wake_at = min(wake_at, self._prepare_again_at)
+        if self._remote_reads:
+            wake_at = min(wake_at, *self._remote_reads.values())
+        return wake_at
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -460,4 +481,4 @@ class Paxos:
         self._effects.send_now.append(Send(to, message))
 
     def _broadcast(self, message: Message) -> None:
-        self._effects.send_now.extend(Send(peer, message) for peer in self.config.peers)
+        self._effects.send_now += [Send(peer, message) for peer in self._peers]

@@ -16,7 +16,7 @@ from harness.plan import make_plan
 from harness.results import RunResult
 from harness.scenario import load
 from harness.store import ENVIRONMENT, FAULTS, HISTORY, PLAN, REPORT, RESULTS, SCENARIO, RunFolder, Store
-from harness.systems.multipaxos import read_log
+from harness.systems.multipaxos import LogReader
 from nemesis.faults import EVERYWHERE
 from tests.harness.controller import Finished, antipaxos
 from tests.integration.local_support import require_namespaces
@@ -90,7 +90,7 @@ def test_the_folder_is_complete(whole: Whole) -> None:
     assert {path.name for path in whole.folder.path.iterdir()} == expected
     for node in whole.result["nodes"]:
         assert (whole.folder.node(node) / "node.log").is_file()
-        assert read_log(node, whole.folder.node(node)).applied_upto > 0
+        assert LogReader()(node, whole.folder.node(node)).applied_upto > 0
     assert (whole.folder / REPORT).stat().st_size > 10_000
     environment = json.loads((whole.folder / ENVIRONMENT).read_text())
     assert {"python", "kernel", "antipaxos", "packages"} <= environment.keys()

@@ -9,6 +9,7 @@ import pytest
 
 from nemesis.delays import Delay, Distribution
 from nemesis.faults import (
+    DRIFT_BOUND_PPM,
     EVERYWHERE,
     IN_MODEL,
     KINDS,
@@ -35,6 +36,7 @@ from nemesis.record import FaultStatus
 from nemesis.swarm import STRENGTHS, Intensity, variants
 from nemesis.targets import SYMBOLS, TargetError, majority, resolve
 from nemesis.undo import Arrival, Damage, Harm, Spot
+from node.paxos.config import Config
 from tests.nemesis.ground import FakeGround, names
 from tests.nemesis.test_actions import Scene
 from tests.nemesis.virtual_time import run_virtually
@@ -382,7 +384,9 @@ def test_what_not_every_place_can_do_is_skipped_where_it_cannot(name: str) -> No
 
 def test_a_swarm_has_every_kind_in_the_model_and_none_beyond_it() -> None:
     assert tuple(STRENGTHS) == IN_MODEL
+    assert not any(fault.beyond_model for levels in STRENGTHS.values() for level in levels for fault in level)
     assert [name for name in KINDS if name not in IN_MODEL] == [
+        "clock-freeze",
         "disk-lie",
         "disk-rot",
         "disk-truncate",
@@ -400,3 +404,23 @@ def test_a_swarm_knows_each_kind_at_each_intensity_and_keeps_the_disks_budget(ki
             assert fault.target in SYMBOLS
             for count in (3, 4, 5, 7):
                 assert len(resolve(fault.target, names(count), "n1")) < majority(count)
+
+
+@pytest.mark.parametrize(
+    ("fault", "beyond"),
+    [
+        (ClockDrift(ppm=1_000), False),
+        (ClockDrift(ppm=-1_001), True),
+        (ClockBump(clock="wall"), False),
+        (ClockBump(clock="monotonic"), True),
+        (ClockStrobe(clock="wall"), False),
+        (ClockStrobe(clock="monotonic", ppm=1_000), False),
+        (ClockStrobe(clock="monotonic", ppm=1_001), True),
+    ],
+)
+def test_a_clock_is_in_the_model_up_to_the_bound_that_leases_rest_on(fault: Fault, beyond: bool) -> None:
+    assert bool(fault.beyond_model) is beyond
+
+
+def test_the_bound_is_the_nodes_own() -> None:
+    assert Config(me=1, members=(1,)).drift_ppm == DRIFT_BOUND_PPM

@@ -86,6 +86,6 @@ def run(scenario: Scenario, seed: int, root: Path) -> Ran:
         str(cluster.invariants.broken or ""),
         runner.outcome.faults,
         folder.history_sha256(),
-        cluster.invariants.trace_sha256,
+        cluster.trace.sha256,
         tuple(line for node in cluster.nodes for line in cluster.said(node)),
     )

@@ -8,99 +8,206 @@ from typing import Any
 
 import pytest
 
-from harness.simulation.invariants import AHEAD_MAX, InvariantError, Invariants
+from harness.simulation.invariants import InvariantError, Invariants
 from harness.simulation.loop import virtual_loop
-from node.paxos.ballot import Ballot
+from node.paxos.ballot import ZERO, Ballot
 from node.paxos.effects import Send, Tick
 from node.paxos.log import Log
-from node.paxos.messages import Accepted
-from node.replica import Output
+from node.paxos.messages import Accepted, Promise, Value
+from node.paxos.records import AcceptedRecord, Learned, Promised, Record, Remembered
+from node.replica import Durable, Output, ReplicaEvent
 
 LOW, HIGH = Ballot(1, 1), Ballot(2, 1)
+A: Value = (b"a",)
+X: Value = (b"x",)
 
 
 @dataclass
 class Scene:
-    """Invariants over nodes made of what they look at."""
+    """Invariants over three nodes made of what they look at."""
 
-    invariants: Invariants = field(default_factory=lambda: Invariants(virtual_loop()))
+    invariants: Invariants = field(default_factory=lambda: Invariants(virtual_loop(), 3))
+    records: dict[int, int] = field(default_factory=dict)
 
     def step(
-        self, name: str, log: Log | None = None, life: int = 1, upto: int = 0, digest: str = "", *sends: Send
+        self,
+        node: int,
+        event: ReplicaEvent | None = None,
+        *sends: Promise | Accepted,
+        persist: tuple[Record, ...] = (),
+        log: Log | None = None,
+        applied: tuple[int, str] = (0, ""),
     ) -> None:
-        node: Any = SimpleNamespace(
-            name=name,
+        output = Output()
+        output.persist = list(persist)
+        output.sends = [Send(9, message) for message in sends]
+        seen: Any = SimpleNamespace(
+            number=node,
+            name=f"n{node}",
             replica=SimpleNamespace(
-                incarnation=life,
-                paxos=SimpleNamespace(log=log or Log()),
-                machine=SimpleNamespace(applied_upto=upto, digest=digest),
+                paxos=SimpleNamespace(log=log or Log(), leader=None),
+                machine=SimpleNamespace(applied_upto=applied[0], digest=applied[1]),
             ),
         )
-        self.invariants.stepped(node, Tick(), Output(sends=list(sends)))
+        self.invariants.stepped(seen, event or Tick(), output)
+
+    def write(self, node: int, *records: Record) -> None:
+        """A node hands records out, and they become durable."""
+        self.step(node, persist=records)
+        self.records[node] = self.records.get(node, 0) + len(records)
+        self.step(node, Durable(self.records[node]))
+
+    def choose(self, slot: int, value: Value, ballot: Ballot = LOW, *nodes: int) -> None:
+        """A majority accepts a value."""
+        for node in nodes or (1, 2):
+            self.write(node, AcceptedRecord(slot, ballot, value, 0))
+
+    def boot(self, node: int, *records: Record) -> None:
+        """A node's process starts on a disk that holds these records."""
+        remembered = Remembered()
+        for record in records:
+            remembered.replay(record)
+        self.records[node] = remembered.records
+        seen: Any = SimpleNamespace(number=node, name=f"n{node}")
+        self.invariants.booted(seen, remembered)
 
 
-def log(*values: bytes, accepted_before: int = 0) -> Log:
-    """Return a log with these values chosen, after some slots that are not known to be."""
+def log(*values: Value) -> Log:
+    """Return a log with these values chosen."""
     made = Log()
-    for slot, value in enumerate(values, start=accepted_before + 1):
-        made.learn(slot, LOW, (value,))
+    for slot, value in enumerate(values, start=1):
+        made.learn(slot, LOW, value)
     return made
-
-
-def accepted(ballot: Ballot) -> Send:
-    """Return an answer in a ballot."""
-    return Send(2, Accepted(ballot, 1))
 
 
 def test_what_is_right_passes() -> None:
     scene = Scene()
-    scene.step("n1", log(b"a", b"b"), 1, 2, "ab", accepted(LOW))
-    scene.step("n2", log(b"a"), 1, 1, "a", accepted(LOW))
-    scene.step("n2", log(b"a", b"b"), 1, 2, "ab", accepted(HIGH))
-    scene.step("n1", log(b"a"), 2, 1, "a", accepted(LOW))  # another life begins anew
+    scene.choose(1, A)
+    scene.step(1, None, Accepted(LOW, 1))
+    scene.step(1, log=log(A), applied=(1, "a"))
+    scene.step(2, log=log(A), applied=(1, "a"))
+    scene.write(3, Promised(HIGH))
+    scene.step(3, None, Promise(HIGH, 1, 0, 0, 1, ()))
+    scene.write(3, AcceptedRecord(1, HIGH, A, 0))
+    scene.boot(1, AcceptedRecord(1, LOW, A, 0))
+    scene.step(1, log=log(A), applied=(1, "a"))  # another life begins anew
     assert scene.invariants.broken is None
 
 
 def test_two_values_chosen_in_one_slot_are_caught() -> None:
     scene = Scene()
-    scene.step("n1", log(b"a", b"b"))
-    scene.step("n2", log(b"a"))
-    with pytest.raises(InvariantError, match=r"n2 holds another value for chosen in slot 2 than n1 did"):
-        scene.step("n2", log(b"a", b"x"))
-    assert "slot 2" in str(scene.invariants.broken)
+    scene.write(1, AcceptedRecord(1, LOW, A, 0))
+    scene.step(1, persist=(AcceptedRecord(1, HIGH, X, 0),))
+    scene.step(2, persist=(AcceptedRecord(1, HIGH, X, 0),))
+    scene.write(3, AcceptedRecord(1, LOW, A, 0))
+    scene.step(1, Durable(2))
+    with pytest.raises(InvariantError, match=r"n2 makes another value chosen in slot 1, in 2\.1, than 1\.1 did"):
+        scene.step(2, Durable(1))
+    assert "slot 1" in str(scene.invariants.broken)
 
 
-def test_they_are_caught_when_they_are_chosen_out_of_order() -> None:
+def test_a_chosen_value_that_is_about_to_be_overruled_is_caught() -> None:
     scene = Scene()
-    scene.step("n1", log(b"a", accepted_before=9))
-    with pytest.raises(InvariantError, match="slot 10"):
-        scene.step("n2", log(b"x", accepted_before=9))
-    scene.step("n3", log(b"x", accepted_before=AHEAD_MAX + 1))  # too far ahead to be looked at yet
+    scene.choose(1, A)
+    with pytest.raises(InvariantError, match=r"n3 accepts another value for slot 1 in 2\.1 than 1\.1 had chosen"):
+        scene.step(3, persist=(AcceptedRecord(1, HIGH, X, 0),))
 
 
-def test_a_node_that_forgot_and_chose_otherwise_is_caught_against_itself() -> None:
+def test_a_value_that_lost_may_be_accepted_late() -> None:
     scene = Scene()
-    scene.step("n1", log(b"a"), 1)
-    with pytest.raises(InvariantError, match=r"n1 holds another value for chosen in slot 1 than n1 did"):
-        scene.step("n1", log(b"x"), 2)
+    scene.choose(1, A, HIGH)
+    scene.step(3, persist=(AcceptedRecord(1, LOW, X, 0),))
+    assert scene.invariants.broken is None
+
+
+def test_two_values_in_one_ballot_are_caught() -> None:
+    scene = Scene()
+    scene.write(1, AcceptedRecord(1, LOW, A, 0))
+    with pytest.raises(InvariantError, match=r"n2 has another value on its disk for slot 1 in 1\.1 than others have"):
+        scene.write(2, AcceptedRecord(1, LOW, X, 0))
+
+
+def test_a_slot_held_for_chosen_without_a_majority_is_caught() -> None:
+    scene = Scene()
+    scene.write(1, AcceptedRecord(1, LOW, A, 0))
+    scene.step(2, persist=(AcceptedRecord(1, LOW, A, 0),))  # handed out, and not durable
+    with pytest.raises(InvariantError, match="n1 holds slot 1 for chosen, which no majority has accepted"):
+        scene.step(1, log=log(A))
+
+
+def test_another_value_held_for_chosen_is_caught() -> None:
+    scene = Scene()
+    scene.choose(1, A)
+    with pytest.raises(InvariantError, match=r"n3 holds another value for chosen in slot 1 than 1\.1 had chosen"):
+        scene.step(3, log=log(X))
 
 
 def test_a_state_that_goes_back_within_a_life_is_caught() -> None:
     scene = Scene()
-    scene.step("n1", None, 1, 5, "five")
-    with pytest.raises(InvariantError, match="has applied slot 4 after slot 5"):
-        scene.step("n1", None, 1, 4, "four")
+    scene.choose(1, A)
+    scene.choose(2, A)
+    scene.step(1, log=log(A, A), applied=(2, "two"))
+    with pytest.raises(InvariantError, match="has applied slot 1 after slot 2"):
+        scene.step(1, log=log(A, A), applied=(1, "one"))
+
+
+def test_a_slot_applied_before_it_is_known_to_be_chosen_is_caught() -> None:
+    scene = Scene()
+    scene.choose(1, A)
+    with pytest.raises(InvariantError, match="has applied slot 2, and knows only slots up to 1"):
+        scene.step(1, log=log(A), applied=(2, "two"))
 
 
 def test_another_state_after_the_same_slots_is_caught() -> None:
     scene = Scene()
-    scene.step("n1", None, 1, 5, "five")
-    with pytest.raises(InvariantError, match=r"n2 has another state than n1 after slot 5"):
-        scene.step("n2", None, 1, 5, "fünf")
+    scene.choose(1, A)
+    scene.step(1, log=log(A), applied=(1, "one"))
+    with pytest.raises(InvariantError, match=r"n2 has another state than n1 after slot 1"):
+        scene.step(2, log=log(A), applied=(1, "eins"))
 
 
 def test_an_answer_in_a_lower_ballot_is_caught_over_all_lives() -> None:
     scene = Scene()
-    scene.step("n1", None, 1, 0, "", accepted(HIGH))
-    with pytest.raises(InvariantError, match="answered in ballot"):
-        scene.step("n1", None, 2, 0, "", accepted(LOW))
+    scene.write(1, AcceptedRecord(1, HIGH, A, 0))
+    scene.step(1, None, Accepted(HIGH, 1))
+    scene.boot(1, AcceptedRecord(1, HIGH, A, 0))
+    with pytest.raises(InvariantError, match=r"answers in ballot 1\.1 after it had answered in 2\.1"):
+        scene.step(1, None, Accepted(LOW, 1))
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (Accepted(LOW, 1), r"answers for slot 1 in 1\.1 before that is durable"),
+        (Promise(LOW, 1, 0, 0, 1, ()), r"promises 1\.1 before that is durable"),
+    ],
+)
+def test_an_answer_before_its_record_is_durable_is_caught(message: Accepted | Promise, why: str) -> None:
+    scene = Scene()
+    with pytest.raises(InvariantError, match=why):
+        scene.step(1, None, message, persist=(AcceptedRecord(1, LOW, A, 0),))
+
+
+def test_a_process_that_has_forgotten_what_was_durable_is_caught() -> None:
+    scene = Scene()
+    scene.write(1, AcceptedRecord(1, LOW, A, 0))
+    with pytest.raises(InvariantError, match=r"n1 has forgotten what it had answered for: slot 1, accepted in"):
+        scene.boot(1, Promised(HIGH))
+
+
+def test_a_process_that_has_forgotten_its_promise_is_caught() -> None:
+    scene = Scene()
+    scene.write(1, Promised(HIGH))
+    with pytest.raises(InvariantError, match=r"n1 remembers a promise of 0\.0 after it had answered for 2\.1"):
+        scene.boot(1)
+
+
+def test_what_was_never_durable_may_be_forgotten_and_what_was_learned_stands_for_what_was_accepted() -> None:
+    scene = Scene()
+    scene.step(1, persist=(AcceptedRecord(1, LOW, A, 0),))
+    scene.boot(1)
+    scene.choose(2, A, HIGH, 2, 3)
+    scene.write(1, AcceptedRecord(2, LOW, X, 0))
+    scene.boot(1, AcceptedRecord(2, LOW, X, 0), Learned(2, HIGH, A))
+    assert scene.invariants.broken is None
+    assert ZERO < LOW
