@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Callable
 from typing import Protocol
 
 from harness.seeds import Stream
@@ -18,6 +17,7 @@ from harness.simulation.disk import SimulatedDisk
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.trace import Given, Trace
 from nemesis.ground import DiskTrouble, ProcessState, Run
+from nemesis.undo import Arrival, Below
 from node import wire
 from node.assembly import Assembly
 from node.options import ServerConfig, election_stream
@@ -169,14 +169,22 @@ class SimulatedNode:
         self._trace.give(Given.TICK, self.number, 0, b"")
         self._step(Tick())
 
-    def power_off(self, below: Callable[[int], int] | None) -> None:
-        """Cut the power: the process ends and the disk keeps what was durable."""
+    def power_off(self, arrival: Arrival, below: Below) -> None:
+        """Cut the power: the process ends and the disk keeps what was durable, and what has arrived besides."""
         self.kill()
-        self.disk.lose_power(below)
+        self.disk.lose_power(arrival, below)
 
     def set_clock_rate(self, ppm: int) -> None:
         """Let the machine's clock run at a rate from now on; what waits for it waits anew."""
         self.clock.set_rate(self._loop.now_ns, ppm)
+        self._arm_anew()
+
+    def jump_clock(self, by: int) -> None:
+        """Let the machine's monotonic clock jump forward; what waits for it waits anew."""
+        self.clock.jump(self._loop.now_ns, by)
+        self._arm_anew()
+
+    def _arm_anew(self) -> None:
         if self.replica is not None and self._wake_at:
             self._alarm_at = None
             self.arm(self._wake_at)
@@ -209,7 +217,7 @@ class SimulatedNode:
         assert self.config is not None
         core = self.config.core
         try:
-            journal = Journal(self.disk, core.me)
+            journal = Journal(self.disk, core.me, self.config.log_segment_bytes)
         except (CorruptLogError, LogFailedError) as error:
             self._log(f"cannot start: {error}")
             self._end(EXIT_CORRUPT)

@@ -153,10 +153,10 @@ class Quiet:
 BREAKING = """
 from harness.simulation.invariants import Invariants
 healthy = Invariants._applies
-def breaking(self, name, incarnation, upto, digest):
-    if upto == 40 and name == "n3":
-        self._broken(name, f"has applied slot {upto} in a way nobody likes")
-    healthy(self, name, incarnation, upto, digest)
+def breaking(self, node, seen, upto, digest):
+    if upto == 40 and node.name == "n3":
+        self._broken(node, f"has applied slot {upto} in a way nobody likes")
+    healthy(self, node, seen, upto, digest)
 Invariants._applies = breaking
 """
 
