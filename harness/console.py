@@ -150,9 +150,13 @@ def _print_fault(console: Console, record: FaultRecord) -> None:
     style = _FAULT_STYLES[record.status]
     status = record.status if record.healed else f"{record.status}, NOT HEALED"
     when = f"{_seconds(record.injected_at):>6} – {_seconds(record.healed_at):>6}"
-    _say(console, Text.assemble(f"{when}  ", (f"{status:<13}", style), "  ", record.what))
+    _say(console, Text.assemble(f"{when}  ", (f"{status:<13}", style), "  ", record.what, (_beyond(record), "yellow")))
     if record.evidence:
         _say(console, Text(f"{'':32}{'; '.join(record.evidence)}", style="dim"))
+
+
+def _beyond(record: FaultRecord) -> str:
+    return " (beyond the model)" if record.beyond_model else ""
 
 
 def _seconds(at: int | None) -> str:

@@ -21,7 +21,7 @@ import msgspec
 from checkers import statistics
 from checkers.history import HistoryError
 from harness import __version__, environment
-from harness.judgement import Judgement, judge
+from harness.judgement import Judgement, beyond_model, judge
 from harness.places import Stage, stage
 from harness.plan import Plan, make_plan
 from harness.results import (
@@ -192,6 +192,7 @@ def _runner(run: Prepared, place: Stage, watcher: Watcher) -> Runner:
         lambda cluster: SYSTEMS[scenario.system].make(scenario, cluster, seed),
         watcher,
         place.read_clock,
+        place.gather_bytes,
     )
 
 
@@ -284,7 +285,8 @@ def _broken_off(error: InvariantError, folder: RunFolder, outcome: Outcome, plac
         fail=sum(count.fail for count in counts),
         info=sum(count.info for count in counts),
     )
-    return Judgement(RunVerdict.VIOLATION, f"invariants: {told}.", (said,), operations, Latency(), Unavailability())
+    sentence = f"invariants: {told}.{beyond_model(outcome.faults)}"
+    return Judgement(RunVerdict.VIOLATION, sentence, (said,), operations, Latency(), Unavailability())
 
 
 def _tear_down_where_it_stands(place: Stage) -> None:

@@ -19,6 +19,7 @@ from nemesis.ground import (
     Run,
     Weather,
 )
+from nemesis.undo import Arrival, Damage, Damaged
 
 STOP_GRACE_S = 5.0
 
@@ -65,11 +66,15 @@ class RunGround:
         await self._physics.set_weather(weather)
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
-        """Bend the node's clock."""
+        """Bend the node's clocks."""
         await self._physics.set_clock(node, bend)
 
+    async def jump_clock(self, node: str, by: int) -> None:
+        """Let the node's monotonic clock jump forward."""
+        await self._physics.jump_clock(node, by)
+
     async def clock(self, node: str) -> ClockReading:
-        """Read the node's clock."""
+        """Read the node's clocks."""
         return await self._physics.clock(node)
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
@@ -80,9 +85,13 @@ class RunGround:
         """Return what troubles have done to the node's disk."""
         return await self._physics.disk_counters(node)
 
-    async def power_off(self, node: str, *, torn: bool) -> ProcessState:
+    async def power_off(self, node: str, arrival: Arrival) -> ProcessState:
         """Cut the node's power."""
-        return await self._physics.power_off(node, torn=torn)
+        return await self._physics.power_off(node, arrival)
+
+    async def damage_disk(self, node: str, damage: Damage) -> tuple[Damaged, ...]:
+        """Damage what is durable on the node's disk."""
+        return await self._physics.damage_disk(node, damage)
 
     async def kill(self, node: str) -> ProcessState:
         """SIGKILL."""

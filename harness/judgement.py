@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from checkers import statistics
 from checkers.audit import NodeAudit
 from checkers.history import History, HistoryError
 from checkers.models import ModelError
 from checkers.verdict import Checker, CheckResult, Limits, Verdict
 from harness.plan import Plan
+from harness.recovery import Recovery
 from harness.results import (
     Anomaly,
     CheckerResult,
@@ -54,9 +57,10 @@ def judge(scenario: Scenario, plan: Plan, folder: RunFolder, outcome: Outcome) -
         lambda checker=checker: _check(checker, history)  # type: ignore[misc]
         for checker in WORKLOADS[scenario.workload]().checkers()
     ]
-    checkers.append(lambda: _audit(plan.nodes, folder, SYSTEMS[scenario.system].log_reader(), history))
+    excused = outcome.recovery.excused
+    checkers.append(lambda: _audit(plan.nodes, folder, SYSTEMS[scenario.system].log_reader(), history, excused))
     results = [check() for check in checkers]
-    results.append(_recovery(scenario, outcome))
+    results.append(recovery(outcome.recovery))
     verdict, sentence = weigh(results, outcome.faults, scenario.required)
     summary = statistics.summarize(history)
     return Judgement(
@@ -72,13 +76,21 @@ def weigh(
         worst = [result for result in results if result.verdict == verdict]
         if worst:
             told = [f"{result.name}: {result.sentence.rstrip('.')}" for result in worst]
-            return run_verdict, "; ".join(told) + "."
+            return run_verdict, "; ".join(told) + "." + beyond_model(faults)
     missed = missed_faults(faults, required)
     if missed:
         return RunVerdict.FAULTS_NOT_MET, "Nothing is wrong in what happened, but " + "; ".join(missed)
     installed = sum(record.status is FaultStatus.INSTALLED for record in faults)
     held = ", ".join(result.name for result in results)
     return RunVerdict.VALID, f"Nothing was lost and nothing was stale under {installed} faults ({held})."
+
+
+def beyond_model(faults: Sequence[FaultRecord]) -> str:
+    """Return what to add to what a checker objects to: the faults under which a correct node may break; else ""."""
+    beyond = [record.what for record in faults if record.beyond_model and record.status is not FaultStatus.SKIPPED]
+    if not beyond:
+        return ""
+    return f" Beyond the model: {', '.join(dict.fromkeys(beyond))}; a correct node may break here."
 
 
 def missed_faults(faults: Sequence[FaultRecord], required: Sequence[str]) -> list[str]:
@@ -101,27 +113,42 @@ def _check(checker: Checker, history: History) -> CheckerResult:
         return CheckerResult(name=name, verdict=Verdict.UNKNOWN, sentence=f"the history cannot be judged: {error}")
 
 
-def _audit(nodes: Sequence[str], folder: RunFolder, read_log: LogReader, history: History) -> CheckerResult:
-    """Read the nodes' logs and hold them against each other and against what was acknowledged."""
-    try:
-        logs = [read_log(node, folder.node(node)) for node in nodes]
-    except LogUnreadableError as error:
-        return CheckerResult(name="node-audit", verdict=Verdict.UNKNOWN, sentence=str(error))
-    return _flattened(NodeAudit(logs).check(history, LIMITS))
+def _audit(
+    nodes: Sequence[str], folder: RunFolder, read_log: LogReader, history: History, excused: Sequence[str]
+) -> CheckerResult:
+    """Read the nodes' logs and hold them against each other and against what was acknowledged.
+
+    The log of a node that refused to start on it, after a fault beyond the model, may be unreadable: the others tell.
+    """
+    logs, unread = [], []
+    for node in nodes:
+        try:
+            logs.append(read_log(node, folder.node(node)))
+        except LogUnreadableError as error:
+            if node not in excused:
+                return CheckerResult(name="node-audit", verdict=Verdict.UNKNOWN, sentence=str(error))
+            unread.append(node)
+    said = _flattened(NodeAudit(logs, cluster_size=len(nodes)).check(history, LIMITS))
+    if not unread:
+        return said
+    sentence = f"{said.sentence.rstrip('.')} (without the damaged logs of {', '.join(unread)})."
+    return msgspec.structs.replace(said, sentence=sentence)
 
 
-def _recovery(scenario: Scenario, outcome: Outcome) -> CheckerResult:
-    """Healed, a correct cluster serves again: soon, and on every node."""
-    if outcome.recovered_after_s is None:
-        sentence = (
-            f"{scenario.recovery} after everything was healed the cluster did not serve with all nodes caught up."
-        )
+def recovery(recovery: Recovery) -> CheckerResult:
+    """Healed, a correct cluster serves again: soon, and on every node that can be asked to."""
+    without = f" without {', '.join(recovery.excused)}, damaged beyond the model" if recovery.excused else ""
+    if not recovery.demanded:
+        sentence = f"Nothing was demanded: there is no majority{without}."
+        return CheckerResult(name="recovery", verdict=Verdict.VALID, sentence=sentence)
+    if recovery.after_s is None:
+        sentence = f"{recovery.waited_s:.2f} s after everything was healed{without}: {'; '.join(recovery.missing)}."
         return CheckerResult(name="recovery", verdict=Verdict.INVALID, sentence=sentence)
     return CheckerResult(
         name="recovery",
         verdict=Verdict.VALID,
-        sentence=f"All nodes served and had caught up {outcome.recovered_after_s:.2f} s after the last heal.",
-        statistics={"recovered_after_ms": round(outcome.recovered_after_s * 1_000)},
+        sentence=f"All nodes served and had caught up {recovery.after_s:.2f} s after the last heal{without}.",
+        statistics={"recovered_after_ms": round(recovery.after_s * 1_000)},
     )
 
 

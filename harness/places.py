@@ -24,6 +24,7 @@ from harness.simulation.observation import Observation, World
 from harness.store import RunFolder
 
 _T = TypeVar("_T")
+GATHER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,15 @@ class Stage:
 
     ``drive`` runs a coroutine to its end; it raises KeyboardInterrupt after SIGINT or SIGTERM, when the coroutine has
     cleaned up. ``read_clock`` gives ns on the clock that the loop's time follows. ``trace_sha256`` names all that
-    happened in a simulation, "" elsewhere.
+    happened in a simulation, "" elsewhere. ``gather_bytes`` of the history may wait to be written: none where a run
+    cannot be brought back.
     """
 
     cluster: Cluster
     drive: Callable[[Coroutine[Any, Any, _T]], _T]
     read_clock: Callable[[], int]
     trace_sha256: Callable[[], str]
+    gather_bytes: int = 0
 
 
 class NotObservableError(ValueError):
@@ -67,7 +70,7 @@ def _simulated(scenario: Scenario, seed: int, folder: RunFolder, observation: Ob
     cluster = SimulatedCluster(scenario.nodes, SeedTree(seed), loop)
     if observation is not None:
         observation.attach(World(loop, cluster))
-    return Stage(cluster, loop.run, loop.monotonic_ns, lambda: cluster.trace.sha256)
+    return Stage(cluster, loop.run, loop.monotonic_ns, lambda: cluster.trace.sha256, GATHER_BYTES)
 
 
 STAGES: dict[str, Callable[[Scenario, int, RunFolder, Observation | None], Stage]] = {

@@ -6,6 +6,9 @@ machine and Python version; its SHA-256 is the run's name for "the same plan".
 Faults are drawn kind by kind, each kind from its own stream: waits and durations are even over a range, shapes and
 targets come from a shuffled bag, so a short run meets different ones before any returns. Kinds overlap freely; two
 faults of one kind do not. A swarm is expanded here into ordinary faults: the plan stays plain data.
+
+Faults beyond the model do not heal, so their budget is the run's: all that are drawn share one order of the nodes, and
+``one`` and ``minority`` mean the same nodes each time.
 """
 
 from __future__ import annotations
@@ -21,14 +24,22 @@ from harness.duration import parse_ms
 from harness.scenario import SWARM, Scenario
 from harness.seeds import SeedTree, Stream
 from nemesis import swarm
+from nemesis.delays import Distribution
 from nemesis.faults import (
+    ClockBump,
     ClockDrift,
     ClockFreeze,
+    ClockStrobe,
     DiskEio,
     DiskFull,
+    DiskLie,
+    DiskMisdirect,
+    DiskRot,
     DiskSlow,
+    DiskTruncate,
     Fault,
     Kill,
+    LinkClog,
     LinkFault,
     Partition,
     Pause,
@@ -36,11 +47,12 @@ from nemesis.faults import (
     Restart,
 )
 from nemesis.nemesis import ScheduledFault
+from nemesis.undo import Spot
 from workloads.base import Operation, Workload
 from workloads.catalogue import WORKLOADS
 
 MS = 1_000_000
-PLAN_VERSION = 1
+PLAN_VERSION = 3
 QUIET_START_MS = 2_000
 """Nothing is broken before this: the first operations show that the cluster works at all."""
 
@@ -109,22 +121,59 @@ MENUS: dict[str, Menu] = {
             LinkFault("leader", delay_min_us=10_000, delay_max_us=60_000),
             LinkFault("one", loss_ppm=300_000),
             LinkFault(delay_max_us=100_000, duplicate_ppm=100_000),
+            LinkFault(delay_max_us=1_000_000, distribution=Distribution.PARETO),
+            LinkFault("leader", delay_max_us=0, loss_ppm=1_000_000, direction="from"),
+            LinkFault(delay_max_us=50_000, distribution=Distribution.NORMAL, reorder_ppm=100_000),
+            LinkFault(delay_max_us=0, loss_ppm=100_000, loss_correlation_ppm=800_000),
+            LinkFault(delay_max_us=200_000, distribution=Distribution.EXPONENTIAL),
+            LinkFault("one", delay_max_us=0, loss_ppm=1_000_000, direction="to"),
         ),
         (1_000, 4_000),
         (1_500, 3_500),
     ),
+    "link-clog": Menu(
+        (LinkClog("leader"), LinkClog("leader", direction="from"), LinkClog("minority"), LinkClog("one", "to")),
+        (500, 3_000),
+        (1_500, 3_500),
+    ),
     "power-off": Menu(
-        (PowerOff("majority"), PowerOff("leader", mode="torn"), PowerOff("all", mode="torn"), PowerOff("all")),
+        (
+            PowerOff("majority"),
+            PowerOff("leader", mode="torn"),
+            PowerOff("all", mode="torn"),
+            PowerOff("all"),
+            PowerOff("all", mode="reordered"),
+            PowerOff("majority", mode="names"),
+        ),
         (500, 3_000),
         (2_500, 5_000),
     ),
     "clock-drift": Menu(
-        (ClockDrift("leader", 200), ClockDrift("minority", -200), ClockDrift("leader", -100_000), ClockDrift("one")),
+        (ClockDrift("leader", 200), ClockDrift("minority", -200), ClockDrift("leader", -900), ClockDrift("one")),
         (2_000, 5_000),
         (1_500, 3_500),
     ),
     "clock-freeze": Menu(
         (ClockFreeze("leader"), ClockFreeze("one"), ClockFreeze("minority")), (500, 3_000), (2_500, 5_000)
+    ),
+    "clock-bump": Menu(
+        (
+            ClockBump("leader", "wall", -10_000),
+            ClockBump("all", "wall", 60_000),
+            ClockBump("minority", "wall", 1_000),
+        ),
+        (500, 3_000),
+        (1_500, 3_500),
+    ),
+    "clock-strobe": Menu(
+        (
+            ClockStrobe("leader", "wall"),
+            ClockStrobe("leader", "monotonic", ppm=900),
+            ClockStrobe("minority", "monotonic", period_ms=200, ppm=900),
+            ClockStrobe("all", "wall", delta_ms=-5_000),
+        ),
+        (500, 3_000),
+        (1_500, 3_500),
     ),
     "disk-slow": Menu(
         (DiskSlow("leader", 100), DiskSlow("minority", 100), DiskSlow("one", 1_000), DiskSlow("leader", 0)),
@@ -133,6 +182,14 @@ MENUS: dict[str, Menu] = {
     ),
     "disk-eio": Menu((DiskEio("leader"), DiskEio("one"), DiskEio("minority")), (500, 3_000), (2_500, 5_000)),
     "disk-full": Menu((DiskFull("leader"), DiskFull("one"), DiskFull("minority")), (500, 3_000), (2_500, 5_000)),
+    "disk-lie": Menu((DiskLie("minority"), DiskLie("one")), (1_000, 4_000), (1_500, 3_500)),
+    "disk-rot": Menu(
+        (DiskRot("one", Spot.BODY), DiskRot("one", Spot.TAIL), DiskRot("one", bits=100), DiskRot("one", Spot.HEAD)),
+        (500, 3_000),
+        (4_000, 8_000),
+    ),
+    "disk-truncate": Menu((DiskTruncate("one"), DiskTruncate("one", 64)), (500, 3_000), (4_000, 8_000)),
+    "disk-misdirect": Menu((DiskMisdirect("one"),), (500, 3_000), (4_000, 8_000)),
 }
 
 
@@ -176,7 +233,7 @@ def _faults(scenario: Scenario, tree: SeedTree) -> tuple[ScheduledFault, ...]:
         fault
         for kind in scenario.faults
         if kind != SWARM
-        for fault in _draw(MENUS[kind], scenario, tree.stream(f"faults/{kind}"))
+        for fault in _draw(MENUS[kind], scenario, tree, tree.stream(f"faults/{kind}"))
     ]
     if SWARM in scenario.faults:
         drawn += _swarm(scenario, tree)
@@ -208,20 +265,18 @@ def _swarm(scenario: Scenario, tree: SeedTree) -> Iterator[ScheduledFault]:
         intensity = draws.choice(tuple(swarm.Intensity))
         pace = swarm.PACES[intensity]
         shuffled = tuple(draws.shuffled(v for v in swarm.variants(kind, intensity) if _possible(v, scenario.nodes)))
-        yield from _draw(Menu(shuffled, pace.lasts_ms, pace.wait_ms), scenario, draws)
+        yield from _draw(Menu(shuffled, pace.lasts_ms, pace.wait_ms), scenario, tree, draws)
 
 
-def _draw(menu: Menu, scenario: Scenario, draws: Stream) -> Iterator[ScheduledFault]:
+def _draw(menu: Menu, scenario: Scenario, tree: SeedTree, draws: Stream) -> Iterator[ScheduledFault]:
     """Draw one kind's faults one after the other, as long as a whole one fits before the end."""
     variants = _bag(menu.variants, scenario.nodes, draws)
+    doomed = tuple(tree.stream("faults/beyond").shuffled(scenario.node_names))
     at = QUIET_START_MS + draws.between(0, menu.wait_ms[0])
     while (until := at + draws.between(*menu.lasts_ms)) < scenario.time_ms:
+        fault, order = next(variants), tuple(draws.shuffled(scenario.node_names))
         yield ScheduledFault(
-            number=0,
-            at=at * MS,
-            until=until * MS,
-            fault=next(variants),
-            order=tuple(draws.shuffled(scenario.node_names)),
+            number=0, at=at * MS, until=until * MS, fault=fault, order=doomed if fault.beyond_model else order
         )
         at = until + draws.between(*menu.wait_ms)
 

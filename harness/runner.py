@@ -22,6 +22,7 @@ from harness.cluster.base import Cluster, ClusterError, Launch
 from harness.ground import STOP_GRACE_S, RunGround
 from harness.plan import MS, Plan
 from harness.recorder import Recorder
+from harness.recovery import Recoverer, Recovery
 from harness.results import Mechanism, NodeSummary
 from harness.scenario import Scenario
 from harness.store import FAULTS, HISTORY, FaultJournal, Lines, RunFolder
@@ -69,7 +70,7 @@ class Outcome:
     """What a run left behind for judgement, besides the files in its folder."""
 
     faults: tuple[FaultRecord, ...] = ()
-    recovered_after_s: float | None = None
+    recovery: Recovery = field(default_factory=Recovery)
     final_reads_done: bool = False
     set_up_s: float = 0.0
     first_ok_at: int | None = None
@@ -94,8 +95,13 @@ class Runner:
         system_for: SystemFactory,
         watcher: Watcher,
         read_clock: Callable[[], int],
+        gather_bytes: int = 0,
     ) -> None:
-        """``read_clock`` gives ns since any fixed moment; the event loop's time must run with it."""
+        """``read_clock`` gives ns since any fixed moment; the event loop's time must run with it.
+
+        ``gather_bytes`` of the history may wait to be written together.
+        """
+        self._gather_bytes = gather_bytes
         self._scenario = scenario
         self._plan = plan
         self._folder = folder
@@ -110,7 +116,7 @@ class Runner:
     async def run(self) -> Outcome:
         """Carry the run out. Raises RunFailedError if that is not possible; the folder keeps what was recorded."""
         self._clock = RunClock(self._read_clock)
-        self._history = Lines(self._folder / HISTORY)
+        self._history = Lines(self._folder / HISTORY, self._gather_bytes)
         self._journal = FaultJournal(self._folder / FAULTS)
         self._recorder = Recorder(self._history, self._clock)
         try:
@@ -189,7 +195,7 @@ class Runner:
         sampler = asyncio.create_task(self._sample(ground, nemesis))
         try:
             await self._clients_and_faults(threads, nemesis)
-            self.outcome.recovered_after_s = await self._recover(threads[0], ground)
+            self.outcome.recovery = await self._recover(threads[0], ground, nemesis)
             await self._read_finally(threads)
             self.outcome.summaries = tuple(
                 await asyncio.gather(*(system.summary(node) for node in self._cluster.nodes))
@@ -210,20 +216,16 @@ class Runner:
                 group.create_task(thread.run(planned, self._plan.time))
             group.create_task(nemesis.run(self._plan.faults))
 
-    async def _recover(self, thread: ClientThread, ground: RunGround) -> float | None:
-        """Wait until the healed cluster serves and all nodes have caught up; return how long it took, None if never."""
+    async def _recover(self, thread: ClientThread, ground: RunGround, nemesis: Nemesis) -> Recovery:
+        """Wait until the healed cluster serves and all nodes have caught up."""
         self._show_phase("recovering")
-        began = self._clock.now()
-        deadline = began + self._scenario.recovery_ms * MS
-        probe = next((operation for reads in self._plan.final for operation in reads), None)
-        served = probe is None
-        while self._clock.now() < deadline:
-            served = served or (probe is not None and await thread.probe(probe))
-            views = await ground.views()
-            if served and len(views) == len(ground.nodes) and len({view.applied for view in views}) == 1:
-                return (self._clock.now() - began) / 1e9
-            await asyncio.sleep(0.05)
-        return None
+        operation = next((operation for reads in self._plan.final for operation in reads), None)
+
+        async def probe() -> bool:
+            return operation is None or await thread.probe(operation)
+
+        faults = nemesis.finished(self._plan.faults)
+        return await Recoverer(ground, self._clock.now, probe, faults).wait(self._scenario.recovery_ms * MS)
 
     async def _read_finally(self, threads: list[ClientThread]) -> None:
         self._show_phase("final reads")
@@ -236,7 +238,7 @@ class Runner:
         self._show_phase("stopping")
         states = await asyncio.gather(*(self._cluster.terminate(node, STOP_GRACE_S) for node in ground.nodes))
         for state in states:
-            if state.exit_code != 0:
+            if state.exit_code != 0 and state.node not in self.outcome.recovery.excused:
                 self.outcome.notes.append(f"{state.node} ended with status {state.exit_code} when it was asked to stop")
 
     async def _tear_down(self) -> None:

@@ -21,7 +21,7 @@ from harness.seeds import SEED_MAX
 from nemesis.faults import KINDS, Fault, FaultError, Partition, kind
 from nemesis.targets import SYMBOLS
 from node.assembly import bug_names
-from node.paxos.config import Config
+from node.options import SETTINGS
 from workloads.catalogue import WORKLOADS
 
 PLACES = ("local", "simulated")
@@ -29,7 +29,7 @@ PLACES_LATER = ("containers", "ssh")
 LocalMode = Literal["auto", "root", "userns", "loopback"]
 LOCAL_MODES = get_args(LocalMode)
 SYSTEM_NAMES = ("multipaxos",)
-NODE_SETTINGS = tuple(name for name in Config.__struct_fields__ if name not in ("me", "members"))
+NODE_SETTINGS = SETTINGS
 NODES_MAX = 25
 RATE_MAX = 20_000
 CONCURRENCY_MAX = 500

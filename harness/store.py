@@ -41,23 +41,40 @@ class StoreError(Exception):
     """A run that is not there or cannot be read; the message says which."""
 
 
-class Lines:
-    """A file of JSON lines that only grows; each line is with the kernel when ``write`` returns."""
+_encoder = msgspec.json.Encoder()
 
-    def __init__(self, path: Path) -> None:
+
+class Lines:
+    """A file of JSON lines that only grows; each line is with the kernel when ``write`` returns.
+
+    With ``gather_bytes``, lines are gathered until there are so many bytes: for a run that its seed can bring back.
+    """
+
+    def __init__(self, path: Path, gather_bytes: int = 0) -> None:
+        self._gather_bytes = gather_bytes
+        self._gathered = bytearray()
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
     def write(self, thing: Any) -> None:
         """Append one line. Raises OSError if it is not written whole (a full disk)."""
-        line = msgspec.json.encode(thing) + b"\n"
-        if os.write(self._fd, line) != len(line):
-            raise OSError("a line was written in part only: the disk is full")
+        self._gathered += _encoder.encode(thing)
+        self._gathered += b"\n"
+        if len(self._gathered) > self._gather_bytes:
+            self._flush()
 
     def close(self) -> None:
-        """Close the file."""
+        """Write what is left, and close the file. Raises OSError as ``write`` does."""
         if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+            try:
+                self._flush()
+            finally:
+                os.close(self._fd)
+                self._fd = -1
+
+    def _flush(self) -> None:
+        lines, self._gathered = self._gathered, bytearray()
+        if lines and os.write(self._fd, lines) != len(lines):
+            raise OSError("a line was written in part only: the disk is full")
 
     def __enter__(self) -> Lines:
         return self

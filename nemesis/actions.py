@@ -9,17 +9,25 @@ from collections.abc import Sequence
 
 from nemesis import grudges
 from nemesis.action import Action, OnNodes
-from nemesis.clocks import DriftClocks, FreezeNodes
+from nemesis.clocks import BumpWallClocks, DriftClocks, FreezeNodes, JumpMonotonicClocks, StrobeClocks
 from nemesis.cuts import Cuts
-from nemesis.disks import FailSyncs, FillDisks, SlowDisks
+from nemesis.damage import DamageDisks
+from nemesis.disks import FailSyncs, FillDisks, LieAboutSyncs, SlowDisks
 from nemesis.faults import (
+    ClockBump,
     ClockDrift,
     ClockFreeze,
+    ClockStrobe,
     DiskEio,
     DiskFull,
+    DiskLie,
+    DiskMisdirect,
+    DiskRot,
     DiskSlow,
+    DiskTruncate,
     Fault,
     Kill,
+    LinkClog,
     LinkFault,
     Partition,
     Pause,
@@ -30,7 +38,7 @@ from nemesis.ground import Ground, Link, Run
 from nemesis.in_force import InForce
 from nemesis.power import PowerOffNodes
 from nemesis.targets import TargetError
-from nemesis.weather import DisturbLinks
+from nemesis.weather import ClogLinks, DisturbLinks
 
 
 class CutLinks(Action):
@@ -173,15 +181,46 @@ def action_for(fault: Fault, ground: Ground, order: Sequence[str], in_force: InF
             return RestartNodes(ground, order, fault.target)
         case LinkFault():
             return DisturbLinks(ground, order, fault, in_force.weather)
+        case LinkClog():
+            return ClogLinks(ground, order, fault, in_force.weather)
         case PowerOff():
             return PowerOffNodes(ground, order, fault)
+        case ClockDrift() | ClockFreeze() | ClockBump() | ClockStrobe():
+            return _of_clocks(fault, ground, order, in_force)
+        case _:
+            return _of_disks(fault, ground, order, in_force)
+
+
+def _of_clocks(
+    fault: ClockDrift | ClockFreeze | ClockBump | ClockStrobe, ground: Ground, order: Sequence[str], in_force: InForce
+) -> Action:
+    match fault:
         case ClockDrift():
             return DriftClocks(ground, order, fault, in_force.clocks)
         case ClockFreeze():
             return FreezeNodes(ground, order, fault, in_force.clocks)
+        case ClockBump(clock="monotonic"):
+            return JumpMonotonicClocks(ground, order, fault)
+        case ClockBump():
+            return BumpWallClocks(ground, order, fault, in_force.clocks)
+        case ClockStrobe():
+            return StrobeClocks(ground, order, fault, in_force.clocks)
+
+
+def _of_disks(
+    fault: DiskSlow | DiskEio | DiskFull | DiskLie | DiskRot | DiskTruncate | DiskMisdirect,
+    ground: Ground,
+    order: Sequence[str],
+    in_force: InForce,
+) -> Action:
+    match fault:
         case DiskSlow():
             return SlowDisks(ground, order, fault, in_force.disks)
         case DiskEio():
             return FailSyncs(ground, order, fault.target, in_force.disks)
         case DiskFull():
             return FillDisks(ground, order, fault.target, in_force.disks)
+        case DiskLie():
+            return LieAboutSyncs(ground, order, fault.target, in_force.disks)
+        case DiskRot() | DiskTruncate() | DiskMisdirect():
+            return DamageDisks(ground, order, fault)

@@ -1,17 +1,21 @@
-"""Bent clocks: a monotonic clock that runs at another rate, or stands still while its machine is suspended."""
+"""Bent clocks: at another rate, standing still, bumped once or flipping to and fro; wall and monotonic separately."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from nemesis.action import OnNodes
-from nemesis.faults import ClockDrift, ClockFreeze
+from nemesis.faults import ClockBump, ClockDrift, ClockFreeze, ClockStrobe
 from nemesis.ground import ClockBend, ClockReading, Ground, Run
 from nemesis.in_force import Stack
 
+NS_PER_MS = 1_000_000
+
 
 class _BendClocks(OnNodes):
-    """What both have in common: the bend is taken back at the end, and the readings tell what it did."""
+    """What all have in common: the bend is taken back at the end, and the readings tell what it did."""
 
     needs = "clocks"
 
@@ -76,3 +80,137 @@ class FreezeNodes(_BendClocks):
             state = await self.ground.resume(node)
             healed = healed and state.run is not Run.STOPPED
         return healed
+
+
+class BumpWallClocks(_BendClocks):
+    """Clock-bump of the wall clock."""
+
+    def __init__(self, ground: Ground, order: Sequence[str], fault: ClockBump, clocks: Stack[str, ClockBend]) -> None:
+        super().__init__(ground, order, fault.target, clocks, ClockBend(wall_ahead=fault.delta_ms * NS_PER_MS))
+        self.verb = f"clock-bump wall {fault.delta_ms:+d} ms"
+
+    async def inject(self) -> None:
+        """Jump, and look how far."""
+        await super().inject()
+        for node in self.targets:
+            self._look(node, _wall_jump(self._before[node], await self.ground.clock(node)))
+
+    async def heal(self) -> bool:
+        """Jump back, and look how far."""
+        held = self._clocks.holds(self)
+        before = {node: await self.ground.clock(node) for node in self.targets}
+        await self._clocks.remove(self)
+        for node in self.targets if held else ():
+            back = _wall_jump(before[node], await self.ground.clock(node))
+            self.observed.note(f"{node}: its wall clock jumped back by {back / 1e9:+.3f} s")
+        return True
+
+    def _look(self, node: str, jump: int) -> None:
+        sentence = f"{node}: its wall clock jumped by {jump / 1e9:+.3f} s"
+        if jump:
+            self.observed.effect(sentence)
+        else:
+            self.observed.note(sentence)
+
+
+class JumpMonotonicClocks(OnNodes):
+    """Clock-bump of the monotonic clock: forward, and for good."""
+
+    needs = "clocks"
+
+    def __init__(self, ground: Ground, order: Sequence[str], fault: ClockBump) -> None:
+        super().__init__(ground, order, fault.target)
+        self._by = fault.delta_ms * NS_PER_MS
+        self.verb = f"clock-bump monotonic {fault.delta_ms:+d} ms"
+
+    async def inject(self) -> None:
+        """Jump, and look how far."""
+        for node in self.targets:
+            before = await self.ground.clock(node)
+            await self.ground.jump_clock(node, self._by)
+            now = await self.ground.clock(node)
+            jump = now.local - before.local - (now.true - before.true)
+            sentence = f"{node}: its monotonic clock jumped by {jump / 1e9:+.3f} s"
+            if jump > 0:
+                self.observed.effect(sentence)
+            else:
+                self.observed.note(sentence)
+
+    async def heal(self) -> bool:
+        """Nothing: a monotonic clock never goes back."""
+        await self.note_leader()
+        return True
+
+
+class StrobeClocks(OnNodes):
+    """Clock-strobe: one bend and another in turn, until the end."""
+
+    needs = "clocks"
+
+    def __init__(self, ground: Ground, order: Sequence[str], fault: ClockStrobe, clocks: Stack[str, ClockBend]) -> None:
+        super().__init__(ground, order, fault.target)
+        self._clocks = clocks
+        self._period_s = fault.period_ms / 1_000
+        self._phases = (
+            (ClockBend(wall_ahead=fault.delta_ms * NS_PER_MS), ClockBend())
+            if fault.clock == "wall"
+            else (ClockBend(ppm=fault.ppm), ClockBend(ppm=-fault.ppm))
+        )
+        swing = f"{fault.delta_ms:+d} ms" if fault.clock == "wall" else f"±{fault.ppm} ppm"
+        self.verb = f"clock-strobe {fault.clock} {swing} every {fault.period_ms} ms"
+        self._flipping: asyncio.Task[None] | None = None
+        self._flips = 0
+        self._last: dict[str, ClockReading] = {}
+        self._seen: dict[str, int] = {}
+
+    async def inject(self) -> None:
+        """Flip once, and let it go on."""
+        self._seen = dict.fromkeys(self.targets, 0)
+        self._last = {node: await self.ground.clock(node) for node in self.targets}
+        await self._flip()
+        self._flipping = asyncio.create_task(self._go_on())
+
+    async def heal(self) -> bool:
+        """Stop flipping, take the bend back, and say what was seen."""
+        if self._flipping is not None:
+            flipping, self._flipping = self._flipping, None
+            flipping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await flipping
+            await self._look()
+            self._tell()
+        await self._clocks.remove(self)
+        return True
+
+    async def _go_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._period_s)
+            await self._look()
+            await self._flip()
+
+    async def _flip(self) -> None:
+        bend = self._phases[self._flips % 2]
+        self._flips += 1
+        await self._clocks.add(self, dict.fromkeys(self.targets, bend))
+
+    async def _look(self) -> None:
+        """Note how far each clock has got from where it was, whichever of the two it is."""
+        for node in self.targets:
+            before, now = self._last[node], await self.ground.clock(node)
+            true = now.true - before.true
+            off = max(abs(now.local - before.local - true), abs(now.wall - before.wall - true))
+            self._seen[node] = max(self._seen[node], off)
+            self._last[node] = now
+
+    def _tell(self) -> None:
+        for node in self.targets:
+            sentence = f"{node}: flipped {self._flips} times, by up to {self._seen[node] / 1e6:.3f} ms at once"
+            if self._seen[node] > 1:
+                self.observed.effect(sentence)
+            else:
+                self.observed.note(sentence)
+
+
+def _wall_jump(before: ClockReading, now: ClockReading) -> int:
+    """Return how far the wall clock has gone beyond what the monotonic one has."""
+    return (now.wall - before.wall) - (now.local - before.local)

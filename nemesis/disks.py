@@ -1,4 +1,4 @@
-"""Troubles of disks: slow, failing, full.
+"""Troubles of disks: slow, failing, full, lying.
 
 A node whose disk fails must end, and is started again at the end of the fault. One that was ended by another fault in
 between (by a signal) is that fault's to start.
@@ -52,6 +52,8 @@ class _TroubleDisks(OnNodes):
             (now.slowed - before.slowed, "syncs slowed"),
             (now.failed - before.failed, "syncs failed"),
             (now.refused - before.refused, "writes refused"),
+            (now.lied - before.lied, "syncs lied about"),
+            (now.betrayed_bytes - before.betrayed_bytes, "bytes lost that it had called durable"),
         ]
         seen = [f"{count} {how}" for count, how in done if count > 0]
         if seen:
@@ -92,3 +94,12 @@ class FillDisks(_TroubleDisks):
 
     def __init__(self, ground: Ground, order: Sequence[str], target: str, disks: Stack[str, DiskTrouble]) -> None:
         super().__init__(ground, order, target, disks, DiskTrouble(full=True))
+
+
+class LieAboutSyncs(_TroubleDisks):
+    """Disk-lie."""
+
+    verb = "disk-lie"
+
+    def __init__(self, ground: Ground, order: Sequence[str], target: str, disks: Stack[str, DiskTrouble]) -> None:
+        super().__init__(ground, order, target, disks, DiskTrouble(lies=True))

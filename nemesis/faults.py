@@ -2,6 +2,10 @@
 
 Each is a frozen, tagged struct: the tag is its name in scenarios, plans and reports, the fields its parameters. How it
 is carried out is next to it in ``nemesis.actions``; when, and for how long, is the plan's business.
+
+Each is *in the model*, and then a correct node stays safe under it however many nodes it hits, or *beyond the model*,
+and then ``beyond_model`` says in a few words which promise the world has broken. A fault beyond the model is there to
+show that the checkers see what breaks; a violation under it is not yet a bug of the node.
 """
 
 from __future__ import annotations
@@ -9,18 +13,35 @@ from __future__ import annotations
 import msgspec
 
 from nemesis import grudges, targets
+from nemesis.delays import Distribution
 from nemesis.ground import MILLION
+from nemesis.undo import SECTOR_BYTES, Arrival, Spot
 
 DELAY_MAX_US = 10_000_000
 SLOWER_TIMES_MAX = 100_000
-POWER_MODES = ("drop", "torn")
+DELTA_MAX_MS = 86_400_000
+PERIOD_MAX_MS = 60_000
+ROTTEN_BITS_MAX = 1_000_000
+CUT_BYTES_MAX = 2**40
+DIRECTIONS = ("both", "from", "to")
+CLOCKS = ("wall", "monotonic")
+DRIFT_BOUND_PPM = 1_000
+"""By how much a monotonic clock's rate may be wrong: what leases rest on, the default of the node's ``drift_ppm``."""
+_DRIFTS = "monotonic clocks are worse than the bound that leases rest on"
 
 
 class FaultError(ValueError):
     """A fault that makes no sense as written; the message names the field."""
 
 
-class Partition(msgspec.Struct, frozen=True, tag="partition", forbid_unknown_fields=True):
+class _Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    @property
+    def beyond_model(self) -> str:
+        """Which promise of the model this fault breaks, in a few words; "" if none."""
+        return ""
+
+
+class Partition(_Fault, frozen=True, tag="partition"):
     """Cut links between nodes; clients still reach every node.
 
     Either a named ``shape`` (see ``nemesis.grudges``) or an explicit ``grudge``: for each node, those it does not hear.
@@ -35,7 +56,7 @@ class Partition(msgspec.Struct, frozen=True, tag="partition", forbid_unknown_fie
             raise FaultError(f"partition: no shape {self.shape!r}; there are: {', '.join(grudges.SHAPES)}")
 
 
-class _OnNodes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _OnNodes(_Fault, frozen=True):
     target: str = "one"
 
     def __post_init__(self) -> None:
@@ -62,9 +83,17 @@ class Restart(_OnNodes, frozen=True, tag="restart"):
 
 
 class LinkFault(_OnNodes, frozen=True, tag="link"):
-    """Bad weather on the links from and to the nodes: frames are late, lost or doubled; spread delays reorder them.
+    """Bad weather on links of the nodes: frames are late, lost, doubled or overtaken.
 
-    It adds to what each link is like anyway, and to other link faults. In the model: an asynchronous network.
+    ``direction``: all links from and ``to`` the nodes (``both``), or one of the two alone: with ``loss_ppm`` at a
+    million, a link that is dead one way. ``distribution`` of the delays: see ``nemesis.delays``; a spread reorders.
+    ``reorder_ppm``: the chance that a frame is held back by ``held_us`` more, so that later ones overtake it.
+    ``loss_correlation_ppm`` makes losses come in bursts, as in Gilbert's model (1960): with that chance a frame meets
+    the fate of the one before it on its link, else it is lost with the chance ``loss_ppm``. The share that is lost
+    stays ``loss_ppm``, and a burst is 1 / ((1 - correlation)(1 - loss)) frames long on average.
+
+    It comes on top of what each link is like anyway, and of other link faults: delays add up, chances are
+    independent. In the model: an asynchronous network.
     """
 
     target: str = "all"
@@ -72,39 +101,76 @@ class LinkFault(_OnNodes, frozen=True, tag="link"):
     delay_max_us: int = 20_000
     loss_ppm: int = 0
     duplicate_ppm: int = 0
+    distribution: Distribution = Distribution.UNIFORM
+    reorder_ppm: int = 0
+    held_us: int = 20_000
+    loss_correlation_ppm: int = 0
+    direction: str = "both"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _direction("link", self.direction)
         if not 0 <= self.delay_min_us <= self.delay_max_us <= DELAY_MAX_US:
             raise FaultError(
                 f"link: a delay from {self.delay_min_us} to {self.delay_max_us} µs is not within 0 to {DELAY_MAX_US}"
             )
-        for name in ("loss_ppm", "duplicate_ppm"):
+        for name in ("loss_ppm", "duplicate_ppm", "reorder_ppm", "loss_correlation_ppm"):
             if not 0 <= getattr(self, name) <= MILLION:
                 raise FaultError(f"link: {name} is {getattr(self, name)}, not 0 to {MILLION}")
-        if not (self.delay_max_us or self.loss_ppm or self.duplicate_ppm):
-            raise FaultError("link: delays, loses and doubles nothing")
+        if not 0 < self.held_us <= DELAY_MAX_US:
+            raise FaultError(f"link: held_us is {self.held_us}, not 1 to {DELAY_MAX_US}")
+        if self.loss_correlation_ppm and (not self.loss_ppm or self.loss_correlation_ppm == MILLION):
+            raise FaultError(
+                "link: loss_correlation_ppm needs a loss_ppm, and to be below a million, to have an effect"
+            )
+        if not (self.delay_max_us or self.loss_ppm or self.duplicate_ppm or self.reorder_ppm):
+            raise FaultError("link: delays, loses, doubles and reorders nothing")
+
+
+class LinkClog(_OnNodes, frozen=True, tag="link-clog"):
+    """Links of the nodes are clogged: what is sent waits, and arrives at the end, in its order and all at once.
+
+    What was under way at the beginning arrives as it was to. ``direction`` is as in ``link``. In the model: an
+    asynchronous network. (FoundationDB's clogging.)
+    """
+
+    target: str = "one"
+    direction: str = "both"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _direction("link-clog", self.direction)
+
+
+def _direction(fault: str, direction: str) -> None:
+    if direction not in DIRECTIONS:
+        raise FaultError(f"{fault}: no direction {direction!r}; there are: {', '.join(DIRECTIONS)}")
 
 
 class PowerOff(_OnNodes, frozen=True, tag="power-off"):
     """Cut the nodes' power, all at once; start them again at the end.
 
-    The process ends and the disk keeps what was synced. Of the rest nothing is there (``drop``), or any of its sectors
-    may be (``torn``). In the model for any number of nodes: what was acknowledged was synced.
+    The process ends and the disk keeps what was synced. Of what was not synced, as ``mode`` says: nothing is there
+    (``drop``); any of its sectors (``torn``); any whole writes, so a later one may be there without an earlier one
+    (``reordered``); all data, but no file that was created, renamed or removed since its folder was synced
+    (``names``). Where any may have arrived, names that were not synced may have as well, each for itself. A program
+    that waits for a sync has done nothing after it: what could only have come later is not there.
+
+    In the model for any number of nodes: what was acknowledged was synced.
     """
 
     mode: str = "drop"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.mode not in POWER_MODES:
-            raise FaultError(f"power-off: no mode {self.mode!r}; there are: {', '.join(POWER_MODES)}")
+        if self.mode not in tuple(Arrival):
+            raise FaultError(f"power-off: no mode {self.mode!r}; there are: {', '.join(Arrival)}")
 
 
 class ClockDrift(_OnNodes, frozen=True, tag="clock-drift"):
     """The nodes' monotonic clocks run fast (or slow, below 0) by parts per million of true time.
 
-    In the model as long as nothing of the node's safety rests on clocks; with leases, up to their drift bound.
+    In the model up to the drift bound that leases rest on (the node's ``drift_ppm``), and without leases always.
     """
 
     ppm: int = 200
@@ -114,12 +180,84 @@ class ClockDrift(_OnNodes, frozen=True, tag="clock-drift"):
         if not -MILLION < self.ppm <= 10 * MILLION or not self.ppm:
             raise FaultError(f"clock-drift: {self.ppm} ppm is not between -{MILLION} and {10 * MILLION}, or no drift")
 
+    @property
+    def beyond_model(self) -> str:
+        """Over the bound."""
+        return _DRIFTS if abs(self.ppm) > DRIFT_BOUND_PPM else ""
+
 
 class ClockFreeze(_OnNodes, frozen=True, tag="clock-freeze"):
     """The nodes stop and their monotonic clocks with them, like a suspended virtual machine; both go on at the end.
 
-    In the model as ``ClockDrift`` is: it is a drift without bound.
+    It is a drift without bound: beyond the model as long as leases are on.
     """
+
+    @property
+    def beyond_model(self) -> str:
+        """Always."""
+        return _DRIFTS
+
+
+class ClockBump(_OnNodes, frozen=True, tag="clock-bump"):
+    """The nodes' clocks jump once, by ``delta_ms``.
+
+    The ``wall`` clock may jump either way, and jumps back at the end, by as much. A ``monotonic`` clock only ever jumps
+    forward (a machine that was suspended, seen from its own clock), and the jump stays: going back would break the one
+    promise that the clock makes to its programs. A jump of one clock leaves the other alone.
+
+    In the model for wall clocks, which promise nothing. A jump of the monotonic clock is a drift without bound: beyond
+    the model as long as leases are on.
+    """
+
+    clock: str = "wall"
+    delta_ms: int = 1_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _clock("clock-bump", self.clock)
+        if not 0 < abs(self.delta_ms) <= DELTA_MAX_MS:
+            raise FaultError(f"clock-bump: delta_ms is {self.delta_ms}, not within ±{DELTA_MAX_MS}, or no jump")
+        if self.clock == "monotonic" and self.delta_ms < 0:
+            raise FaultError(f"clock-bump: delta_ms is {self.delta_ms}, but a monotonic clock never goes back")
+
+    @property
+    def beyond_model(self) -> str:
+        """If it is the monotonic clock."""
+        return _DRIFTS if self.clock == "monotonic" else ""
+
+
+class ClockStrobe(_OnNodes, frozen=True, tag="clock-strobe"):
+    """The nodes' clocks flip to and fro, every ``period_ms``.
+
+    The ``wall`` clock flips between right and ``delta_ms`` off; the ``monotonic`` one, which cannot jump back, between
+    ``ppm`` too fast and ``ppm`` too slow. At the end the wall clock is right again and the rate is. In the
+    model for wall clocks, and for monotonic ones up to the bound of ``clock-drift``.
+    """
+
+    clock: str = "wall"
+    period_ms: int = 50
+    delta_ms: int = 200
+    ppm: int = 500_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _clock("clock-strobe", self.clock)
+        if not 1 <= self.period_ms <= PERIOD_MAX_MS:
+            raise FaultError(f"clock-strobe: period_ms is {self.period_ms}, not 1 to {PERIOD_MAX_MS}")
+        if not 0 < abs(self.delta_ms) <= DELTA_MAX_MS:
+            raise FaultError(f"clock-strobe: delta_ms is {self.delta_ms}, not within ±{DELTA_MAX_MS}, or no flip")
+        if not 0 < self.ppm < MILLION:
+            raise FaultError(f"clock-strobe: ppm is {self.ppm}, not 1 to {MILLION - 1}")
+
+    @property
+    def beyond_model(self) -> str:
+        """If it is the monotonic clock, over the bound."""
+        return _DRIFTS if self.clock == "monotonic" and self.ppm > DRIFT_BOUND_PPM else ""
+
+
+def _clock(fault: str, clock: str) -> None:
+    if clock not in CLOCKS:
+        raise FaultError(f"{fault}: no clock {clock!r}; there are: {', '.join(CLOCKS)}")
 
 
 class DiskSlow(_OnNodes, frozen=True, tag="disk-slow"):
@@ -150,8 +288,91 @@ class DiskFull(_OnNodes, frozen=True, tag="disk-full"):
     """
 
 
+class DiskLie(_OnNodes, frozen=True, tag="disk-lie"):
+    """The nodes' disks say of each sync that it is done, and make nothing durable.
+
+    What they lied about is in the disk's own cache: it can be read, it survives the process, and a power cut may take
+    it. It is durable after the next true sync of anything on that disk, for a true sync empties the whole cache. So
+    the fault bites at a power cut while it lasts, or after it and before the next true sync.
+
+    Beyond the model, on any node: what was acknowledged was not synced.
+    """
+
+    @property
+    def beyond_model(self) -> str:
+        """Always."""
+        return "a sync that succeeded made nothing durable"
+
+
+class _Damage(_OnNodes, frozen=True):
+    """Each node is killed, what it had written is written back, the damage is done; it is started again at the end."""
+
+    @property
+    def beyond_model(self) -> str:
+        """Always."""
+        return "durable data was damaged"
+
+
+class DiskRot(_Damage, frozen=True, tag="disk-rot"):
+    """``bits`` bits of one of the node's files flip while its process is down (killed, and started again at the end).
+
+    ``where``: in the first sector of the file (``head``), in the last (``tail``), in what is between them (``body``),
+    or ``anywhere``. The file is drawn from all that are not empty.
+
+    Our node checks a CRC on each record. Rot before a record that says that it had been durable is told from a torn
+    tail: the node refuses to start (status 65) and stays down. Rot in the last commit is not: it looks as a torn write
+    does and is cut off, and the node has forgotten what it had acknowledged. So it is beyond the model.
+    """
+
+    where: Spot = Spot.ANYWHERE
+    bits: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.bits <= ROTTEN_BITS_MAX:
+            raise FaultError(f"disk-rot: bits is {self.bits}, not 1 to {ROTTEN_BITS_MAX}")
+
+
+class DiskTruncate(_Damage, frozen=True, tag="disk-truncate"):
+    """The last ``cut_bytes`` of the node's newest file are gone (down meanwhile, as with ``disk-rot``).
+
+    A log that lost whole records at its end looks like one that never had them. Beyond the model.
+    """
+
+    cut_bytes: int = SECTOR_BYTES
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.cut_bytes <= CUT_BYTES_MAX:
+            raise FaultError(f"disk-truncate: cut_bytes is {self.cut_bytes}, not 1 to {CUT_BYTES_MAX}")
+
+
+class DiskMisdirect(_Damage, frozen=True, tag="disk-misdirect"):
+    """One sector of one of the node's files holds what another one should (down meanwhile, as with ``disk-rot``).
+
+    A write went to the wrong place of the disk. Beyond the model.
+    """
+
+
 Fault = (
-    Partition | Kill | Pause | Restart | LinkFault | PowerOff | ClockDrift | ClockFreeze | DiskSlow | DiskEio | DiskFull
+    Partition
+    | Kill
+    | Pause
+    | Restart
+    | LinkFault
+    | LinkClog
+    | PowerOff
+    | ClockDrift
+    | ClockFreeze
+    | ClockBump
+    | ClockStrobe
+    | DiskSlow
+    | DiskEio
+    | DiskFull
+    | DiskLie
+    | DiskRot
+    | DiskTruncate
+    | DiskMisdirect
 )
 
 KINDS: dict[str, type[Fault]] = {
@@ -160,17 +381,27 @@ KINDS: dict[str, type[Fault]] = {
     "pause": Pause,
     "restart": Restart,
     "link": LinkFault,
+    "link-clog": LinkClog,
     "power-off": PowerOff,
     "clock-drift": ClockDrift,
     "clock-freeze": ClockFreeze,
+    "clock-bump": ClockBump,
+    "clock-strobe": ClockStrobe,
     "disk-slow": DiskSlow,
     "disk-eio": DiskEio,
     "disk-full": DiskFull,
+    "disk-lie": DiskLie,
+    "disk-rot": DiskRot,
+    "disk-truncate": DiskTruncate,
+    "disk-misdirect": DiskMisdirect,
 }
 """The faults by their names in scenarios."""
 
 EVERYWHERE = ("partition", "kill", "pause", "restart")
 """The kinds that every place is meant to be able to do."""
+
+IN_MODEL = tuple(name for name, fault in KINDS.items() if not fault().beyond_model)
+"""The kinds that are in the model as they are by default: parameters may take a clock's beyond it."""
 
 
 def kind(fault: Fault) -> str:

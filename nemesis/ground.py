@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from nemesis.delays import Delay
+from nemesis.undo import Arrival, Damage, Damaged
+
 
 class Link(NamedTuple):
     """A directed link: what ``source`` sends to ``destination``."""
@@ -24,7 +27,8 @@ class Link(NamedTuple):
 class LinkCounters:
     """Frames of a directed link since the cluster was set up.
 
-    ``dropped`` are those that met a cut; ``lost``, ``duplicated`` and ``delayed`` is what weather did.
+    ``dropped`` are those that met a cut; ``lost``, ``duplicated``, ``delayed``, ``reordered`` (held back, for later
+    ones to overtake) and ``clogged`` (had to wait for a clog's end) is what weather did.
     """
 
     forwarded: int
@@ -32,41 +36,67 @@ class LinkCounters:
     lost: int = 0
     duplicated: int = 0
     delayed: int = 0
+    reordered: int = 0
+    clogged: int = 0
 
 
 MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Weather:
-    """What a link does to frames over its own nature: a delay between two bounds (ns), chances in parts per million.
+class Loss:
+    """Frames are lost with a chance; with a correlation, in bursts (``nemesis.faults.LinkFault`` has the formula)."""
 
-    Weathers add up; a chance is certain at most.
+    ppm: int
+    correlation_ppm: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reorder:
+    """Frames are held back by ``held`` ns with a chance, so that later ones overtake them."""
+
+    ppm: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """What a link does to frames over its own nature. Weathers add up: each keeps its own dice.
+
+    ``delays`` are drawn each and summed; a frame is lost if any of ``losses`` takes it; while ``clogged``, frames wait.
+    The chance to be doubled is one number, certain at most.
     """
 
-    delay_min: int = 0
-    delay_max: int = 0
-    loss_ppm: int = 0
+    delays: tuple[Delay, ...] = ()
+    losses: tuple[Loss, ...] = ()
     duplicate_ppm: int = 0
+    reorders: tuple[Reorder, ...] = ()
+    clogged: bool = False
 
     def __add__(self, other: Weather) -> Weather:
         return Weather(
-            self.delay_min + other.delay_min,
-            self.delay_max + other.delay_max,
-            min(MILLION, self.loss_ppm + other.loss_ppm),
+            self.delays + other.delays,
+            self.losses + other.losses,
             min(MILLION, self.duplicate_ppm + other.duplicate_ppm),
+            self.reorders + other.reorders,
+            self.clogged or other.clogged,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class ClockBend:
-    """How a node's monotonic clock departs from true time: too fast by parts per million, or standing still."""
+    """How a node's clocks depart from true time.
+
+    Both run too fast by ``ppm`` parts per million, or stand still (``frozen``), for they share their oscillator; the
+    wall clock is ``wall_ahead`` ns ahead of where it would be besides.
+    """
 
     ppm: int = 0
     frozen: bool = False
+    wall_ahead: int = 0
 
     def __add__(self, other: ClockBend) -> ClockBend:
-        return ClockBend(self.ppm + other.ppm, self.frozen or other.frozen)
+        return ClockBend(self.ppm + other.ppm, self.frozen or other.frozen, self.wall_ahead + other.wall_ahead)
 
     @property
     def rate_ppm(self) -> int:
@@ -76,10 +106,11 @@ class ClockBend:
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """A node's monotonic clock and true time, read at one moment (ns; where each begins means nothing)."""
+    """A node's monotonic and wall clocks and true time, read at one moment (ns; where each begins means nothing)."""
 
     local: int
     true: int
+    wall: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +119,14 @@ class DiskTrouble:
 
     A sync takes ``times`` as long, or does not end at all while ``stalled``; the next sync fails with EIO
     (``fails_next``) and the pages it was for count as clean from then on; every write is refused with ENOSPC
-    (``full``).
+    (``full``); every sync says that it is done and makes nothing durable (``lies``).
     """
 
     times: int = 1
     stalled: bool = False
     fails_next: bool = False
     full: bool = False
+    lies: bool = False
 
     def __add__(self, other: DiskTrouble) -> DiskTrouble:
         return DiskTrouble(
@@ -102,17 +134,25 @@ class DiskTrouble:
             self.stalled or other.stalled,
             self.fails_next or other.fails_next,
             self.full or other.full,
+            self.lies or other.lies,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class DiskCounters:
-    """What troubles have done to a node's disk so far: syncs slowed and failed, writes refused, bytes taken back."""
+    """What troubles have done to a node's disk so far: syncs slowed, failed and lied about, writes refused.
+
+    Power cuts took back ``taken_back_bytes`` and ``names_lost`` names; of the bytes, the disk had called
+    ``betrayed_bytes`` durable.
+    """
 
     slowed: int = 0
     failed: int = 0
     refused: int = 0
     taken_back_bytes: int = 0
+    lied: int = 0
+    betrayed_bytes: int = 0
+    names_lost: int = 0
 
 
 class Run(StrEnum):
@@ -171,10 +211,13 @@ class Ground(Protocol):
         """Let these links have this weather; all others keep theirs."""
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
-        """Let the node's monotonic clock run so from now on."""
+        """Let the node's clocks run so from now on."""
+
+    async def jump_clock(self, node: str, by: int) -> None:
+        """Let the node's monotonic clock jump forward by some ns, for good; its wall clock does not."""
 
     async def clock(self, node: str) -> ClockReading:
-        """Read the node's monotonic clock."""
+        """Read the node's clocks."""
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
         """Let the node's disk have this trouble and no other from now on."""
@@ -182,11 +225,11 @@ class Ground(Protocol):
     async def disk_counters(self, node: str) -> DiskCounters:
         """Return what troubles have done to the node's disk."""
 
-    async def power_off(self, node: str, *, torn: bool) -> ProcessState:
-        """Cut the node's power: its process ends and its disk loses what was not synced.
+    async def power_off(self, node: str, arrival: Arrival) -> ProcessState:
+        """Cut the node's power: its process ends and its disk loses what was not synced, but for what arrives so."""
 
-        With ``torn``, any sectors of what was on its way may have arrived all the same.
-        """
+    async def damage_disk(self, node: str, damage: Damage) -> tuple[Damaged, ...]:
+        """Damage what is durable on the node's disk, while no process uses it; return what was done, and where."""
 
     async def kill(self, node: str) -> ProcessState:
         """SIGKILL the node and wait until it is gone."""

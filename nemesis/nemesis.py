@@ -137,6 +137,7 @@ def _record(scheduled: ScheduledFault, action: Action) -> FaultRecord:
         hit_leader=action.hit_leader,
         status=action.observed.status,
         evidence=tuple(action.observed.evidence),
+        beyond_model=scheduled.fault.beyond_model,
     )
 
 
@@ -149,4 +150,5 @@ def _unresolved(scheduled: ScheduledFault, reason: str) -> FaultRecord:
         planned_until=scheduled.until,
         status=FaultStatus.SKIPPED,
         evidence=(reason,),
+        beyond_model=scheduled.fault.beyond_model,
     )

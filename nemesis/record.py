@@ -26,7 +26,8 @@ class FaultRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One fault of a run, from plan to heal. Times are ns since the run's start; None where it did not come to that.
 
     ``number`` counts the plan's faults from 0; ``kind`` is the fault's name in scenarios; ``what`` describes it with
-    its resolved targets in a few words; ``evidence`` is one sentence an observation.
+    its resolved targets in a few words; ``evidence`` is one sentence an observation. ``beyond_model`` says in a few
+    words which promise of the model the fault breaks, "" if none.
     """
 
     number: int
@@ -41,3 +42,4 @@ class FaultRecord(msgspec.Struct, frozen=True, kw_only=True):
     status: FaultStatus
     evidence: tuple[str, ...] = ()
     healed: bool = True
+    beyond_model: str = ""

@@ -1,39 +1,103 @@
-"""Bad weather on links: what is lost, late and doubled is counted by the place, and the counters are the evidence."""
+"""Bad weather on links: what becomes of frames is counted by the place, and the counters are the evidence."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from nemesis.action import OnNodes
-from nemesis.faults import LinkFault
-from nemesis.ground import Ground, Link, LinkCounters, Weather
+from nemesis.delays import Delay, Distribution
+from nemesis.faults import LinkClog, LinkFault
+from nemesis.ground import Ground, Link, LinkCounters, Loss, Reorder, Weather
 from nemesis.in_force import Stack
 from nemesis.targets import TargetError
 
 NS_PER_US = 1_000
 
 
-class DisturbLinks(OnNodes):
-    """Link."""
+class _OnLinks(OnNodes):
+    """What both faults of links have in common: weather comes, its frames are counted, it goes."""
 
     needs = "weather"
 
-    def __init__(self, ground: Ground, order: Sequence[str], fault: LinkFault, weather: Stack[Link, Weather]) -> None:
+    def __init__(
+        self, ground: Ground, order: Sequence[str], fault: LinkFault | LinkClog, weather: Stack[Link, Weather]
+    ) -> None:
         super().__init__(ground, order, fault.target)
-        self._fault = fault
-        self._weather = weather
+        self._direction = fault.direction
+        self._stack = weather
         self._links: tuple[Link, ...] = ()
-        self._before = LinkCounters(0, 0)
+        self._before: dict[Link, LinkCounters] = {}
+
+    @property
+    @abstractmethod
+    def _weather(self) -> Weather:
+        """What the fault adds to each of its links."""
 
     def resolve(self, leader: str | None) -> None:
-        """Fix the nodes, and so the links: all from and to them."""
+        """Fix the nodes, and so the links: from them, to them or both."""
         super().resolve(leader)
         nodes = self.ground.nodes
-        self._links = tuple(
-            Link(a, b) for a in nodes for b in nodes if a != b and (a in self.targets or b in self.targets)
-        )
+        self._links = tuple(Link(a, b) for a in nodes for b in nodes if a != b and self._meant(a, b))
         if not self._links:
             raise TargetError("one node alone has no links")
+
+    def _meant(self, source: str, destination: str) -> bool:
+        leaves, enters = source in self.targets, destination in self.targets
+        return {"both": leaves or enters, "from": leaves, "to": enters}[self._direction]
+
+    @property
+    def _where(self) -> str:
+        if len(self.targets) == len(self.ground.nodes):
+            return "all links"
+        whose = {"both": "of", "from": "from", "to": "to"}[self._direction]
+        return f"links {whose} {', '.join(self.targets)}"
+
+    async def inject(self) -> None:
+        """Let the weather come, on top of other faults'."""
+        self._before = await self._count()
+        await self._stack.add(self, dict.fromkeys(self._links, self._weather))
+        self.observed.note(f"{len(self._links)} directed links disturbed")
+
+    async def heal(self) -> bool:
+        """Count what it did, then take this fault's weather back."""
+        if self._stack.holds(self):
+            self._look(await self._count())
+        await self._stack.remove(self)
+        return True
+
+    def _look(self, now: dict[Link, LinkCounters]) -> None:
+        done = [
+            (self._more(now, "delayed"), "delayed"),
+            (self._more(now, "lost"), "lost"),
+            (self._more(now, "duplicated"), "doubled"),
+            (self._more(now, "reordered"), "held back"),
+            (self._more(now, "clogged"), "clogged"),
+        ]
+        seen = [f"{count} {how}" for count, how in done if count > 0]
+        if seen:
+            self.observed.effect(f"frames on the disturbed links: {', '.join(seen)}")
+        else:
+            self.observed.note("no frame was disturbed")
+
+    def _more(self, now: dict[Link, LinkCounters], counter: str) -> int:
+        return sum(
+            int(getattr(counters, counter)) - int(getattr(self._before[link], counter))
+            for link, counters in now.items()
+            if link in self._before
+        )
+
+    async def _count(self) -> dict[Link, LinkCounters]:
+        counters = await self.ground.link_counters()
+        return {link: counters[link] for link in self._links if link in counters}
+
+
+class DisturbLinks(_OnLinks):
+    """Link."""
+
+    def __init__(self, ground: Ground, order: Sequence[str], fault: LinkFault, weather: Stack[Link, Weather]) -> None:
+        super().__init__(ground, order, fault, weather)
+        self._fault = fault
 
     @property
     def what(self) -> str:
@@ -41,48 +105,37 @@ class DisturbLinks(OnNodes):
         fault = self._fault
         told = []
         if fault.delay_max_us:
-            told.append(f"{fault.delay_min_us / 1_000:g} to {fault.delay_max_us / 1_000:g} ms late")
+            law = "" if fault.distribution == Distribution.UNIFORM else f" ({fault.distribution})"
+            told.append(f"{fault.delay_min_us / 1_000:g} to {fault.delay_max_us / 1_000:g} ms late{law}")
         if fault.loss_ppm:
-            told.append(f"{fault.loss_ppm / 10_000:g} % lost")
+            bursts = " in bursts" if fault.loss_correlation_ppm else ""
+            told.append(f"{fault.loss_ppm / 10_000:g} % lost{bursts}")
         if fault.duplicate_ppm:
             told.append(f"{fault.duplicate_ppm / 10_000:g} % doubled")
-        where = "all links" if len(self.targets) == len(self.ground.nodes) else f"links of {', '.join(self.targets)}"
-        return f"link: {', '.join(told)} on {where}"
+        if fault.reorder_ppm:
+            told.append(f"{fault.reorder_ppm / 10_000:g} % held back")
+        return f"link: {', '.join(told)} on {self._where}"
 
-    async def inject(self) -> None:
-        """Let it rain, on top of other faults' weather."""
+    @property
+    def _weather(self) -> Weather:
         fault = self._fault
-        weather = Weather(
-            fault.delay_min_us * NS_PER_US, fault.delay_max_us * NS_PER_US, fault.loss_ppm, fault.duplicate_ppm
+        delay = Delay(fault.delay_min_us * NS_PER_US, fault.delay_max_us * NS_PER_US, Distribution(fault.distribution))
+        return Weather(
+            (delay,) if fault.delay_max_us else (),
+            (Loss(fault.loss_ppm, fault.loss_correlation_ppm),) if fault.loss_ppm else (),
+            fault.duplicate_ppm,
+            (Reorder(fault.reorder_ppm, fault.held_us * NS_PER_US),) if fault.reorder_ppm else (),
         )
-        self._before = await self._count()
-        await self._weather.add(self, dict.fromkeys(self._links, weather))
-        self.observed.note(f"{len(self._links)} directed links disturbed")
 
-    async def heal(self) -> bool:
-        """Count what it did, then take this fault's weather back."""
-        if self._weather.holds(self):
-            now, before = await self._count(), self._before
-            done = [
-                (now.delayed - before.delayed, "delayed"),
-                (now.lost - before.lost, "lost"),
-                (now.duplicated - before.duplicated, "doubled"),
-            ]
-            seen = [f"{count} {how}" for count, how in done if count > 0]
-            if seen:
-                self.observed.effect(f"frames on the disturbed links: {', '.join(seen)}")
-            else:
-                self.observed.note("no frame was disturbed")
-        await self._weather.remove(self)
-        return True
 
-    async def _count(self) -> LinkCounters:
-        all_counters = await self.ground.link_counters()
-        counters = [all_counters[link] for link in self._links if link in all_counters]
-        return LinkCounters(
-            0,
-            0,
-            sum(c.lost for c in counters),
-            sum(c.duplicated for c in counters),
-            sum(c.delayed for c in counters),
-        )
+class ClogLinks(_OnLinks):
+    """Link-clog."""
+
+    @property
+    def what(self) -> str:
+        """The links."""
+        return f"link-clog: {self._where}"
+
+    @property
+    def _weather(self) -> Weather:
+        return Weather(clogged=True)

@@ -83,13 +83,15 @@ class Connection:
             raise ConnectionError("the connection is closed")
         self._numbers += 1
         number = self._numbers
-        answer: asyncio.Future[wire.Answer] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[wire.Answer] = loop.create_future()
         self._waiting[number] = answer
         self._stream.write(wire.encode(wire.Request(number, body)))
+        expiry = loop.call_later(timeout_s, _expire, answer)
         try:
-            async with asyncio.timeout(timeout_s):
-                return await answer
+            return await answer
         finally:
+            expiry.cancel()
             self._waiting.pop(number, None)
 
     def close(self) -> None:
@@ -254,6 +256,11 @@ def tcp_dialer(addresses: Mapping[int, tuple[str, int]]) -> Dial:
         return TcpStream(reader, writer)
 
     return dial
+
+
+def _expire(answer: asyncio.Future[wire.Answer]) -> None:
+    if not answer.done():
+        answer.set_exception(TimeoutError("no answer in time"))
 
 
 def _left(deadline: float) -> float:

@@ -12,17 +12,27 @@ from pathlib import Path
 
 from node.assembly import Assembly, assemble
 from node.paxos.config import Config, ConfigError
+from node.storage.wal import SEGMENT_BYTES
+
+LOG_SEGMENT_BYTES = "log_segment_bytes"
+SETTINGS = (*(name for name in Config.__struct_fields__ if name not in ("me", "members")), LOG_SEGMENT_BYTES)
+"""What ``--set`` can set: the core's settings, and the log's."""
+LOG_SEGMENT_BYTES_RANGE = (256, 2**40)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """Where a node listens, whom it talks to, where it keeps its data; ``seed`` drives its election time-outs."""
+    """Where a node listens, whom it talks to, where it keeps its data; ``seed`` drives its election time-outs.
+
+    ``log_segment_bytes``: the log begins a new file once one is this long.
+    """
 
     cluster: str
     core: Config
     addresses: dict[int, tuple[str, int]]
     data: Path
     seed: int
+    log_segment_bytes: int = SEGMENT_BYTES
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,15 +61,19 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _settings() -> str:
-    return ", ".join(name for name in Config.__struct_fields__ if name not in ("me", "members"))
+    return ", ".join(SETTINGS)
 
 
 def configure(arguments: argparse.Namespace) -> tuple[ServerConfig, Assembly]:
     """Return what ``serve``'s words ask for. Raises ConfigError, UnknownBugError."""
     addresses = parse_peers(arguments.peers)
     settings = parse_settings(arguments.set)
+    segment_bytes = settings.pop(LOG_SEGMENT_BYTES, SEGMENT_BYTES)
+    low, high = LOG_SEGMENT_BYTES_RANGE
+    if not low <= segment_bytes <= high:
+        raise ConfigError(f"{LOG_SEGMENT_BYTES} is {segment_bytes}, not {low} to {high}")
     core = Config(me=arguments.id, members=tuple(sorted(addresses)), **settings)
-    config = ServerConfig(arguments.cluster, core, addresses, arguments.data, arguments.seed)
+    config = ServerConfig(arguments.cluster, core, addresses, arguments.data, arguments.seed, segment_bytes)
     return config, assemble(arguments.bug)
 
 
@@ -79,11 +93,11 @@ def parse_peers(text: str) -> dict[int, tuple[str, int]]:
 
 
 def parse_settings(texts: list[str]) -> dict[str, int]:
-    """Parse ``key=value`` settings of the core. Raises ConfigError."""
+    """Parse ``key=value`` settings. Raises ConfigError."""
     settings: dict[str, int] = {}
     for text in texts:
         key, equals, value = text.partition("=")
-        if key not in Config.__struct_fields__ or key in ("me", "members"):
+        if key not in SETTINGS:
             raise ConfigError(f"--set: {key!r} is none of {_settings()}")
         if not equals or not value.isdecimal():
             raise ConfigError(f"--set: {text!r} is not {key}=NUMBER")

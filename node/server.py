@@ -46,7 +46,7 @@ class Server(InboundHost):
         self._counters = Counters()
         disk = PosixDisk(config.data, create=True)
         self._lock = lock_folder(config.data)
-        journal = Journal(disk, self._me)
+        journal = Journal(disk, self._me, config.log_segment_bytes)
         remembered = journal.remembered
         statistics = journal.statistics
         self._counters.torn_tails_cut += bool(statistics.torn_bytes)

@@ -17,7 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from nemesis.ground import ClockBend, ClockReading, DiskCounters, DiskTrouble, Link, LinkCounters, ProcessState, Weather
+from nemesis.ground import (
+    ClockBend,
+    ClockReading,
+    DiskCounters,
+    DiskTrouble,
+    Link,
+    LinkCounters,
+    ProcessState,
+    Weather,
+)
+from nemesis.undo import Arrival, Damage, Damaged
 
 
 class ClusterError(Exception):
@@ -144,10 +154,13 @@ class Physics(Protocol):
         """Let these links have this weather; all others keep theirs."""
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
-        """Let the node's monotonic clock run so from now on."""
+        """Let the node's clocks run so from now on."""
+
+    async def jump_clock(self, node: str, by: int) -> None:
+        """Let the node's monotonic clock jump forward by some ns."""
 
     async def clock(self, node: str) -> ClockReading:
-        """Read the node's monotonic clock."""
+        """Read the node's clocks."""
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
         """Let the node's disk have this trouble and no other from now on."""
@@ -155,5 +168,8 @@ class Physics(Protocol):
     async def disk_counters(self, node: str) -> DiskCounters:
         """Return what troubles have done to the node's disk."""
 
-    async def power_off(self, node: str, *, torn: bool) -> ProcessState:
-        """End the node's process and take back what was not synced; torn: any sectors of it may have arrived."""
+    async def power_off(self, node: str, arrival: Arrival) -> ProcessState:
+        """End the node's process and take back what was not synced, but for what arrives so."""
+
+    async def damage_disk(self, node: str, damage: Damage) -> tuple[Damaged, ...]:
+        """Damage what is durable on the node's disk, while no process uses it."""

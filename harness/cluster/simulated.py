@@ -22,6 +22,7 @@ from harness.simulation.node import SimulatedNode
 from harness.simulation.trace import Trace
 from harness.simulation.wire import SimulatedWire
 from nemesis.ground import ClockBend, ClockReading, DiskCounters, DiskTrouble, Link, LinkCounters, ProcessState, Weather
+from nemesis.undo import Arrival, Damage, Damaged
 from node.assembly import Assembly, UnknownBugError
 from node.options import ServerConfig, configure, parser
 from node.paxos.config import ConfigError
@@ -41,6 +42,7 @@ class SimulatedCluster:
         self._network = SimulatedNetwork(loop, self._names, tree.stream("simulation/network"))
         self._client_draws = tree.stream("simulation/clients")
         self._power_draws = tree.stream("simulation/power")
+        self._damage_draws = tree.stream("simulation/damage")
         self._pids = FIRST_PID
         self.trace = Trace(loop)
         self.invariants = Invariants(loop, nodes)
@@ -145,14 +147,20 @@ class SimulatedCluster:
         self._network.set_weather(weather)
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
-        """Let a node's clock run so."""
+        """Let a node's clocks run so."""
         self.trace.happens("clock", node, "bend", asdict(bend))
+        self._nodes[node].clock.set_wall(bend.wall_ahead)
         self._nodes[node].set_clock_rate(bend.rate_ppm)
 
+    async def jump_clock(self, node: str, by: int) -> None:
+        """Let a node's monotonic clock jump."""
+        self.trace.happens("clock", node, "jump", {"by": by})
+        self._nodes[node].jump_clock(by)
+
     async def clock(self, node: str) -> ClockReading:
-        """Read a node's clock."""
-        now = self._loop.now_ns
-        return ClockReading(self._nodes[node].clock.read(now), now)
+        """Read a node's clocks."""
+        now, clock = self._loop.now_ns, self._nodes[node].clock
+        return ClockReading(clock.read(now), now, clock.wall(now))
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
         """Let a node's disk have this trouble."""
@@ -163,13 +171,20 @@ class SimulatedCluster:
         """Return what troubles have done to a node's disk."""
         return self._nodes[node].disk.counters
 
-    async def power_off(self, node: str, *, torn: bool) -> ProcessState:
+    async def power_off(self, node: str, arrival: Arrival) -> ProcessState:
         """Cut a node's power."""
         before = self._nodes[node].disk.counters.taken_back_bytes
-        self._nodes[node].power_off(self._power_draws.below if torn else None)
+        self._nodes[node].power_off(arrival, self._power_draws.below)
         taken_back = self._nodes[node].disk.counters.taken_back_bytes - before
         self.trace.happens("disk", node, "power-off", {"taken_back_bytes": taken_back})
         return self._nodes[node].state
+
+    async def damage_disk(self, node: str, damage: Damage) -> tuple[Damaged, ...]:
+        """Damage a node's disk."""
+        done = self._nodes[node].disk.damage(damage, self._damage_draws.below)
+        for damaged in done:
+            self.trace.happens("disk", node, "damage", asdict(damaged))
+        return done
 
     async def disturbances(self) -> tuple[str, ...]:
         """There are none."""

@@ -2,7 +2,8 @@
 
 A signature is the verdict, the checker and the kind of anomaly. Where a checker names no kind (an invariant, a
 recovery that did not come, an exception) the kind is its sentence with everything taken out that differs from run to
-run: times, numbers, nodes and digests.
+run: times, numbers, nodes and digests. Failures of runs that had faults beyond the model are marked, and are signatures
+of their own: a correct node may show them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from harness.judgement import beyond_model
 from harness.results import OperationCounts, RunResult, RunVerdict
 from nemesis.record import FaultStatus
 
@@ -22,6 +24,7 @@ SENTENCE_CHARACTERS_MAX = 600
 FAILURES = (RunVerdict.VIOLATION, RunVerdict.HARNESS_FAILURE, RunVerdict.UNKNOWN)
 """Verdicts of a single run that are findings. Faults that one seed did not meet are only counted."""
 HARNESS, INVARIANTS = "harness", "invariants"
+BEYOND = " (beyond the model)"
 
 _TIME = re.compile(r"^at [\d.]+ s: ")
 _DIFFERING = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b|\d+(?:\.\d+)*")
@@ -109,14 +112,15 @@ def report(result: RunResult, simulated_s: float, cpu_s: float, folder: str | No
 
 
 def _objections(result: RunResult) -> Iterator[Finding]:
+    beyond = BEYOND if beyond_model(result.faults) else ""
     for checker in result.checkers:
         if checker.verdict != _WORST[result.verdict]:
             continue
         if checker.anomalies and checker.name != INVARIANTS:
             for anomaly in checker.anomalies:
-                yield _finding(result.verdict, checker.name, anomaly.kind, anomaly.sentence)
+                yield _finding(result.verdict, checker.name, anomaly.kind + beyond, anomaly.sentence)
         else:
-            yield _finding(result.verdict, checker.name, generic(checker.sentence), checker.sentence)
+            yield _finding(result.verdict, checker.name, generic(checker.sentence) + beyond, checker.sentence)
 
 
 def _finding(verdict: RunVerdict, checker: str, kind: str, sentence: str) -> Finding:

@@ -98,6 +98,10 @@ def _details(node: NodeState) -> Iterator[tuple[str, str]]:
             )
         if replica.slots_left_out:
             yield "log", f"… {replica.slots_left_out} more open slots"
+        if replica.lease_ns:
+            yield "lease", f"held for {replica.lease_ns / 1e6:.3f} ms more"
+        if replica.grant_ns:
+            yield "lease", f"granted to {replica.granted_to or 'somebody'} for {replica.grant_ns / 1e6:.3f} ms more"
         if replica.promised_by:
             yield "promises", f"of {', '.join(replica.promised_by)}"
         for one in replica.deferred:
@@ -113,7 +117,7 @@ def _details(node: NodeState) -> Iterator[tuple[str, str]]:
         yield "file", f"{file.name}: {file.bytes} bytes{unsynced}{syncing}"
     if node.disk.trouble:
         yield "trouble", _fields(node.disk.trouble)
-    yield "clock", f"reads {node.clock_ns} ns"
+    yield "clock", f"reads {node.clock_ns} ns, wall clock {node.wall_ns} ns"
     if node.backlog:
         yield "backlog", f"{node.backlog} events in its sockets"
     if node.last_words:
@@ -138,8 +142,9 @@ def _links(state: ClusterState) -> Iterator[tuple[str, str]]:
     if cut:
         yield "links cut", ", ".join(cut)
     for link in state.links:
-        if link.weather:
-            yield "weather", f"{link.source}→{link.destination}: {_fields(link.weather)}"
+        if link.weather or link.waiting:
+            held = f"; {link.waiting} frames held back" if link.waiting else ""
+            yield "weather", f"{link.source}→{link.destination}: {_fields(link.weather)}{held}"
     for frame in state.frames:
         body = frame.body if isinstance(frame.body, dict) else {}
         what = " ".join([frame.what, *(f"{name}={_short(value)}" for name, value in body.items())])

@@ -188,7 +188,8 @@ def _fault_label(record: FaultRecord) -> str:
 
 def _fault_status(record: FaultRecord) -> str:
     healed = "" if record.healed else ", not healed"
-    return f"{record.status.value}{healed}{', hit the leader' if record.hit_leader else ''}"
+    beyond = f", beyond the model: {record.beyond_model}" if record.beyond_model else ""
+    return f"{record.status.value}{healed}{', hit the leader' if record.hit_leader else ''}{beyond}"
 
 
 def _fault_when(bar: FaultBar) -> str:

@@ -11,6 +11,7 @@ Simple*, 2001; names of its section 2) or a promise of the node's:
 - *promises never go back*: over all its lives, a node never answers in a lower ballot than before, and what it
   remembers after a restart is no less than what it has answered for;
 - *answers wait for the disk*: an acknowledgement leaves only when the record that it tells of is durable;
+- *one lease*: in true time, no two nodes at once may take themselves for the holder of the lease;
 - *one state a prefix*: nodes that have applied the same slots have the same digest.
 """
 
@@ -72,6 +73,7 @@ class Invariants:
         self._votes: dict[tuple[int, Ballot], tuple[Value, set[int]]] = {}
         self._chosen: dict[int, Chosen] = {}
         self._digests: dict[int, tuple[str, str]] = {}
+        self._leading: dict[int, SimulatedNode] = {}
         self.broken: InvariantError | None = None
         """The first one that broke, also when the error itself got lost on its way."""
         self.on_broken: Callable[[InvariantError], None] = lambda error: None
@@ -117,6 +119,12 @@ class Invariants:
                     self._broken(node, f"promises {message.ballot} before that is durable")
         replica = node.replica
         assert replica is not None
+        if replica.paxos.leader is not None:
+            self._leading[node.number] = node
+            if len(self._leading) > 1:
+                self._leases(node)
+        elif node.number in self._leading:
+            del self._leading[node.number]
         log = replica.paxos.log
         if log.chosen_upto != seen.chosen_upto:
             self._chooses(node, seen, log)
@@ -179,6 +187,13 @@ class Invariants:
                 self._broken(node, f"holds another value for chosen in slot {slot} than {chosen.ballot} had chosen")
         seen.chosen_upto = log.chosen_upto
 
+    def _leases(self, node: SimulatedNode) -> None:
+        if not _holds_lease(node, self._loop.now_ns):
+            return
+        for other in self._leading.values():
+            if other is not node and _holds_lease(other, self._loop.now_ns):
+                self._broken(node, f"holds the lease while {other.name} holds it")
+
     def _applies(self, node: SimulatedNode, seen: Seen, upto: int, digest: str) -> None:
         if upto < seen.applied:
             self._broken(node, f"has applied slot {upto} after slot {seen.applied}")
@@ -195,3 +210,10 @@ class Invariants:
             self.broken = error
             self.on_broken(error)
         raise error
+
+
+def _holds_lease(node: SimulatedNode, now: int) -> bool:
+    """Say whether a node would answer a read alone now, if it were asked; it may be wrong."""
+    replica = node.replica
+    leader = replica.paxos.leader if replica is not None else None
+    return leader is not None and leader.lease.holds(node.clock.read(now))

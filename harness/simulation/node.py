@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Callable
 from typing import Protocol
 
 from harness.seeds import Stream
@@ -18,6 +17,7 @@ from harness.simulation.disk import SimulatedDisk
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.trace import Given, Trace
 from nemesis.ground import DiskTrouble, ProcessState, Run
+from nemesis.undo import Arrival, Below
 from node import wire
 from node.assembly import Assembly
 from node.options import ServerConfig, election_stream
@@ -98,6 +98,7 @@ class SimulatedNode:
         self._pid = 0
         self._life = 0
         self._run = Run.GONE
+        self._running = False  # the same in a bit: it is asked at every event
         self._exit_code: int | None = None
         self._backlog: deque[ReplicaEvent] = deque()
         self._clients: dict[int, ClientEnd] = {}
@@ -128,7 +129,7 @@ class SimulatedNode:
 
     def start(self, pid: int, config: ServerConfig, assembly: Assembly) -> None:
         """Start a process; it begins to work a little later."""
-        self._pid, self._run, self._exit_code = pid, Run.RUNNING, None
+        self._pid, self._run, self._running, self._exit_code = pid, Run.RUNNING, True, None
         self._life += 1
         self.config, self._assembly = config, assembly
         self._trace.give(Given.STARTS, self.number, 0, b"")
@@ -152,15 +153,15 @@ class SimulatedNode:
 
     def pause(self) -> None:
         """SIGSTOP."""
-        if self._run is Run.RUNNING:
-            self._run = Run.STOPPED
+        if self._running:
+            self._run, self._running = Run.STOPPED, False
             self._trace.happens("process", self.name, "stopped")
 
     def resume(self) -> None:
         """SIGCONT: what had arrived meanwhile is handled now."""
         if self._run is not Run.STOPPED:
             return
-        self._run = Run.RUNNING
+        self._run, self._running = Run.RUNNING, True
         self._trace.happens("process", self.name, "continued")
         backlog, self._backlog = self._backlog, deque()
         for event in backlog:
@@ -168,14 +169,22 @@ class SimulatedNode:
         self._trace.give(Given.TICK, self.number, 0, b"")
         self._step(Tick())
 
-    def power_off(self, below: Callable[[int], int] | None) -> None:
-        """Cut the power: the process ends and the disk keeps what was durable."""
+    def power_off(self, arrival: Arrival, below: Below) -> None:
+        """Cut the power: the process ends and the disk keeps what was durable, and what has arrived besides."""
         self.kill()
-        self.disk.lose_power(below)
+        self.disk.lose_power(arrival, below)
 
     def set_clock_rate(self, ppm: int) -> None:
         """Let the machine's clock run at a rate from now on; what waits for it waits anew."""
         self.clock.set_rate(self._loop.now_ns, ppm)
+        self._arm_anew()
+
+    def jump_clock(self, by: int) -> None:
+        """Let the machine's monotonic clock jump forward; what waits for it waits anew."""
+        self.clock.jump(self._loop.now_ns, by)
+        self._arm_anew()
+
+    def _arm_anew(self) -> None:
         if self.replica is not None and self._wake_at:
             self._alarm_at = None
             self.arm(self._wake_at)
@@ -188,7 +197,7 @@ class SimulatedNode:
             self._await_sync(finished)
 
     def _end(self, exit_code: int) -> None:
-        self._run, self._exit_code, self.replica = Run.GONE, exit_code, None
+        self._run, self._running, self._exit_code, self.replica = Run.GONE, False, exit_code, None
         self._life += 1
         self._alarm_at = None
         self._trace.give(Given.ENDS, self.number, 0, b"%d" % exit_code)
@@ -208,7 +217,7 @@ class SimulatedNode:
         assert self.config is not None
         core = self.config.core
         try:
-            journal = Journal(self.disk, core.me)
+            journal = Journal(self.disk, core.me, self.config.log_segment_bytes)
         except (CorruptLogError, LogFailedError) as error:
             self._log(f"cannot start: {error}")
             self._end(EXIT_CORRUPT)
@@ -255,7 +264,7 @@ class SimulatedNode:
             self._take(ClientRequest(client, wire.decode_request(frame)))
 
     def _take(self, event: ReplicaEvent) -> None:
-        if self._run is Run.RUNNING:
+        if self._running:
             self._step(event)
         elif len(self._backlog) < BACKLOG_MAX:
             self._backlog.append(event)
@@ -362,7 +371,7 @@ class SimulatedNode:
         if life != self._life or when != self._alarm_at:
             return
         self._alarm_at = None
-        if self._run is not Run.RUNNING:
+        if not self._running:
             return
         if self.clock.read(self._loop.now_ns) < self._wake_at:
             self.arm(self._wake_at)

@@ -15,11 +15,11 @@ from typing import Any
 import msgspec
 
 from harness.simulation.disk import SimulatedDisk
-from harness.simulation.network import FAIR, SimulatedNetwork
+from harness.simulation.network import SimulatedNetwork
 from harness.simulation.node import SimulatedNode
 from harness.simulation.observation import World
 from harness.simulation.tape import in_words, message_in_words
-from nemesis.ground import DiskTrouble
+from nemesis.ground import DiskTrouble, Weather
 from node import wire
 from node.paxos.core import Paxos
 from node.replica import Replica
@@ -49,12 +49,19 @@ class DeferredState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplicaState(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node's process has in memory."""
+    """What a node's process has in memory.
+
+    ``lease_ns`` is for how much longer, on its own clock, it holds the lease, ``grant_ns`` for how much longer it has
+    granted it to ``granted_to`` (to nobody it knows, "", after a start); 0 if it is over.
+    """
 
     incarnation: int
     role: str
     promised: str
     leader_hint: str
+    lease_ns: int
+    granted_to: str
+    grant_ns: int
     chosen_upto: int
     applied_upto: int
     last_slot: int
@@ -90,7 +97,7 @@ class DiskState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeState(msgspec.Struct, frozen=True, kw_only=True):
-    """One node. ``clock_ns`` is what its monotonic clock reads, ``backlog`` what a stopped process will find."""
+    """One node. ``clock_ns`` and ``wall_ns`` is what its clocks read, ``backlog`` what a stopped process will find."""
 
     node: str
     process: str
@@ -101,6 +108,7 @@ class NodeState(msgspec.Struct, frozen=True, kw_only=True):
     backlog: int
     disk: DiskState
     clock_ns: int
+    wall_ns: int
     clock_ppm: int
     last_words: str
 
@@ -116,12 +124,13 @@ class FrameState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LinkState(msgspec.Struct, frozen=True, kw_only=True):
-    """A directed link that is not as it should be."""
+    """A directed link that is not as it should be; ``waiting`` are the frames that it holds back."""
 
     source: str
     destination: str
     cut: bool
     weather: dict[str, Any]
+    waiting: int = 0
 
 
 class ClusterState(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,17 +170,18 @@ def _node(node: SimulatedNode, now: int) -> NodeState:
         process=str(state.run),
         pid=state.pid,
         exit_code=state.exit_code,
-        replica=_replica(node.replica) if node.replica is not None else None,
+        replica=_replica(node.replica, node.clock.read(now)) if node.replica is not None else None,
         clients=len(node._clients),
         backlog=len(node._backlog),
         disk=_disk(node.disk, "stalled" if node.stalled else "under-way" if node._committing else "none"),
         clock_ns=node.clock.read(now),
+        wall_ns=node.clock.wall(now),
         clock_ppm=node.clock._ppm,
         last_words=node.lines[-1] if node.lines else "",
     )
 
 
-def _replica(replica: Replica) -> ReplicaState:
+def _replica(replica: Replica, local: int) -> ReplicaState:
     paxos, machine = replica.paxos, replica.machine
     slots, left_out = _slots(paxos)
     deferred = tuple(
@@ -182,6 +192,9 @@ def _replica(replica: Replica) -> ReplicaState:
         role=str(paxos.role),
         promised=str(paxos.ballot),
         leader_hint=f"n{paxos.leader_hint}" if paxos.leader_hint is not None else "",
+        lease_ns=max(0, paxos.leader.lease.until - local) if paxos.leader is not None else 0,
+        granted_to=f"n{paxos.grant.to}" if paxos.grant.to is not None else "",
+        grant_ns=max(0, paxos.grant.until - local),
         chosen_upto=paxos.log.chosen_upto,
         applied_upto=machine.applied_upto,
         last_slot=paxos.log.last,
@@ -239,11 +252,17 @@ def _disk(disk: SimulatedDisk, sync: str) -> DiskState:
 
 
 def _links(network: SimulatedNetwork) -> tuple[LinkState, ...]:
-    return tuple(
-        LinkState(source=link.source, destination=link.destination, cut=path.cut, weather=weather)
-        for link, path in network._paths.items()
-        if (weather := _departing(path.weather, FAIR)) or path.cut
-    )
+    states = []
+    for link, path in network._paths.items():
+        weather = _departing(path.weather, Weather()) if path.weather is not None else {}
+        if weather or path.cut or path.waiting:
+            waiting = len(path.waiting)
+            states.append(
+                LinkState(
+                    source=link.source, destination=link.destination, cut=path.cut, weather=weather, waiting=waiting
+                )
+            )
+    return tuple(states)
 
 
 def _frames(world: World) -> list[FrameState]:
@@ -263,7 +282,7 @@ def _frames(world: World) -> list[FrameState]:
 def _departing(thing: Any, usual: Any) -> dict[str, Any]:
     """Return the fields in which a thing is not as usual."""
     return {
-        field.name: getattr(thing, field.name)
+        field.name: msgspec.to_builtins(getattr(thing, field.name))
         for field in fields(thing)
         if getattr(thing, field.name) != getattr(usual, field.name)
     }

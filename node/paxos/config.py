@@ -6,6 +6,7 @@ import msgspec
 
 MS = 1_000_000
 """Nanoseconds in a millisecond: the core counts time in integer nanoseconds."""
+MILLION = 1_000_000
 
 
 class ConfigError(ValueError):
@@ -16,6 +17,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Configuration of one node's core.
 
     ``me`` and ``members`` are node ids (positive integers). Times are milliseconds of the node's monotonic clock.
+    ``lease_ms`` is how long a follower grants its leader a lease (0 for no leases), ``drift_ppm`` by how much the rate
+    of any node's monotonic clock may be off, in parts per million.
     """
 
     me: int
@@ -26,6 +29,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     election_backoff_max: int = 8
     retry_ms: int = 150
     read_timeout_ms: int = 2_000
+    lease_ms: int = 300
+    drift_ppm: int = 1_000
     batch_commands_max: int = 128
     batch_bytes_max: int = 256 * 1024
     window_max: int = 4
@@ -42,8 +47,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if min(self.members) < 1:
             raise ConfigError(f"members={list(self.members)}: node ids start at 1")
         for name in self.__struct_fields__:
-            if name not in ("me", "members") and getattr(self, name) < 1:
-                raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
+            least = 0 if name in ("lease_ms", "drift_ppm") else 1
+            if name not in ("me", "members") and getattr(self, name) < least:
+                raise ConfigError(f"{name}={getattr(self, name)} must be at least {least}")
+        if self.lease_ms > self.election_timeout_ms:
+            raise ConfigError(
+                f"lease_ms={self.lease_ms} must not be over election_timeout_ms={self.election_timeout_ms}: "
+                "a leader that is gone would be waited for longer than that"
+            )
+        if self.drift_ppm >= MILLION:
+            raise ConfigError(f"drift_ppm={self.drift_ppm} must be below {MILLION}: a clock may not stand still")
         if self.heartbeat_ms * 2 > self.election_timeout_ms:
             raise ConfigError(
                 f"election_timeout_ms={self.election_timeout_ms} must be at least twice "

@@ -25,6 +25,7 @@ from node.paxos.counters import Counters
 from node.paxos.effects import Effects, Event, Propose, ReadReady, ReadRequest, Receive, Send, Tick
 from node.paxos.election import ElectionTimer, RandomStream
 from node.paxos.leader import Leader
+from node.paxos.lease import Grant
 from node.paxos.messages import (
     NOOP,
     Accept,
@@ -88,6 +89,7 @@ class Paxos:
         self.log = self.acceptor.log
         self.election = ElectionTimer(config, rng)
         self.election.heard(now)
+        self.grant = Grant(config, now)
         self.candidate: Candidate | None = None
         self.leader: Leader | None = None
         self.leader_hint: int | None = None
@@ -122,8 +124,13 @@ class Paxos:
         """
         self._effects = effects = Effects()
         match event:
-            case Receive():
-                self._receive(now, event)
+            case Receive(sender, incarnation, message):
+                known = self._incarnations.get(sender, 0)
+                if incarnation >= known:
+                    self._incarnations[sender] = incarnation
+                    self._handlers[type(message)](now, sender, message)
+                else:
+                    self.counters.old_incarnations_dropped += 1
             case Propose():
                 self._propose(event)
             case ReadRequest():
@@ -160,14 +167,6 @@ class Paxos:
 
     # -- events -------------------------------------------------------------------------------------------------------
 
-    def _receive(self, now: int, event: Receive) -> None:
-        known = self._incarnations.get(event.sender, 0)
-        if event.incarnation < known:
-            self.counters.old_incarnations_dropped += 1
-            return
-        self._incarnations[event.sender] = event.incarnation
-        self._handlers[type(event.message)](now, event.sender, event.message)
-
     def _propose(self, event: Propose) -> None:
         if self.leader is None:
             raise ValueError("proposed to a node that does not lead: ask refusal() first")
@@ -175,7 +174,10 @@ class Paxos:
 
     def _read(self, now: int, read_id: int) -> None:
         if self.leader is not None:
-            if not self.leader.reads.add(Reader(self.config.me, read_id)):
+            if self.reads_alone(now):
+                self.counters.reads_under_lease += 1
+                self._effects.reads.append(ReadReady(read_id, self.log.chosen_upto))
+            elif not self.leader.reads.add(Reader(self.config.me, read_id)):
                 self._effects.reads_failed.append(read_id)
         elif self.leader_hint is None or len(self._remote_reads) >= self.config.reads_max:
             self._effects.reads_failed.append(read_id)
@@ -208,6 +210,9 @@ class Paxos:
 
     def _on_prepare(self, now: int, sender: int, message: Prepare) -> None:
         self._see(message.ballot)
+        if message.ballot > self.acceptor.promised and self.grant.forbids(sender, now):
+            self.counters.promises_withheld += 1
+            return  # no refusal: the candidate asks again, and the grant will be over soon
         if self.acceptor.on_prepare(sender, message, self._effects) and sender != self.config.me:
             self._yield_to(now, message.ballot)
             self.election.heard(now)
@@ -293,6 +298,7 @@ class Paxos:
     def _on_heartbeat_ack(self, now: int, sender: int, message: HeartbeatAck) -> None:
         if self.leader is not None and message.ballot == self.leader.ballot:
             self.leader.heard_from(sender, now)
+            self.leader.lease.beat_acknowledged(sender, message.beat)
             self.leader.reads.on_ack(sender, message.beat)
 
     def _follow(self, now: int, sender: int, ballot: Ballot, chosen_upto: int) -> None:
@@ -300,6 +306,7 @@ class Paxos:
         if sender == self.config.me:
             return
         self.election.heard(now)
+        self.grant.give(sender, now)
         self._set_leader(sender)
         self._learn_prefix(now, sender, ballot, chosen_upto)
 
@@ -362,7 +369,10 @@ class Paxos:
     # -- reads --------------------------------------------------------------------------------------------------------
 
     def _on_read_index(self, now: int, sender: int, message: ReadIndex) -> None:
-        if self.leader is None or not self.leader.reads.add(Reader(sender, message.read_id)):
+        if self.leader is not None and self.reads_alone(now):
+            self.counters.reads_under_lease += 1
+            self._send(sender, ReadIndexReply(self.leader.ballot, message.read_id, self.log.chosen_upto))
+        elif self.leader is None or not self.leader.reads.add(Reader(sender, message.read_id)):
             self._send(sender, ReadIndexReply(ZERO, message.read_id, None))
 
     def _on_read_index_reply(self, now: int, sender: int, message: ReadIndexReply) -> None:
@@ -373,6 +383,11 @@ class Paxos:
             return
         self._learn_prefix(now, sender, message.ballot, message.index)
         self._effects.reads.append(ReadReady(message.read_id, message.index))
+
+    def reads_alone(self, now: int) -> bool:
+        """Say whether this node leads, knows all that was chosen before it did, and holds the lease."""
+        leader = self.leader
+        return leader is not None and leader.lease.holds(now) and self.log.chosen_upto >= leader.read_floor
 
     def _serve_reads(self, now: int, leader: Leader) -> None:
         self._answer_reads(leader)
@@ -399,7 +414,7 @@ class Paxos:
         """Do what is due: beats and repetitions of a leader, attempts of a follower, expiry of reads."""
         if self.leader is not None:
             self._lead_on(now, self.leader)
-        elif self.election.due(now):
+        elif self.election.due(now) and now >= self.grant.until:
             self._campaign(now)
         elif self.candidate is not None and now >= self._prepare_again_at:
             self._send_prepare(now)
@@ -419,6 +434,7 @@ class Paxos:
             self.counters.quorum_lost += 1
             self._step_down(now)
             return
+        self.counters.leases_expired += leader.lease.lapses(now)
         for slot, flight in leader.overdue(now, self.config.retry_ms * MS):
             self.counters.accepts_resent += 1
             flight.sent_at = now
@@ -426,12 +442,16 @@ class Paxos:
             for peer in self._peers:
                 if peer not in flight.acks:
                     self._send(peer, accept)
-        self._beat(now)
+        if now < leader.quiet_until:
+            leader.next_heartbeat = leader.quiet_until
+        else:
+            self._beat(now)
 
     def _beat(self, now: int) -> None:
         leader = self.leader
         assert leader is not None
         leader.beat += 1
+        leader.lease.beats(leader.beat, now)
         leader.next_heartbeat = now + self.config.heartbeat_ms * MS
         self._broadcast(Heartbeat(leader.ballot, leader.beat, self.log.chosen_upto))
 
@@ -451,7 +471,7 @@ class Paxos:
     def _wake_at(self) -> int:
         if self.leader is not None:
             return self.leader.next_heartbeat
-        wake_at = self.election.deadline
+        wake_at = max(self.election.deadline, self.grant.until)
         if self.candidate is not None:
             wake_at = min(wake_at, self._prepare_again_at)
         if self._remote_reads:

@@ -22,6 +22,9 @@ class Counters(msgspec.Struct):
     slots_learned: int = 0
     old_incarnations_dropped: int = 0
     read_rounds: int = 0
+    reads_under_lease: int = 0
+    leases_expired: int = 0
+    promises_withheld: int = 0
     reads_expired: int = 0
     proposals_refused: int = 0
     retries_deduplicated: int = 0

@@ -15,18 +15,20 @@ from __future__ import annotations
 from collections import deque
 
 from node.paxos.ballot import Ballot
-from node.paxos.config import Config
+from node.paxos.config import MS, Config
+from node.paxos.lease import Lease
 from node.paxos.messages import Value
 from node.paxos.reads import ReadRounds
 
 
 class Flight:
-    """One slot between its Accept and its majority; ``sent_at`` in ns."""
+    """One slot between its Accept and its majority; ``first_sent_at`` and ``sent_at`` (the last time) in ns."""
 
-    __slots__ = ("acks", "sent_at", "value")
+    __slots__ = ("acks", "first_sent_at", "sent_at", "value")
 
     def __init__(self, value: Value, sent_at: int) -> None:
         self.value = value
+        self.first_sent_at = sent_at
         self.sent_at = sent_at
         self.acks: set[int] = set()
 
@@ -41,8 +43,11 @@ class Leader:
         self.read_floor = 0
         self.flights: dict[int, Flight] = {}
         self.reads = ReadRounds(config.majority, config.reads_max)
+        self.lease = Lease(config)
         self.beat = 0
         self.next_heartbeat = now
+        self.quiet_until = now
+        """Until then followers need no heartbeat: an Accept has told them that the leader is there."""
         self.last_ack: dict[int, int] = dict.fromkeys(config.peers, now)
         self._queue: deque[bytes] = deque()
         self._in_flight_commands = 0
@@ -80,6 +85,7 @@ class Leader:
     def launch(self, slot: int, value: Value, now: int) -> None:
         """A slot's Accept goes out."""
         self.flights[slot] = Flight(value, now)
+        self.quiet_until = now + self.config.heartbeat_ms * MS
         self._in_flight_commands += len(value)
         self.next_slot = max(self.next_slot, slot + 1)
 
@@ -89,6 +95,7 @@ class Leader:
         if flight is None or not self.counts(ballot):
             return False
         self.vote(flight, sender)
+        self.lease.renew(sender, flight.first_sent_at)
         return len(flight.acks) >= self.config.majority
 
     def counts(self, ballot: Ballot) -> bool:

@@ -51,6 +51,17 @@ def test_a_valid_run_says_under_how_many_faults_and_who_held_it() -> None:
     assert sentence == "Nothing was lost and nothing was stale under 2 faults (a, b)."
 
 
+def test_a_violation_says_which_faults_beyond_the_model_were_in_force() -> None:
+    lie = msgspec.structs.replace(fault("disk-lie", INSTALLED), what="disk-lie n2", beyond_model="it lied")
+    rot = msgspec.structs.replace(fault("disk-rot", INDETERMINATE), what="disk-rot n3", beyond_model="it rots")
+    told = " Beyond the model: disk-lie n2, disk-rot n3; a correct node may break here."
+    assert weigh([said("b", INVALID)], [lie, lie, fault("kill", INSTALLED), rot], [])[1] == f"b: it is invalid.{told}"
+    assert weigh([said("b", UNKNOWN)], [lie, rot], [])[1] == f"b: it is unknown.{told}"
+    for harmless in (fault("kill", INSTALLED), msgspec.structs.replace(lie, status=SKIPPED)):
+        assert weigh([said("b", INVALID)], [harmless], [])[1] == "b: it is invalid."
+    assert "eyond" not in weigh([said("b", VALID)], [lie], [])[1]
+
+
 def test_one_installed_fault_of_each_required_kind_is_enough() -> None:
     faults = [fault("kill", SKIPPED), fault("kill", INSTALLED), fault("pause", INDETERMINATE)]
     assert missed_faults(faults, ["kill"]) == []

@@ -103,7 +103,7 @@ def test_a_run_from_set_up_to_teardown(scene: Scene) -> None:
     assert scene.cluster.log[-4:] == ["terminate n1", "terminate n2", "terminate n3", "teardown"]
     assert scene.system.closed == 1
     assert scene.cluster.cut_now == frozenset()
-    assert outcome.recovered_after_s is not None and outcome.recovered_after_s < 1
+    assert outcome.recovery.after_s is not None and outcome.recovery.after_s < 1
     assert outcome.final_reads_done
     assert outcome.notes == []
     assert [summary.node for summary in outcome.summaries] == ["n1", "n2", "n3"]
@@ -219,7 +219,7 @@ def test_a_failed_teardown_is_a_note_and_costs_nothing(scene: Scene) -> None:
     scene.cluster.breaks = {"teardown"}
     outcome = scene.run()
     assert outcome.notes == ["teardown: teardown was to fail; `antipaxos clean` ends what is left"]
-    assert outcome.recovered_after_s is not None and outcome.final_reads_done
+    assert outcome.recovery.after_s is not None and outcome.final_reads_done
     assert scene.operations() > scene.scenario.planned_operations
 
 
@@ -245,7 +245,7 @@ def test_a_node_that_ends_badly_and_a_place_that_disturbed_are_notes(scene: Scen
 def test_without_recovery_in_time_there_is_none(trouble: str, scene: Scene) -> None:
     setattr(scene.system, trouble, {"n3"})
     outcome = scene.run()
-    assert outcome.recovered_after_s is None
+    assert outcome.recovery.after_s is None
     assert outcome.final_reads_done
     recovering = [progress.now / 1e9 for progress in scene.watcher.seen if progress.phase == "recovering"]
     assert 4.5 < recovering[-1] - recovering[0] < 6
@@ -254,15 +254,15 @@ def test_without_recovery_in_time_there_is_none(trouble: str, scene: Scene) -> N
 def test_a_cluster_that_does_not_serve_has_not_recovered(scene: Scene) -> None:
     scene.system.answer = lambda operation: INFO if now_ns() > 7.9e9 else None
     outcome = scene.run()
-    assert outcome.recovered_after_s is None
+    assert outcome.recovery.after_s is None
     assert not outcome.final_reads_done
 
 
 def test_recovery_is_timed_from_the_last_heal(scene: Scene) -> None:
     scene.system.answer = lambda operation: INFO if 8e9 < now_ns() < 10e9 else None
     outcome = scene.run()
-    assert outcome.recovered_after_s is not None
-    assert 1.5 < outcome.recovered_after_s < 2.5
+    assert outcome.recovery.after_s is not None
+    assert 1.5 < outcome.recovery.after_s < 2.5
     assert outcome.final_reads_done
 
 

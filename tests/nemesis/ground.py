@@ -18,6 +18,7 @@ from nemesis.ground import (
     Weather,
 )
 from nemesis.record import FaultRecord
+from nemesis.undo import Arrival, Damage, Damaged
 
 STEP_S = 0.001
 """How long anything takes here."""
@@ -56,7 +57,10 @@ class FakeGround:
         self.weather: dict[Link, Weather] = {}
         self.clocks: dict[str, ClockBend] = {}
         self.disks: dict[str, DiskTrouble] = {}
-        self.torn: dict[str, bool] = {}
+        self.jumps: dict[str, int] = {}
+        self.arrivals: dict[str, Arrival] = {}
+        self.damages: dict[str, Damage] = {}
+        self.damaged: tuple[Damaged, ...] = (Damaged("f", 7, 1, "bit 3 flipped"),)
         self.disk_counts = dict.fromkeys(self.nodes, DiskCounters())
         self._disturbed = 0
         self._pids = FIRST_PID
@@ -95,7 +99,7 @@ class FakeGround:
         rains = [link for link, weather in self.weather.items() if weather != Weather()]
         self._disturbed += bool(rains) and self.traffic
         return {
-            link: LinkCounters(0, count, *(self._disturbed if link in rains else 0,) * 3)
+            link: LinkCounters(0, count, *(self._disturbed if link in rains else 0,) * 5)
             for link, count in self._dropped.items()
         }
 
@@ -109,7 +113,18 @@ class FakeGround:
 
     async def clock(self, node: str) -> ClockReading:
         true = round(asyncio.get_running_loop().time() * 1e9)
-        return ClockReading(true * self.clocks.get(node, ClockBend()).rate_ppm // 1_000_000, true)
+        bend = self.clocks.get(node, ClockBend())
+        local = true * bend.rate_ppm // 1_000_000
+        return ClockReading(local + self.jumps.get(node, 0), true, local + bend.wall_ahead)
+
+    async def jump_clock(self, node: str, by: int) -> None:
+        await self._did("jump", node)
+        self.jumps[node] = self.jumps.get(node, 0) + by
+
+    async def damage_disk(self, node: str, damage: Damage) -> tuple[Damaged, ...]:
+        await self._did("damage", node)
+        self.damages[node] = damage
+        return self.damaged
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
         await self._did("disk", node)
@@ -118,9 +133,9 @@ class FakeGround:
     async def disk_counters(self, node: str) -> DiskCounters:
         return self.disk_counts[node]
 
-    async def power_off(self, node: str, *, torn: bool) -> ProcessState:
+    async def power_off(self, node: str, arrival: Arrival) -> ProcessState:
         await self._did("power-off", node)
-        self.torn[node] = torn
+        self.arrivals[node] = arrival
         self.disk_counts[node] = DiskCounters(taken_back_bytes=100)
         if node not in self.unstoppable and self.state(node) is not Run.GONE:
             self.put(node, Run.GONE, self.killed_with)

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
 import pytest
 
+from nemesis.delays import Delay, Distribution
 from nemesis.faults import (
+    DRIFT_BOUND_PPM,
+    EVERYWHERE,
+    IN_MODEL,
+    KINDS,
+    ClockBump,
     ClockDrift,
     ClockFreeze,
+    ClockStrobe,
     DiskEio,
     DiskFull,
+    DiskLie,
+    DiskMisdirect,
+    DiskRot,
     DiskSlow,
+    DiskTruncate,
     Fault,
     FaultError,
+    LinkClog,
     LinkFault,
     PowerOff,
 )
-from nemesis.ground import MILLION, ClockBend, DiskCounters, DiskTrouble, Link, Run, Weather
+from nemesis.ground import MILLION, ClockBend, DiskCounters, DiskTrouble, Link, Loss, Reorder, Run, Weather
+from nemesis.in_force import Stack
 from nemesis.record import FaultStatus
 from nemesis.swarm import STRENGTHS, Intensity, variants
 from nemesis.targets import SYMBOLS, TargetError, majority, resolve
+from nemesis.undo import Arrival, Damage, Harm, Spot
+from node.paxos.config import Config
 from tests.nemesis.ground import FakeGround, names
 from tests.nemesis.test_actions import Scene
 from tests.nemesis.virtual_time import run_virtually
@@ -32,13 +50,15 @@ INSTALLED, INDETERMINATE = FaultStatus.INSTALLED, FaultStatus.INDETERMINATE
 def test_weather_comes_to_all_links_and_goes_again() -> None:
     scene = Scene(LinkFault(delay_min_us=5, delay_max_us=7, loss_ppm=10_000))
     scene.inject()
-    assert scene.ground.weather[Link("n1", "n5")] == Weather(5_000, 7_000, 10_000, 0)
+    assert scene.ground.weather[Link("n1", "n5")] == Weather((Delay(5_000, 7_000),), (Loss(10_000),))
     assert len(scene.ground.weather) == 20
     assert scene.action.what == "link: 0.005 to 0.007 ms late, 1 % lost on all links"
     assert scene.heal()
     assert set(scene.ground.weather.values()) == {Weather()}
     assert scene.status is INSTALLED
-    assert scene.evidence[-1] == "frames on the disturbed links: 20 delayed, 20 lost, 20 doubled"
+    assert (
+        scene.evidence[-1] == "frames on the disturbed links: 20 delayed, 20 lost, 20 doubled, 20 held back, 20 clogged"
+    )
 
 
 def test_weather_that_met_no_frame_is_indeterminate() -> None:
@@ -51,17 +71,54 @@ def test_weather_that_met_no_frame_is_indeterminate() -> None:
 
 
 def test_weathers_add_up_and_healing_one_leaves_the_other() -> None:
-    first = Scene(LinkFault("n1", delay_max_us=10, loss_ppm=600_000))
-    second = first.another(LinkFault("all", delay_min_us=1, delay_max_us=1, loss_ppm=600_000))
+    first = Scene(LinkFault("n1", delay_max_us=10, loss_ppm=600_000, duplicate_ppm=600_000))
+    second = first.another(LinkFault("all", delay_min_us=1, delay_max_us=1, loss_ppm=500_000, duplicate_ppm=600_000))
     first.inject()
     second.resolve("n1")
     run_virtually(second.inject())
-    assert first.ground.weather[Link("n1", "n2")] == Weather(1_000, 11_000, MILLION, 0)
-    assert first.ground.weather[Link("n2", "n3")] == Weather(1_000, 1_000, 600_000, 0)
+    one, other = Delay(0, 10_000), Delay(1_000, 1_000)
+    both = Weather((one, other), (Loss(600_000), Loss(500_000)), MILLION)
+    alone = Weather((other,), (Loss(500_000),), 600_000)
+    assert first.ground.weather[Link("n1", "n2")] == both
+    assert first.ground.weather[Link("n2", "n3")] == alone
     assert first.heal()
-    assert first.ground.weather[Link("n1", "n2")] == Weather(1_000, 1_000, 600_000, 0)
+    assert first.ground.weather[Link("n1", "n2")] == alone
     assert run_virtually(second.heal())
     assert set(first.ground.weather.values()) == {Weather()}
+
+
+def test_weather_says_how_delays_lie_what_is_held_back_and_how_losses_come() -> None:
+    fault = LinkFault(
+        "n1",
+        delay_max_us=2_000,
+        distribution=Distribution.PARETO,
+        loss_ppm=100_000,
+        loss_correlation_ppm=500_000,
+        reorder_ppm=10_000,
+        held_us=9,
+        direction="from",
+    )
+    scene = Scene(fault)
+    scene.inject()
+    assert scene.action.what == ("link: 0 to 2 ms late (pareto), 10 % lost in bursts, 1 % held back on links from n1")
+    assert scene.ground.weather == dict.fromkeys(
+        (Link("n1", f"n{n}") for n in range(2, 6)),
+        Weather((Delay(0, 2_000_000, Distribution.PARETO),), (Loss(100_000, 500_000),), 0, (Reorder(10_000, 9_000),)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("direction", "count", "sample"),
+    [("both", 8, ("n1", "n2")), ("from", 4, ("n1", "n2")), ("to", 4, ("n2", "n1"))],
+)
+def test_a_clog_is_of_links_from_or_to_its_nodes(direction: str, count: int, sample: tuple[str, str]) -> None:
+    scene = Scene(LinkClog("leader", direction))
+    scene.inject()
+    assert scene.ground.weather == dict.fromkeys(scene.ground.weather, Weather(clogged=True))
+    assert (len(scene.ground.weather), Link(*sample) in scene.ground.weather) == (count, True)
+    assert scene.heal()
+    assert set(scene.ground.weather.values()) == {Weather()}
+    assert scene.evidence[-1].endswith(f"{count} clogged")
 
 
 def test_one_node_has_no_links_to_disturb() -> None:
@@ -73,12 +130,12 @@ def test_one_node_has_no_links_to_disturb() -> None:
 # -- power ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["drop", "torn"])
+@pytest.mark.parametrize("mode", Arrival)
 def test_power_goes_everywhere_at_once_and_comes_back(mode: str) -> None:
     scene = Scene(PowerOff("n1+n2", mode=mode))
     scene.inject()
     assert scene.ground.states("n1", "n2", "n3") == [Run.GONE, Run.GONE, Run.RUNNING]
-    assert scene.ground.torn == dict.fromkeys(("n1", "n2"), mode == "torn")
+    assert scene.ground.arrivals == dict.fromkeys(("n1", "n2"), Arrival(mode))
     assert scene.status is INSTALLED
     assert scene.evidence == [f"n{n}: process {1_000 + n} is gone, 100 bytes taken back" for n in (1, 2)]
     assert scene.heal()
@@ -119,6 +176,70 @@ def test_drifts_add_up_and_a_frozen_clock_is_frozen() -> None:
     assert (ClockBend(-900_000) + ClockBend(-900_000)).rate_ppm == 0
 
 
+def test_a_wall_clock_jumps_and_jumps_back() -> None:
+    scene = Scene(ClockBump("minority", "wall", -2_000))
+    scene.inject()
+    assert scene.ground.clocks == dict.fromkeys(("n1", "n3"), ClockBend(wall_ahead=-2_000_000_000))
+    assert scene.status is INSTALLED
+    assert scene.evidence == [f"n{n}: its wall clock jumped by -2.000 s" for n in (1, 3)]
+    assert scene.heal()
+    assert set(scene.ground.clocks.values()) == {ClockBend()}
+    assert scene.evidence[-1] == "n3: its wall clock jumped back by +2.000 s"
+
+
+def test_a_monotonic_clock_jumps_forward_for_good() -> None:
+    scene = Scene(ClockBump("leader", "monotonic", 500))
+    scene.inject()
+    assert scene.heal()
+    assert scene.ground.jumps == {"n1": 500_000_000}
+    assert (scene.status, scene.evidence) == (INSTALLED, ["n1: its monotonic clock jumped by +0.500 s"])
+
+
+async def _each(tell: Callable[[str, ClockBend], Awaitable[None]], bends: Mapping[str, ClockBend]) -> None:
+    for node, bend in bends.items():
+        await tell(node, bend)
+
+
+def strobed(fault: ClockStrobe) -> tuple[Scene, list[ClockBend]]:
+    """Carry a strobe out for a second, and return each bend that the first node's clock had, in order."""
+    scene = Scene(fault)
+    seen: list[ClockBend] = []
+    told = scene.ground.set_clock
+
+    async def set_clock(node: str, bend: ClockBend) -> None:
+        await told(node, bend)
+        seen.append(bend)
+
+    scene.in_force.clocks = Stack[str, ClockBend](ClockBend(), lambda bends: _each(set_clock, bends))
+    scene.action = scene.another(fault)
+    scene.resolve()
+
+    async def whole() -> None:
+        await scene.action.inject()
+        await asyncio.sleep(1)
+        assert await scene.action.heal()
+
+    run_virtually(whole())
+    return scene, seen
+
+
+def test_a_wall_clock_flips_to_and_fro_and_is_right_at_the_end() -> None:
+    scene, seen = strobed(ClockStrobe("n1", "wall", period_ms=100, delta_ms=300))
+    off, right = ClockBend(wall_ahead=300_000_000), ClockBend()
+    assert 8 <= len(seen) <= 12
+    assert all(bend == (right if number % 2 else off) for number, bend in enumerate(seen[:-1]))
+    assert seen[-1] == right
+    assert scene.status is INSTALLED
+    assert scene.evidence[-1].endswith("by up to 300.000 ms at once")
+
+
+def test_a_monotonic_clock_is_fast_and_slow_in_turn_and_right_at_the_end() -> None:
+    scene, seen = strobed(ClockStrobe("n1", "monotonic", period_ms=200, ppm=250_000))
+    assert {bend.rate_ppm for bend in seen[:-1]} == {750_000, 1_250_000}
+    assert seen[-1] == ClockBend()
+    assert scene.status is INSTALLED
+
+
 # -- disks ------------------------------------------------------------------------------------------------------------
 
 TROUBLES: list[tuple[Fault, DiskTrouble]] = [
@@ -126,6 +247,7 @@ TROUBLES: list[tuple[Fault, DiskTrouble]] = [
     (DiskSlow("n1", 0), DiskTrouble(stalled=True)),
     (DiskEio("n1"), DiskTrouble(fails_next=True)),
     (DiskFull("n1"), DiskTrouble(full=True)),
+    (DiskLie("n1"), DiskTrouble(lies=True)),
 ]
 
 
@@ -168,6 +290,58 @@ def test_troubles_of_one_disk_add_up() -> None:
     assert first.ground.disks == {"n1": DiskTrouble(times=5)}
 
 
+def test_a_disk_that_lied_says_how_often_and_what_it_cost() -> None:
+    scene = Scene(DiskLie("n1"))
+    scene.inject()
+    scene.ground.disk_counts["n1"] = DiskCounters(lied=3, betrayed_bytes=40)
+    assert scene.heal()
+    assert scene.evidence == ["n1: 3 syncs lied about, 40 bytes lost that it had called durable"]
+
+
+DAMAGES: list[tuple[Fault, Damage, str]] = [
+    (DiskRot("n1", Spot.TAIL, 3), Damage(Harm.ROT, 3, Spot.TAIL), "disk-rot tail n1 (leader: n1)"),
+    (DiskTruncate("n1", 9), Damage(Harm.TRUNCATE, 9), "disk-truncate 9 bytes n1 (leader: n1)"),
+    (DiskMisdirect("n1"), Damage(Harm.MISDIRECT), "disk-misdirect n1 (leader: n1)"),
+]
+
+
+@pytest.mark.parametrize(("fault", "damage", "what"), DAMAGES)
+def test_damage_is_done_while_the_node_is_down_and_it_is_started_on_what_is_left(
+    fault: Fault, damage: Damage, what: str
+) -> None:
+    scene = Scene(fault)
+    scene.inject()
+    assert scene.action.what == what
+    assert scene.ground.damages == {"n1": damage}
+    assert scene.ground.log[-2:] == ["kill n1", "damage n1"]
+    assert scene.ground.state("n1") is Run.GONE
+    assert (scene.status, scene.evidence) == (INSTALLED, ["n1: f, offset 7, 1 bytes: bit 3 flipped"])
+    assert scene.heal()
+    assert scene.ground.state("n1") is Run.RUNNING
+
+
+def test_a_node_that_does_not_start_on_a_damaged_disk_is_said_to() -> None:
+    scene = Scene(DiskRot("n1"))
+    scene.ground.start_in_vain = {"n1"}
+    scene.inject()
+    assert not scene.heal()
+    assert scene.evidence[-1].endswith("ended with status 1")
+
+
+def test_a_disk_with_nothing_on_it_cannot_be_damaged() -> None:
+    scene = Scene(DiskTruncate("n1"))
+    scene.ground.damaged = ()
+    scene.inject()
+    assert (scene.status, scene.evidence) == (INDETERMINATE, ["n1: there was nothing to damage"])
+
+
+def test_what_is_still_there_is_left_alone() -> None:
+    scene = Scene(DiskRot("n1"))
+    scene.ground.unstoppable = {"n1"}
+    scene.inject()
+    assert (scene.status, scene.ground.damages) == (INDETERMINATE, {})
+
+
 # -- as data ----------------------------------------------------------------------------------------------------------
 
 
@@ -176,8 +350,21 @@ def test_troubles_of_one_disk_add_up() -> None:
     [
         (lambda: LinkFault(delay_min_us=9, delay_max_us=8), "a delay from 9 to 8"),
         (lambda: LinkFault(loss_ppm=MILLION + 1), "loss_ppm is 1000001"),
-        (lambda: LinkFault(delay_max_us=0), "delays, loses and doubles nothing"),
-        (lambda: PowerOff(mode="dorp"), "no mode 'dorp'; there are: drop, torn"),
+        (lambda: LinkFault(delay_max_us=0), "delays, loses, doubles and reorders nothing"),
+        (lambda: LinkFault(direction="form"), "no direction 'form'; there are: both, from, to"),
+        (lambda: LinkFault(reorder_ppm=-1), "reorder_ppm is -1"),
+        (lambda: LinkFault(reorder_ppm=1, held_us=0), "held_us is 0"),
+        (lambda: LinkFault(loss_correlation_ppm=1), "needs a loss_ppm"),
+        (lambda: LinkClog(direction=""), "link-clog: no direction"),
+        (lambda: ClockBump(clock="stop"), "no clock 'stop'; there are: wall, monotonic"),
+        (lambda: ClockBump(delta_ms=0), "or no jump"),
+        (lambda: ClockBump(clock="monotonic", delta_ms=-1), "a monotonic clock never goes back"),
+        (lambda: ClockStrobe(period_ms=0), "period_ms is 0"),
+        (lambda: ClockStrobe(delta_ms=0), "or no flip"),
+        (lambda: ClockStrobe(ppm=MILLION), "ppm is 1000000"),
+        (lambda: DiskRot(bits=0), "bits is 0"),
+        (lambda: DiskTruncate(cut_bytes=0), "cut_bytes is 0"),
+        (lambda: PowerOff(mode="dorp"), "no mode 'dorp'; there are: drop, torn, reordered, names"),
         (lambda: ClockDrift(ppm=0), "or no drift"),
         (lambda: ClockDrift(ppm=-MILLION), "is not between"),
         (lambda: DiskSlow(times=1), "neither 0"),
@@ -190,6 +377,23 @@ def test_what_makes_no_sense_is_refused(make: object, message: str) -> None:
         make()
 
 
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in EVERYWHERE])
+def test_what_not_every_place_can_do_is_skipped_where_it_cannot(name: str) -> None:
+    assert Scene(KINDS[name]()).action.needs in ("weather", "power", "clocks", "disk")
+
+
+def test_a_swarm_has_every_kind_in_the_model_and_none_beyond_it() -> None:
+    assert tuple(STRENGTHS) == IN_MODEL
+    assert not any(fault.beyond_model for levels in STRENGTHS.values() for level in levels for fault in level)
+    assert [name for name in KINDS if name not in IN_MODEL] == [
+        "clock-freeze",
+        "disk-lie",
+        "disk-rot",
+        "disk-truncate",
+        "disk-misdirect",
+    ]
+
+
 @pytest.mark.parametrize("kind", STRENGTHS)
 @pytest.mark.parametrize("intensity", Intensity)
 def test_a_swarm_knows_each_kind_at_each_intensity_and_keeps_the_disks_budget(kind: str, intensity: Intensity) -> None:
@@ -200,3 +404,23 @@ def test_a_swarm_knows_each_kind_at_each_intensity_and_keeps_the_disks_budget(ki
             assert fault.target in SYMBOLS
             for count in (3, 4, 5, 7):
                 assert len(resolve(fault.target, names(count), "n1")) < majority(count)
+
+
+@pytest.mark.parametrize(
+    ("fault", "beyond"),
+    [
+        (ClockDrift(ppm=1_000), False),
+        (ClockDrift(ppm=-1_001), True),
+        (ClockBump(clock="wall"), False),
+        (ClockBump(clock="monotonic"), True),
+        (ClockStrobe(clock="wall"), False),
+        (ClockStrobe(clock="monotonic", ppm=1_000), False),
+        (ClockStrobe(clock="monotonic", ppm=1_001), True),
+    ],
+)
+def test_a_clock_is_in_the_model_up_to_the_bound_that_leases_rest_on(fault: Fault, beyond: bool) -> None:
+    assert bool(fault.beyond_model) is beyond
+
+
+def test_the_bound_is_the_nodes_own() -> None:
+    assert Config(me=1, members=(1,)).drift_ppm == DRIFT_BOUND_PPM

@@ -4,7 +4,7 @@ A scenario is a text file in ``scenarios/``. A line that starts with ``> `` is a
 must print, compared exactly; empty lines and lines that start with ``#`` are comment. ``ANTIPAXOS_REWRITE=1 pytest
 tests/node/test_scenarios.py`` writes what is printed now into the files: then read the difference, line by line.
 
-    > cluster 3 retry_ms=20         a new cluster, all nodes started
+    > cluster 3 retry_ms=20         a new cluster, all nodes started; without leases unless lease_ms=… is said
     > campaign n1                   move time to n1's next alarm and wake it
     > time 50                       move time on, in ms
     > tick n1                       wake n1
@@ -91,7 +91,7 @@ class Script:
 
     def do_cluster(self, size: str, *settings: str) -> None:
         pairs = (setting.split("=") for setting in settings)
-        given = {key: int(value) for key, value in pairs}
+        given = {"lease_ms": 0} | {key: int(value) for key, value in pairs}
         self.cluster = Cluster(int(size), settings=given, assembly=self.assembly)
         self.cluster.carry = self.on_letter
         self.cluster.replied = self.on_reply

@@ -69,6 +69,7 @@ def forecast(rng: random.Random) -> Weather:
         "election_timeout_ms": rng.choice((100, 150, 400)),
         "election_spread_ms": rng.choice((5, 50, 400)),
     }
+    settings["lease_ms"] = rng.choice((0, settings["election_timeout_ms"] // 2, settings["election_timeout_ms"]))
     return Weather(
         chaos_ms=rng.choice((3_000, 6_000)),
         loss=rng.choice((0.0, 0.02, 0.1, 0.3)),

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.seeds import Stream
-from harness.simulation.disk import SECTOR_BYTES, SimulatedDisk
+from harness.simulation.disk import SimulatedDisk, never
 from nemesis.ground import DiskTrouble
+from nemesis.undo import SECTOR_BYTES, Arrival
 
+ARRIVALS = {arrival.value: arrival for arrival in Arrival}
 appends = st.tuples(st.just("append"), st.integers(1, 3 * SECTOR_BYTES))
-acts = st.lists(
-    st.one_of(appends, st.tuples(st.sampled_from(["sync", "settle", "lose", "tear"]), st.just(0))), max_size=40
-)
+acts = st.lists(st.one_of(appends, st.tuples(st.sampled_from(["sync", "settle", *ARRIVALS]), st.just(0))), max_size=40)
 
 
 @given(acts, st.integers(0, 1_000))
@@ -38,12 +38,12 @@ def test_what_was_synced_is_never_lost_and_the_rest_is_lost_or_torn(acts: list[t
                 disk.settle()
                 durable = begun
             case _:
-                disk.lose_power(draws.below if act == "tear" else None)
+                disk.lose_power(ARRIVALS[act], draws.below)
                 file = disk.open("f")
                 now = disk.contents()["f"]
                 assert now[: len(durable)] == durable
                 assert all(byte in (0, written[offset]) for offset, byte in enumerate(now))
-                assert act == "tear" or now == durable
+                assert act != "drop" or now == durable
                 written = begun = durable = now
         assert file.read(0, file.size()) == written
 
@@ -54,7 +54,7 @@ def test_what_is_taken_back_is_counted_and_what_arrived_is_not() -> None:
         disk.open("f", create=True).write(100, bytes(1_300))
         disk.sync_names()
         disk.settle()
-        disk.lose_power(below)
+        disk.lose_power(Arrival.TORN if below else Arrival.DROP, below or never)
         assert disk.counters.taken_back_bytes == taken_back
 
 
@@ -63,7 +63,7 @@ def test_a_torn_write_is_torn_at_sectors() -> None:
     disk.open("f", create=True).write(500, b"x" * 600)
     disk.sync_names()
     disk.settle()
-    disk.lose_power(lambda _: next(draws))
+    disk.lose_power(Arrival.TORN, lambda _: next(draws))
     assert disk.contents()["f"] == bytes(500) + b"x" * 12 + bytes(512) + b"x" * 76
 
 
@@ -88,7 +88,7 @@ def test_torn_names_may_have_arrived() -> None:
     disk.remove("a")
     disk.open("b", create=True)
     draws = iter([0, 1])
-    disk.lose_power(lambda _: next(draws))
+    disk.lose_power(Arrival.TORN, lambda _: next(draws))
     assert disk.names() == ["a", "b"]
 
 
@@ -126,3 +126,45 @@ def test_a_full_disk_refuses_writes_and_new_files_and_nothing_else() -> None:
     file.write(2, b"en")
     assert file.read(0, 9) == b"then"
     assert disk.counters.refused == 2
+
+
+def test_a_lying_disk_calls_everything_durable_and_keeps_nothing() -> None:
+    disk = SimulatedDisk()
+    disk.open("f", create=True)
+    disk.sync_names()
+    disk.settle()
+    disk.trouble = DiskTrouble(lies=True)
+    file = disk.open("f")
+    file.write(0, b"promised")
+    file.sync()
+    disk.open("g", create=True)
+    disk.sync_names()
+    disk.settle()
+    assert (disk.names(), file.read(0, 9)) == (["f", "g"], b"promised")
+    disk.lose_power()
+    assert disk.contents() == {"f": b""}
+    counters = disk.counters
+    assert (counters.lied, counters.taken_back_bytes, counters.betrayed_bytes, counters.names_lost) == (2, 8, 8, 1)
+
+
+@pytest.mark.parametrize("names", [False, True])
+def test_the_next_true_sync_makes_good_what_a_disk_lied_about(names: bool) -> None:
+    disk = SimulatedDisk()
+    disk.open("f", create=True)
+    other = disk.open("other", create=True)
+    disk.sync_names()
+    disk.settle()
+    disk.trouble = DiskTrouble(lies=True)
+    file = disk.open("f")
+    file.write(0, b"promised")
+    file.sync()
+    disk.trouble = DiskTrouble()
+    file.write(8, b", and not")
+    if names:
+        disk.sync_names()
+    else:
+        other.sync()
+    disk.settle()
+    disk.lose_power()
+    assert disk.contents()["f"] == b"promised"
+    assert disk.counters.betrayed_bytes == 0

@@ -45,7 +45,7 @@ class Scene:
             number=node,
             name=f"n{node}",
             replica=SimpleNamespace(
-                paxos=SimpleNamespace(log=log or Log()),
+                paxos=SimpleNamespace(log=log or Log(), leader=None),
                 machine=SimpleNamespace(applied_upto=applied[0], digest=applied[1]),
             ),
         )

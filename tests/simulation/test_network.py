@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from harness.seeds import Stream
+from harness.simulation import network
 from harness.simulation.loop import VirtualLoop, virtual_loop
 from harness.simulation.network import FAIR, SimulatedNetwork
-from nemesis.ground import MILLION, Link, LinkCounters, Weather
+from nemesis.delays import Delay
+from nemesis.ground import MILLION, Link, LinkCounters, Loss, Reorder, Weather
 
 THERE, BACK = Link("n1", "n2"), Link("n2", "n1")
 
@@ -44,7 +48,7 @@ def test_an_undisturbed_link_carries_everything_once_within_its_delay() -> None:
     scene = Scene()
     counters = scene.run((0, lambda: scene.send(100)))
     assert sorted(frame for _, frame in scene.arrived) == sorted(b"%d" % number for number in range(100))
-    assert all(FAIR.delay_min <= at <= FAIR.delay_max for at, _ in scene.arrived)
+    assert all(FAIR.low <= at <= FAIR.high for at, _ in scene.arrived)
     assert counters == LinkCounters(100, 0)
 
 
@@ -63,28 +67,28 @@ def test_a_cut_is_one_way_and_healing_brings_nothing_back() -> None:
 
 def test_what_is_under_way_when_a_link_is_cut_does_not_arrive() -> None:
     scene = Scene()
-    counters = scene.run((0, lambda: scene.send(5)), (FAIR.delay_min // 2, lambda: scene.network.cut({THERE})))  # type: ignore[arg-type]
+    counters = scene.run((0, lambda: scene.send(5)), (FAIR.low // 2, lambda: scene.network.cut({THERE})))  # type: ignore[arg-type]
     assert scene.arrived == []
     assert counters == LinkCounters(5, 5)
 
 
 def test_weather_loses_doubles_and_delays_and_counts_each() -> None:
     scene = Scene()
-    weather = Weather(delay_min=10**6, delay_max=10**8, loss_ppm=MILLION // 4, duplicate_ppm=MILLION // 2)
+    weather = Weather((Delay(10**6, 10**8),), (Loss(MILLION // 4),), MILLION // 2)
     scene.network.set_weather({THERE: weather})
     counters = scene.run((0, lambda: scene.send(1_000)))
     assert 200 < counters.lost < 300
     assert counters.forwarded == counters.delayed == 1_000 - counters.lost
     assert 300 < counters.duplicated < 450
     assert len(scene.arrived) == counters.forwarded + counters.duplicated
-    assert all(at >= FAIR.delay_min + 10**6 for at, _ in scene.arrived)
+    assert all(at >= FAIR.low + 10**6 for at, _ in scene.arrived)
     order = [int(frame) for _, frame in scene.arrived]
     assert order != sorted(order)
 
 
 def test_weather_taken_back_leaves_the_link_as_it_was() -> None:
     scene = Scene()
-    scene.network.set_weather({THERE: Weather(loss_ppm=MILLION)})
+    scene.network.set_weather({THERE: Weather(losses=(Loss(MILLION),))})
     scene.network.set_weather({THERE: Weather()})
     assert scene.run((0, lambda: scene.send(10))) == LinkCounters(10, 0)
 
@@ -92,9 +96,92 @@ def test_weather_taken_back_leaves_the_link_as_it_was() -> None:
 def test_the_same_stream_gives_the_same_arrivals() -> None:
     def arrivals(seed: int) -> list[tuple[int, bytes]]:
         scene = Scene(seed)
-        scene.network.set_weather({THERE: Weather(0, 10**7, 100_000, 100_000)})
+        scene.network.set_weather({THERE: Weather((Delay(0, 10**7),), (Loss(100_000),), 100_000)})
         scene.run((0, lambda: scene.send(200)))
         return scene.arrived
 
     assert arrivals(3) == arrivals(3)
     assert arrivals(3) != arrivals(4)
+
+
+def test_total_loss_one_way_leaves_the_other_way_alone() -> None:
+    scene = Scene()
+    scene.network.set_weather({THERE: Weather(losses=(Loss(MILLION),))})
+    counters = scene.run((0, lambda: scene.send(5)), (1, lambda: scene.send(5, BACK)))
+    assert (counters.lost, len(scene.arrived)) == (5, 5)
+
+
+def test_correlated_losses_come_in_bursts_and_take_the_share_they_say() -> None:
+    def fates(correlation_ppm: int) -> list[bool]:
+        scene = Scene(3)
+        scene.network.set_weather({THERE: Weather(losses=(Loss(200_000, correlation_ppm),))})
+        scene.run((0, lambda: scene.send(20_000)))
+        arrived = {int(frame) for _, frame in scene.arrived}
+        return [number not in arrived for number in range(20_000)]
+
+    for correlation_ppm, burst in ((0, 1 / 0.8), (900_000, 1 / (0.1 * 0.8))):
+        lost = fates(correlation_ppm)
+        bursts = sum(now and not before for before, now in zip([False, *lost], lost, strict=False))
+        assert 0.17 < sum(lost) / len(lost) < 0.23
+        assert 0.85 < sum(lost) / bursts / burst < 1.15
+
+
+def test_losses_of_two_faults_are_independent() -> None:
+    scene = Scene(5)
+    scene.network.set_weather({THERE: Weather(losses=(Loss(MILLION // 2),)) + Weather(losses=(Loss(MILLION // 2),))})
+    counters = scene.run((0, lambda: scene.send(2_000)))
+    assert 1_400 < counters.lost < 1_600
+
+
+def test_delays_of_two_faults_add_up() -> None:
+    scene = Scene()
+    scene.network.set_weather({THERE: Weather((Delay(10**6, 10**6),)) + Weather((Delay(10**7, 2 * 10**7),))})
+    scene.run((0, lambda: scene.send(100)))
+    assert all(11 * 10**6 + FAIR.low <= at <= 21 * 10**6 + FAIR.high for at, _ in scene.arrived)
+
+
+def test_frames_that_are_held_back_are_overtaken_and_counted() -> None:
+    scene = Scene()
+    scene.network.set_weather({THERE: Weather(reorders=(Reorder(MILLION // 10, 10**9),))})
+    counters = scene.run((0, lambda: scene.send(1_000)))
+    held = [at for at, _ in scene.arrived if at >= 10**9]
+    assert 60 < len(held) == counters.reordered < 140
+    assert all(at <= FAIR.high for at, _ in scene.arrived if at < 10**9)
+
+
+def test_a_clogged_link_gives_everything_at_once_and_in_order_at_the_end() -> None:
+    scene = Scene()
+    clog, clear = Weather(duplicate_ppm=MILLION, clogged=True), Weather()
+    counters = scene.run(
+        (0, lambda: scene.send(1)),
+        (10, lambda: scene.network.set_weather({THERE: clog})),
+        (20, lambda: scene.send(3)),
+        (10**9, lambda: scene.network.set_weather({THERE: Weather((Delay(0, 5),)) + clog})),
+        (10**9 + 1, lambda: scene.send(1)),
+        (2 * 10**9, lambda: scene.network.set_weather({THERE: clear})),
+        (2 * 10**9, lambda: scene.send(1)),
+    )
+    before, *clogged, after = scene.arrived
+    assert before[0] <= FAIR.high
+    assert clogged == [(2 * 10**9, frame) for frame in (b"0", b"0", b"1", b"1", b"2", b"2", b"0", b"0")]
+    assert after[0] > 2 * 10**9
+    assert (counters.clogged, counters.duplicated, counters.forwarded) == (8, 4, 6)
+
+
+def test_what_waited_on_a_clogged_link_that_is_then_cut_does_not_arrive() -> None:
+    scene = Scene()
+    scene.network.set_weather({THERE: Weather(clogged=True)})
+    counters = scene.run(
+        (0, lambda: scene.send(3)),
+        (1, lambda: scene.network.cut(frozenset({THERE}))),
+        (2, lambda: scene.network.set_weather({THERE: Weather()})),
+    )
+    assert (scene.arrived, counters.dropped) == ([], 3)
+
+
+def test_a_clog_holds_so_many_frames_and_loses_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "CLOG_FRAMES_MAX", 2)
+    scene = Scene()
+    scene.network.set_weather({THERE: Weather(clogged=True)})
+    counters = scene.run((0, lambda: scene.send(5)))
+    assert (counters.clogged, counters.lost) == (2, 3)

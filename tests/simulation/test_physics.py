@@ -12,7 +12,8 @@ from harness.cluster.simulated import SimulatedCluster
 from harness.ground import RunGround
 from harness.seeds import SeedTree
 from harness.simulation.loop import virtual_loop
-from nemesis.ground import ClockBend, DiskTrouble, Link, Weather
+from nemesis.ground import ClockBend, DiskTrouble, Link, Loss, Weather
+from nemesis.undo import Arrival, Damage, Harm
 from tests.harness.memory_place import MemoryCluster
 
 
@@ -35,7 +36,7 @@ def test_a_place_without_physics_says_so_and_does_nothing() -> None:
 
     async def main() -> None:
         with pytest.raises(ClusterError, match="can do nothing to weather"):
-            await memory.power_off("n1", torn=False)
+            await memory.power_off("n1", Arrival.DROP)
 
     virtual_loop().run(main())
 
@@ -47,13 +48,16 @@ def test_what_is_done_to_it_can_be_seen() -> None:
 
     async def main() -> None:
         before = await here.clock("n1")
-        await here.set_clock("n1", ClockBend(ppm=1_000_000))
-        await here.set_weather({Link("n1", "n2"): Weather(loss_ppm=1)})
+        await here.set_clock("n1", ClockBend(ppm=1_000_000, wall_ahead=-7))
+        await here.jump_clock("n1", 11)
+        await here.set_weather({Link("n1", "n2"): Weather(losses=(Loss(1),))})
         await here.set_disk("n1", DiskTrouble(full=True))
-        await here.power_off("n1", torn=True)
+        await here.power_off("n1", Arrival.TORN)
         await asyncio.sleep(1)
         after = await here.clock("n1")
-        assert after.local - before.local == 2 * (after.true - before.true) > 0
+        assert after.local - before.local == 2 * (after.true - before.true) + 11 > 11
+        assert after.wall - before.wall == 2 * (after.true - before.true) - 7
+        assert await here.damage_disk("n1", Damage(Harm.ROT)) == ()
         assert (await here.disk_counters("n1")).taken_back_bytes == 0
 
     loop.run(main())
