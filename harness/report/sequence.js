@@ -14,13 +14,14 @@
   const RULER = 92;
   const BAND = 19;
   const MARGIN = 138;
-  const CLIENT = 156;
-  const OTHERS = 118;
-  const NODE_LEAST = 132;
+  const CLIENT = 132;
+  const OTHERS = 100;
+  const NODE_LEAST = 118;
   const NODE_MOST = 200;
   const CUT = 46;
   const BREAK = 20;
   const PILL = 15;
+  const EDGE = 17;
   const CHAR = 5.9;
   const ROW_LEAST = 4;
   const ROW_MOST = 60;
@@ -39,8 +40,8 @@
   const body = (item) => data.bodies[item.body ?? 0];
   const inside = (at) => data.segments.some((part) => part.start <= at && at <= part.stop);
   const seconds = (ns, digits = 6) => `${(ns / 1e9).toFixed(digits)} s`;
-  const runTime = (at) => seconds(at - data.zero);
-  const length = (ns) => (ns >= 1e9 ? `${(ns / 1e9).toFixed(2)} s` : ns >= 1e6 ? `${(ns / 1e6).toPrecision(3)} ms` : `${(ns / 1e3).toFixed(0)} µs`);
+  const runTime = (at) => seconds(at - data.zero).replace("-", "−");
+  const length = (ns) => (ns >= 9.995e8 ? `${(ns / 1e9).toFixed(2)} s` : ns >= 1e6 ? `${(ns / 1e6).toPrecision(3)} ms` : `${(ns / 1e3).toFixed(0)} µs`);
 
   function words(item) {
     const said = [item.label ?? item.text, item.lane ?? "", item.source ?? "", item.target ?? "", item.fate ?? "", body(item)];
@@ -100,13 +101,25 @@
       } else take(mark.at, mark.kind === "broken" ? 22 : 0);
     }
     for (const bar of bars) { take(bar.start); if (bar.stop) take(bar.stop, 4); }
-    for (const band of data.bands) { take(band.start, 6); take(band.stop, 6); }
-    for (const part of data.segments) { take(part.start); take(part.stop); }
+    const edges = new Map(); // time: sentences above it
+    for (const { at, text } of edgesOf()) {
+      take(at);
+      edges.set(at, [...(edges.get(at) ?? []), text]);
+    }
+    if (state.level > 0) for (const part of data.segments) { take(part.start); take(part.stop); }
     const times = [...room.keys()].sort((a, b) => a - b);
-    return { times, room };
+    return { times, room, edges };
   }
 
-  function scaleOf(times, room) {
+  function edgesOf() {
+    const ends = data.bands.filter((band) => band.healed !== false);
+    return [
+      ...data.bands.map((band) => ({ at: band.start, text: `#${band.number} ${band.text} begins` })),
+      ...ends.map((band) => ({ at: band.stop, text: `#${band.number} ${band.text} is healed` })),
+    ].filter((edge) => inside(edge.at));
+  }
+
+  function scaleOf(times, room, edges) {
     const gaps = times.slice(1).map((at, i) => at - times[i]);
     const usual = [...gaps].sort((a, b) => a - b)[gaps.length >> 1] ?? 0;
     const span = data.segments.reduce((sum, part) => sum + part.stop - part.start, 0);
@@ -114,8 +127,8 @@
     const ys = [];
     const breaks = [];
     const cuts = [];
-    const left = [...data.cuts];
-    let y = 14;
+    const left = state.level > 0 ? [...data.cuts] : []; // what is not asked for is not missing
+    let y = 32;
     if (left.length && left[0].stop <= (times[0] ?? 0)) { cuts.push({ cut: left.shift(), y }); y += CUT; }
     times.forEach((at, i) => {
       if (i > 0) {
@@ -131,6 +144,7 @@
         }
         y += state.row + (state.linear ? 0 : room.get(before));
       }
+      if (!state.linear) y += EDGE * (edges.get(at)?.length ?? 0);
       ys.push(y);
     });
     y += state.row + (room.get(times.at(-1)) ?? 0);
@@ -150,7 +164,7 @@
       while (low < ys.length - 1 && ys[low] < px) low += 1;
       return times[low] ?? 0;
     };
-    return { of, timeAt, height: y + 14, breaks, cuts, times, ys };
+    return { of, timeAt, height: y + 14, breaks, cuts, times, ys, edges };
   }
 
   // ---- drawing
@@ -176,8 +190,8 @@
     const messages = data.messages.filter(visible);
     const marks = data.marks.filter(visible);
     const lanes = lanesOf(bars);
-    const { times, room } = rowsOf(messages, marks, bars);
-    const scale = scaleOf(times, room);
+    const { times, room, edges } = rowsOf(messages, marks, bars);
+    const scale = scaleOf(times, room, edges);
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     svg.setAttribute("width", lanes.width);
     svg.setAttribute("height", scale.height);
@@ -188,11 +202,12 @@
     drawBands(svg);
     drawRuler(svg);
     drawLanes(svg);
-    for (const mark of marks) if (!isPill(mark) && mark.kind !== "broken") drawMark(svg, mark);
     placePills();
+    for (const one of messages) if (!followed(one)) drawMessage(svg, one);
+    for (const one of messages) if (followed(one)) drawMessage(svg, one);
+    for (const mark of marks) if (!isPill(mark) && mark.kind !== "broken") drawMark(svg, mark);
     const lost = groupsOfLost(messages);
-    for (const one of messages) if (!followed(one)) drawMessage(svg, one, lost);
-    for (const one of messages) if (followed(one)) drawMessage(svg, one, lost);
+    for (const one of messages) drawLabels(svg, one, lost);
     for (const bar of bars) drawBar(svg, bar);
     for (const mark of marks) if (isPill(mark)) drawPill(svg, mark);
     drawFaultEdges(svg);
@@ -243,13 +258,10 @@
 
   function drawFaultEdges(svg) {
     const { lanes, scale } = shown;
-    for (const band of data.bands) {
-      for (const [at, text] of [[band.start, "begins"], [band.stop, "is healed"]]) {
-        if (!inside(at) || (text === "is healed" && band.healed === false)) continue;
-        const y = scale.of(at);
-        add(svg, "line", { class: "seq-edge", x1: RULER, x2: lanes.width, y1: y, y2: y });
-        add(svg, "text", { class: "seq-edge-text", x: lanes.left + 4, y: y - 3 }, `#${band.number} ${band.text} ${text}`);
-      }
+    for (const [at, texts] of scale.edges) {
+      const y = scale.of(at);
+      add(svg, "line", { class: "seq-edge", x1: RULER, x2: lanes.width, y1: y, y2: y });
+      texts.forEach((text, i) => add(svg, "text", { class: "seq-edge-text", x: lanes.left + 4, y: y - 11 - EDGE * i }, text));
     }
   }
 
@@ -265,7 +277,7 @@
     for (const { gap, y } of scale.breaks) {
       const middle = y + BREAK / 2;
       add(svg, "path", { class: "seq-break", d: zigzag(RULER - 6, lanes.width - 8, middle, 3) });
-      add(svg, "text", { class: "seq-gap", x: lanes.left - 2, y: middle - 4 }, length(gap));
+      add(svg, "text", { class: "seq-gap", x: RULER - 10, y: middle + 3.5 }, `⋯ ${length(gap)}`);
     }
     for (const { cut, y } of scale.cuts) {
       const group = add(svg, "g", { class: "seq-cut" });
@@ -300,7 +312,7 @@
   function item(parent, thing, kind) {
     const group = add(parent, "g", { class: `seq-item ${kind}${followed(thing) ? " on" : ""}${matches(thing) ? " hit" : ""}`, role: "img", "aria-label": title(thing) });
     group.thing = thing;
-    shown.nodes.set(thing, group);
+    shown.nodes.set(thing, [...(shown.nodes.get(thing) ?? []), group]);
     return group;
   }
 
@@ -342,8 +354,7 @@
     if (mark.kind === "sync") {
       add(group, "rect", { x: lane.x + 6, y, width: 3.5, height: Math.max(2, shown.scale.of(mark.until) - y) });
     } else if (mark.kind === "durable") {
-      add(group, "path", { d: `M${lane.x + 8} ${y - 5}l5 5-5 5-5-5z` });
-      if (followed(mark)) add(group, "text", { x: lane.x + 16, y: y + 3.5 }, mark.text);
+      add(group, "path", { d: `M${lane.x} ${y - 5.5}l5.5 5.5-5.5 5.5-5.5-5.5z` });
     } else add(group, "circle", { cx: lane.x, cy: y, r: 2.5 });
   }
 
@@ -363,8 +374,8 @@
     const group = item(svg, bar, `bar ${bar.outcome}`);
     add(group, "rect", { x: lane.x - 6, y: from, width: 12, height: Math.max(5, to - from), rx: 3 });
     if (open) add(group, "path", { d: `M${lane.x - 7} ${to}h14l-7 8z` });
+    add(group, "text", { class: "soft", x: lane.x + 10, y: from - 8 }, `process ${bar.process}, ${bar.outcome}`);
     add(group, "text", { x: lane.x + 10, y: from + 4 }, cutText(bar.text, lane.to - lane.x - 8));
-    add(group, "text", { class: "soft", x: lane.x + 10, y: from + 17 }, `process ${bar.process}, ${bar.outcome}`);
   }
 
   function groupsOfLost(messages) {
@@ -381,45 +392,53 @@
     return groups;
   }
 
-  function drawMessage(svg, message, lost) {
+  const messageClass = (message) => `msg ${message.family}${message.answer ? " answer" : ""}`;
+
+  function drawMessage(svg, message) {
     const { scale } = shown;
     const [from, to] = [laneX(message.source), laneX(message.target)];
     if (from === undefined || to === undefined) return;
-    const group = item(svg, message, `msg ${message.family}${message.answer ? " answer" : ""}`);
+    const group = item(svg, message, messageClass(message));
     const way = Math.sign(to - from);
     const [x1, y1] = [from + 5 * way, scale.of(message.at)];
-    let lines = "";
-    let heads = "";
-    const end = to - 5 * way;
-    receipts(message).forEach((receipt) => {
-      const y2 = scale.of(receipt.at);
-      lines += `M${x1} ${y1}L${end} ${y2}`;
-      heads += head(x1, y1, end, y2);
-    });
-    if (!receipts(message).length) {
-      const [x2, y2] = [(from + to) / 2, y1 + Math.max(5, state.row * 0.5)];
-      lines = `M${x1} ${y1}L${x2} ${y2}`;
-      const cross = message.fate === "under-way" ? `M${x2 - 4} ${y2}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0` : `M${x2 - 4} ${y2 - 4}l8 8m0 -8l-8 8`;
-      add(group, "path", { class: "seq-near", d: lines });
-      add(group, "path", { class: "seq-line", d: lines });
-      add(group, "path", { class: "seq-cross", d: cross });
-      const kin = lost.get(`${message.source} ${message.at} ${message.label}`);
-      if (kin.nearest === message) {
-        const text = kin.count > 1 ? `${message.label} ×${kin.count}` : message.label;
-        add(group, "text", { class: "seq-label", x: x2 + 7 * way, y: y2 + 3.5, "text-anchor": way > 0 ? "start" : "end" }, text);
-      }
-      return;
-    }
+    const ends = receipts(message).map((receipt) => [to - 5 * way, scale.of(receipt.at)]);
+    const lost = [(from + to) / 2, y1 + lostDrop()];
+    const lines = (ends.length ? ends : [lost]).map(([x, y]) => `M${x1} ${y1}L${x} ${y}`).join("");
     add(group, "path", { class: "seq-near", d: lines });
     add(group, "path", { class: "seq-line", d: lines });
-    add(group, "path", { class: "seq-head", d: heads });
+    if (ends.length) {
+      add(group, "path", { class: "seq-head", d: ends.map(([x, y]) => head(x1, y1, x, y)).join("") });
+      return;
+    }
+    const [x, y] = lost;
+    const round = `M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0`;
+    add(group, "path", { class: "seq-cross", d: message.fate === "under-way" ? round : `M${x - 4} ${y - 4}l8 8m0 -8l-8 8` });
+  }
+
+  const lostDrop = () => Math.max(5, state.row * 0.5);
+
+  function drawLabels(svg, message, lost) {
+    const { scale } = shown;
+    const [from, to] = [laneX(message.source), laneX(message.target)];
+    if (from === undefined || to === undefined) return;
+    const way = Math.sign(to - from);
+    const put = (x, y, text, anchor = way > 0 ? "start" : "end") => {
+      const group = item(svg, message, `${messageClass(message)} words`);
+      group.setAttribute("aria-hidden", "true");
+      add(group, "text", { class: "seq-label", x, y: y + 3.5, "text-anchor": anchor }, text);
+    };
     receipts(message).forEach((receipt, i) => {
       const pills = shown.pills.get(`${message.target} ${receipt.at}`);
       const beside = pills ? pillWidth(pills[0].text) / 2 + 4 : 9;
       const text = i ? `again: ${message.label}` : message.label;
-      const attributes = { class: "seq-label", x: to + beside * way, y: scale.of(receipt.at) + 3.5, "text-anchor": way > 0 ? "start" : "end" };
-      add(group, "text", attributes, text);
+      if (shown.lanes.at.get(message.target)?.kind === "node") put(to + beside * way, scale.of(receipt.at), text);
+      else put(to + 12, scale.of(receipt.at) - 7, text, "start");
     });
+    const kin = lost.get(`${message.source} ${message.at} ${message.label}`);
+    if (kin?.nearest === message) {
+      const text = kin.count > 1 ? `${message.label} ×${kin.count}` : message.label;
+      put((from + to) / 2 + 8 * way, scale.of(message.at) + lostDrop(), text);
+    }
   }
 
   function head(x1, y1, x2, y2) {
@@ -584,10 +603,10 @@
   function go(place) {
     const { order, nodes, scale } = shown;
     if (!order.length) return;
-    nodes.get(order[here])?.classList.remove("here");
+    for (const node of nodes.get(order[here]) ?? []) node.classList.remove("here");
     here = Math.max(0, Math.min(order.length - 1, place));
     const thing = order[here];
-    nodes.get(thing)?.classList.add("here");
+    for (const node of nodes.get(thing) ?? []) node.classList.add("here");
     const y = scale.of(thing.at ?? thing.start);
     if (y < frame.scrollTop + 30 || y > frame.scrollTop + frame.clientHeight - 90) frame.scrollTop = y - frame.clientHeight / 3;
     tell(thing);
@@ -607,7 +626,8 @@
 
   function goToFirst() {
     const place = shown.order.findIndex(followed);
-    if (place >= 0) frame.scrollTop = shown.scale.of(shown.order[place].at ?? shown.order[place].start) - 70;
+    const first = place >= 0 ? shown.order[place].at ?? shown.order[place].start : data.bands.find((band) => inside(band.start))?.start;
+    if (first !== undefined) frame.scrollTop = shown.scale.of(first) - (place >= 0 ? 70 : 200);
   }
 
   function again(change) {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,9 @@ NS_PER_US = 1_000
 _COUNTED = frozenset({"send", "frame", "request", "reply", "role", "starts", "ends", "process", "clock", "links"})
 
 
-def read_sequence(path: Path, result: RunResult, history: History, concurrency: int | None = None) -> Sequence | str:
+def read_sequence(
+    path: Path, result: RunResult, history: History, concurrency: int | None = None, budget: int = BUDGET
+) -> Sequence | str:
     """The picture of the trace in a file; a sentence that says why there is none."""
     lines: list[TraceLine] = []
     notes = []
@@ -76,7 +78,7 @@ def read_sequence(path: Path, result: RunResult, history: History, concurrency: 
         notes.append(f"Only the first {count(LINES_MAX)} lines of the trace were read.")
     if not lines:
         return notes[0] if notes else f"{path.name} is empty."
-    return sequence_of(lines, result, history, concurrency, notes)
+    return sequence_of(lines, result, history, concurrency, notes, budget)
 
 
 def sequence_of(
@@ -161,9 +163,9 @@ class _Building:
             segments[0][0] = min(segments[0][0], lines[0].at)
         if shown[-1][1] == len(counted) - 1:
             segments[-1][1] = max(self._end, *(at for at in self._breaks()), segments[-1][1])
-        left_out = [shown[0][0], *(b[0] - a[1] - 1 for a, b in zip(shown, shown[1:], strict=False))]
+        left_out = [shown[0][0], *(b[0] - a[1] - 1 for a, b in pairwise(shown))]
         left_out.append(len(counted) - 1 - shown[-1][1])
-        edges = [(lines[0].at, segments[0][0]), *((a[1], b[0]) for a, b in zip(segments, segments[1:], strict=False))]
+        edges = [(lines[0].at, segments[0][0]), *((a[1], b[0]) for a, b in pairwise(segments))]
         edges.append((segments[-1][1], self._end))
         cuts = tuple(
             Cut(start=start, stop=stop, text=_cut_text(start, stop, number))

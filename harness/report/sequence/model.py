@@ -1,8 +1,8 @@
 """What there is to draw.
 
-Times (``at``, ``start``, ``stop``) are ns of the trace's own, virtual time; ``event`` is the number by which the moment
-can be asked for again. Lanes are named by their keys. ``anomalies`` are the numbers of the anomalies a thing belongs to,
-numbered as everywhere in the report.
+Times (``at``, ``start``, ``stop``) are ns of the trace's own, virtual time; ``event`` is the number by which a moment can
+be asked for again. Lanes are named by their keys. ``anomalies`` are the numbers of those that a thing belongs to, the
+same as everywhere in the report.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Receipt(_Drawn, frozen=True, kw_only=True):
 class Message(_Drawn, frozen=True, kw_only=True):
     """A frame from lane to lane, received never, once or, if it was doubled, twice.
 
-    ``fate`` is "" if it arrived, else cut, gone (no process was there), lost or under-way (the trace ends before); ``why``
-    says it in words. ``body`` is its place in ``Sequence.bodies``. A client's message is known at one moment only, when
-    it arrives, so it is sent and received then.
+    ``fate`` is "" if it arrived, else cut, gone (no process was there), lost or under-way (the trace ends before);
+    ``why`` says it in words. ``body`` is its place in ``Sequence.bodies``. A client's message is known at one moment
+    only, when it arrives, so it is sent and received then.
     """
 
     source: str

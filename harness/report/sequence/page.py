@@ -51,10 +51,10 @@ def _shown(picture: Sequence) -> str:
     span_s = sum(part.stop - part.start for part in picture.segments) / NS_PER_S
     messages = counted(len(picture.messages), "message")
     parts = "" if len(picture.segments) == 1 else f" in {len(picture.segments)} parts"
-    shown = f"{messages} in {span_s:,.3f} s{parts}, of a trace of {count(picture.events)} events."
-    left_out = "; ".join(cut.text for cut in picture.cuts)
+    left_out = ", with the rest left out where it says so" if picture.cuts else ""
+    shown = f"{messages} in {span_s:,.3f} s{parts}, of a trace of {count(picture.events)} events{left_out}."
     times = f"Times are the run's; the trace's own, virtual time is {picture.zero / NS_PER_S:.6f} s more."
-    return f"{shown} {times}" if not left_out else f"{shown} Left out: {left_out}. {times}"
+    return f"{shown} {times}"
 
 
 def _rows(picture: Sequence) -> tuple[Row, ...]:

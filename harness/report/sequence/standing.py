@@ -27,7 +27,7 @@ class _Now:
 
 
 def spans_of(lines: Iterable[TraceLine], nodes: Iterable[str], end: int) -> tuple[Span, ...]:
-    """What each node is, from the trace's beginning to its end, without gaps; stopped stretches come after the roles."""
+    """What each node is from the trace's beginning to its end, without gaps; stopped stretches lie over the roles."""
     known = {node: _Now() for node in nodes}
     for line in lines:
         now = known.get(line.node)
