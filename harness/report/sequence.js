@@ -352,7 +352,7 @@
     if (!lane) return;
     const group = item(svg, mark, `small ${mark.kind}`);
     if (mark.kind === "sync") {
-      add(group, "rect", { x: lane.x + 6, y, width: 3.5, height: Math.max(2, shown.scale.of(mark.until) - y) });
+      add(group, "rect", { x: lane.x + 7, y, width: 5, height: Math.max(2, shown.scale.of(mark.until) - y) });
     } else if (mark.kind === "durable") {
       add(group, "path", { d: `M${lane.x} ${y - 5.5}l5.5 5.5-5.5 5.5-5.5-5.5z` });
     } else add(group, "circle", { cx: lane.x, cy: y, r: 2.5 });

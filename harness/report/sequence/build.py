@@ -94,7 +94,7 @@ def sequence_of(
 
 
 def _without_teardown(lines: Items[TraceLine], result: RunResult) -> Items[TraceLine]:
-    """The lines without the processes' ends after an invariant broke: the harness tidies up, and nothing failed then."""
+    """The lines without the processes' ends after an invariant broke: that is the harness tidying up."""
     found = (broken_at(anomaly.sentence) for checker in result.checkers for anomaly in checker.anomalies)
     broken = next((one for one in found if one is not None), None)
     last = len(lines)

@@ -67,6 +67,7 @@ class Causes:
         self._slots_by_ref: defaultdict[str, set[int]] = defaultdict(set)
         self._refs_by_slot: defaultdict[int, set[str]] = defaultdict(set)
         self._by_slot: defaultdict[int, list[int]] = defaultdict(list)
+        self._syncs: defaultdict[str, list[int]] = defaultdict(list)
         self._durables: dict[tuple[str, int], int] = {}
         self._by_name = {operation.ref: operation for operation in operations if operation.ref}
         self._read()
@@ -84,6 +85,8 @@ class Causes:
                         self._refs_by_slot[slot].add(ref)
             elif line.kind == "durable":
                 self._durables[line.node, line.event] = place
+            elif line.kind == "disk" and line.what == "sync":
+                self._syncs[line.node].append(place)
 
     def _ask(self) -> None:
         """Pair requests with replies: on a connection, one is answered before the next is sent."""
@@ -129,6 +132,7 @@ class Causes:
         for slot in sorted(slots)[:SLOTS_MAX]:
             places.update(self._by_slot[slot])
         places |= self._durables_of(places)
+        places |= self._syncs_of(places)
         places |= self._ends_of(broken, places)
         return Cause(frozenset(places), tuple(operations), tuple(unmatched))
 
@@ -184,6 +188,19 @@ class Causes:
         lines = (self._lines[place] for place in sorted(places))
         keys = ((line.node, line.event) for line in lines if line.kind == "send" and line.what == "accepted")
         return {self._durables[key] for key in keys if key in self._durables}
+
+    def _syncs_of(self, places: Set[int]) -> set[int]:
+        """The sync that made durable what was called durable: the first of the node, from then on, that goes as far."""
+        found: set[int] = set()
+        wanted = {place: line for place in places if (line := self._lines[place]).kind == "durable"}
+        for durable in wanted.values():
+            upto = field(durable.body, "upto")
+            for place in self._syncs[durable.node]:
+                reached = field(self._lines[place].body, "upto")
+                if place > min(places) and isinstance(reached, int) and isinstance(upto, int) and reached >= upto:
+                    found.add(place)
+                    break
+        return found
 
     def _ends_of(self, broken: BrokenAt | None, places: Set[int]) -> set[int]:
         """What became of the process of the node in which an invariant broke, since what broke was done."""

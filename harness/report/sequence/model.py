@@ -1,8 +1,8 @@
 """What there is to draw.
 
-Times (``at``, ``start``, ``stop``) are ns of the trace's own, virtual time; ``event`` is the number by which a moment can
-be asked for again. Lanes are named by their keys. ``anomalies`` are the numbers of those that a thing belongs to, the
-same as everywhere in the report.
+Times (``at``, ``start``, ``stop``) are ns of the trace's own, virtual time; ``event`` is the number by which a moment
+can be asked for again. Lanes are named by their keys. ``anomalies`` are the numbers of those that a thing belongs to,
+the same as everywhere in the report.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ stopped one is stopped whatever role it has, so stopped stretches lie over the r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.report.sequence.messages import field as of
@@ -78,9 +78,19 @@ class Told:
     until: int = 0
 
 
-def marks_of(lines: Iterable[TraceLine]) -> tuple[Told, ...]:
-    """The marks of all lanes, in order."""
-    return tuple(told for line in lines if (told := _told(line)) is not None)
+def marks_of(lines: Sequence[TraceLine]) -> tuple[Told, ...]:
+    """The marks of all lanes, in order. A sync that its process did not live to see lasts until the process's end."""
+    ends: dict[str, int] = {}
+    marks: list[Told] = []
+    for line in reversed(lines):
+        if line.kind == "ends":
+            ends[line.node] = line.at
+        told = _told(line)
+        if told is not None:
+            end = ends.get(line.node)
+            cut = end is not None and told.until > end
+            marks.append(replace(told, until=end or 0, text=f"{told.text}, cut off") if cut else told)
+    return tuple(reversed(marks))
 
 
 def _told(line: TraceLine) -> Told | None:
