@@ -141,7 +141,8 @@ class _Building:
             if followed and len(places | cause.places) > self._budget // 2:
                 break
             places |= cause.places
-            followed.append(_Followed(Choice(number=number, kind=anomaly.kind, sentence=anomaly.sentence), cause))
+            kind = anomaly.kind if anomaly.key is None else f"{anomaly.kind} on {anomaly.key}"
+            followed.append(_Followed(Choice(number=number, kind=kind, sentence=anomaly.sentence), cause))
         return followed, len(anomalies) - len(followed)
 
     def _anomalies_by_place(self) -> dict[int, tuple[int, ...]]:
@@ -205,7 +206,8 @@ class _Building:
         clients = self._clients()
         messages = [*self._between_nodes(), *self._of_clients(clients)]
         marks = self._marks()
-        quiet = [one for one in (*messages, *marks) if one.level > Level.CONSENSUS and not one.anomalies]
+        both: list[Message | Mark] = [*messages, *marks]
+        quiet = [one for one in both if one.level > Level.CONSENSUS and not one.anomalies]
         kept = {id(one) for one in quiet[:: max(1, -(-len(quiet) // QUIET_MAX))]}
         thinned = {id(one) for one in quiet} - kept
         bars = self._bars()
@@ -214,10 +216,8 @@ class _Building:
             lanes=self._lanes(clients, bars),
             segments=self._segments,
             cuts=self._cuts,
-            messages=tuple(
-                sorted((one for one in messages if id(one) not in thinned), key=lambda one: (one.at, one.event))
-            ),
-            marks=tuple(sorted((one for one in marks if id(one) not in thinned), key=lambda one: (one.at, one.event))),
+            messages=tuple(one for one in sorted(messages, key=_order) if id(one) not in thinned),
+            marks=tuple(one for one in sorted(marks, key=_order) if id(one) not in thinned),
             spans=self._spans(),
             bands=self._bands(),
             bars=bars,
@@ -408,6 +408,12 @@ class _Building:
 
 def _is_counted(line: TraceLine) -> bool:
     return (line.kind in _COUNTED and line.what not in QUIET) or (line.kind == "disk" and line.what != "sync")
+
+
+def _order(one: Message | Mark) -> tuple[int, int, bool]:
+    """By time; what a client asks comes before what follows from it in the same event."""
+    asks = isinstance(one, Message) and one.family == "client" and not one.answer
+    return one.at, one.event, not asks
 
 
 def _of_asked(asked: Asked, lane: str) -> dict[int, str]:

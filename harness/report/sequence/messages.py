@@ -138,9 +138,15 @@ def _pairs(body: Any) -> list[tuple[str, str]]:
 
 
 def _weathers(line: TraceLine) -> Iterable[tuple[tuple[str, str], Weather]]:
-    for link, entry in zip(_pairs(line.body), line.body if isinstance(line.body, list) else (), strict=False):
-        now = entry[2] if len(entry) > 2 and isinstance(entry[2], dict) else {}
-        yield link, Weather(line.at, int(now.get("delay_max", 0)), int(now.get("loss_ppm", 0)))
+    for entry in line.body if isinstance(line.body, list) else ():
+        for link in _pairs([entry]):
+            now = entry[2] if len(entry) > 2 else None
+            yield link, Weather(line.at, _number(now, "delay_max"), _number(now, "loss_ppm"))
+
+
+def _number(body: Any, name: str) -> int:
+    found = field(body, name)
+    return found if isinstance(found, int) else 0
 
 
 # -- what a message says ----------------------------------------------------------------------------------------------

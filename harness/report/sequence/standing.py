@@ -105,7 +105,7 @@ def _told(line: TraceLine) -> Told | None:
         case "process":
             return Told(line, line.what, line.what)
         case "clock":
-            return Told(line, "clock", f"clock {of(body, 'rate_ppm'):+} ppm" if of(body, "rate_ppm") else "clock right")
+            return Told(line, "clock", _clock_text(of(body, "ppm"), of(body, "frozen")))
         case "disk":
             return _disk(line)
         case "durable":
@@ -136,6 +136,12 @@ def _trouble(body: Any) -> str:
 
 
 _TROUBLES = (("stalled", "syncs do not end"), ("fails_next", "the next sync fails"), ("full", "full"))
+
+
+def _clock_text(ppm: Any, frozen: Any) -> str:
+    if frozen:
+        return "clock stands still"
+    return f"clock {ppm:+} ppm" if isinstance(ppm, int) and ppm else "clock right"
 
 
 def _end_text(status: Any) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 BUDGET = 1_000
 CLOSE = 24
-"""Between two segments at least so many lines must be left out; else it is not worth a cut."""
+"""Between two segments more lines than this must be left out; else it is not worth a cut."""
 
 
 def segments_of(total: int, focus: Sequence[int], budget: int = BUDGET) -> tuple[tuple[int, int], ...]:
@@ -25,21 +25,23 @@ def segments_of(total: int, focus: Sequence[int], budget: int = BUDGET) -> tuple
     wanted = sorted({min(max(place, 0), total - 1) for place in focus}) or [total - 1]
     if len(wanted) > budget:
         wanted = wanted[: (budget + 1) // 2] + wanted[len(wanted) - budget // 2 :]
+    close = CLOSE if _size(_around(total, wanted, 0, CLOSE)) <= budget else 0
     low, high = 0, total
     while low < high:
         radius = (low + high + 1) // 2
-        if _size(_around(total, wanted, radius)) <= budget:
+        if _size(_around(total, wanted, radius, close)) <= budget:
             low = radius
         else:
             high = radius - 1
-    return _joined(_around(total, wanted, low), budget)
+    return tuple(_around(total, wanted, low, close))
 
 
-def _around(total: int, wanted: Sequence[int], radius: int) -> list[tuple[int, int]]:
+def _around(total: int, wanted: Sequence[int], radius: int, close: int) -> list[tuple[int, int]]:
+    """The places and ``radius`` on both sides of each; what would be no more than ``close`` apart is joined."""
     found: list[tuple[int, int]] = []
     for place in wanted:
         first, last = max(0, place - radius), min(total - 1, place + radius)
-        if found and first <= found[-1][1] + 1:
+        if found and first <= found[-1][1] + 1 + close:
             found[-1] = (found[-1][0], max(last, found[-1][1]))
         else:
             found.append((first, last))
@@ -48,17 +50,3 @@ def _around(total: int, wanted: Sequence[int], radius: int) -> list[tuple[int, i
 
 def _size(segments: Sequence[tuple[int, int]]) -> int:
     return sum(last - first + 1 for first, last in segments)
-
-
-def _joined(segments: Sequence[tuple[int, int]], budget: int) -> tuple[tuple[int, int], ...]:
-    """Join what is close, as far as the budget goes."""
-    left = budget - _size(segments)
-    joined = list(segments[:1])
-    for first, last in segments[1:]:
-        between = first - joined[-1][1] - 1
-        if between <= CLOSE and between <= left:
-            left -= between
-            joined[-1] = (joined[-1][0], last)
-        else:
-            joined.append((first, last))
-    return tuple(joined)
