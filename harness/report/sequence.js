@@ -13,7 +13,7 @@
 
   const RULER = 92;
   const BAND = 19;
-  const MARGIN = 138;
+  const MARGIN = 168;
   const CLIENT = 132;
   const OTHERS = 100;
   const NODE_LEAST = 118;
@@ -89,7 +89,7 @@
       if (inside(at)) room.set(at, Math.max(room.get(at) ?? 0, more));
     };
     for (const message of messages) {
-      take(message.at);
+      take(message.at, receipts(message).length || state.row < LABELS_FROM ? 0 : 14);
       for (const receipt of receipts(message)) take(receipt.at);
     }
     const stacks = new Map();
@@ -402,7 +402,7 @@
     const way = Math.sign(to - from);
     const [x1, y1] = [from + 5 * way, scale.of(message.at)];
     const ends = receipts(message).map((receipt) => [to - 5 * way, scale.of(receipt.at)]);
-    const lost = [(from + to) / 2, y1 + lostDrop()];
+    const lost = [(from + to) / 2, y1 + 7 + (Math.abs(to - from) / shown.lanes.node - 1) * Math.min(5, state.row / 4)];
     const lines = (ends.length ? ends : [lost]).map(([x, y]) => `M${x1} ${y1}L${x} ${y}`).join("");
     add(group, "path", { class: "seq-near", d: lines });
     add(group, "path", { class: "seq-line", d: lines });
@@ -414,8 +414,6 @@
     const round = `M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0`;
     add(group, "path", { class: "seq-cross", d: message.fate === "under-way" ? round : `M${x - 4} ${y - 4}l8 8m0 -8l-8 8` });
   }
-
-  const lostDrop = () => Math.max(5, state.row * 0.5);
 
   function drawLabels(svg, message, lost) {
     const { scale } = shown;
@@ -437,7 +435,7 @@
     const kin = lost.get(`${message.source} ${message.at} ${message.label}`);
     if (kin?.nearest === message) {
       const text = kin.count > 1 ? `${message.label} ×${kin.count}` : message.label;
-      put((from + to) / 2 + 8 * way, scale.of(message.at) + lostDrop(), text);
+      put(from + 12 * way, scale.of(message.at) + 17, text);
     }
   }
 

@@ -422,6 +422,18 @@ def test_a_damaged_trace_is_drawn_as_far_as_it_goes_and_an_empty_one_is_said_to_
     assert "trace.jsonl is empty." in render_report(result_of(), History(()), trace=path)
 
 
+def test_of_a_trace_that_is_too_long_the_end_is_kept_where_an_invariant_broke(
+    early: Any, stale: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.report.sequence.build.LINES_MAX", 2_000)
+    last, first = picture_of(early), picture_of(stale)
+    assert "the last 2,000" in last.notes[0] and "the first 2,000" in first.notes[0]
+    assert any(mark.kind == "broken" for mark in last.marks)
+    assert {span.state for span in last.spans if span.lane == "n5"} >= {"leader", "gone"}
+    lost = [message.why for message in first.messages if message.fate]
+    assert set(lost) <= {"still under way when the trace ends"}, "what was not looked at is not lost"
+
+
 def test_text_from_a_trace_stays_text(tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
     hostile = "</script><script>alert(1)</script><img src=x>"

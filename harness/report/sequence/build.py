@@ -6,10 +6,12 @@ so is everything that is put into a page.
 
 from __future__ import annotations
 
+import heapq
 import shlex
+from collections import deque
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import msgspec
 from checkers.history import History, Operation, Outcome
 from harness.report.lanes import concurrency_of
 from harness.report.page import Lookup
-from harness.report.sequence.causes import Asked, Cause, Causes, broken_at
+from harness.report.sequence.causes import Asked, BrokenAt, Cause, Causes, broken_at
 from harness.report.sequence.messages import (
     ANSWERS,
     FAMILIES,
@@ -50,8 +52,8 @@ from harness.results import RunResult
 from harness.simulation.tape import TraceLine, read_tape
 from harness.store import DEFAULT_STORE
 
-LINES_MAX = 500_000
-"""Of a longer trace only so many lines, from the beginning, are read."""
+LINES_MAX = 400_000
+"""So many lines are kept in memory (about 1.3 kB each)."""
 QUIET_MAX = 3_000
 """So many heartbeats, syncs and the like at most go into a page; they are not counted by the window."""
 BODY_CHARS_MAX = 2_000
@@ -60,6 +62,7 @@ OPERATIONS_MAX = 12
 """Of an anomaly with more operations, the first so many are followed."""
 OTHERS = "others"
 NS_PER_US = 1_000
+_STANDING = frozenset({"starts", "ends", "role", "process", "clock", "links"})
 _COUNTED = frozenset({"send", "frame", "request", "reply", "role", "starts", "ends", "process", "clock", "links"})
 
 
@@ -67,18 +70,33 @@ def read_sequence(
     path: Path, result: RunResult, history: History, concurrency: int | None = None, budget: int = BUDGET
 ) -> Sequence | str:
     """The picture of the trace in a file; a sentence that says why there is none."""
-    lines: list[TraceLine] = []
-    notes = []
-    try:
-        lines.extend(islice(read_tape(path), LINES_MAX + 1))
-    except (OSError, ValueError) as error:
-        notes.append(f"The trace can be read in part only: {error}")
-    if len(lines) > LINES_MAX:
-        lines.pop()
-        notes.append(f"Only the first {count(LINES_MAX)} lines of the trace were read.")
+    at_end = _broken(result) is not None
+    lines, notes = _read(path, at_end)
     if not lines:
         return notes[0] if notes else f"{path.name} is empty."
     return sequence_of(lines, result, history, concurrency, notes, budget)
+
+
+def _read(path: Path, at_end: bool) -> tuple[list[TraceLine], list[str]]:
+    """The lines of a file, and what is to be said of them; of very many the last ones, or else the first.
+
+    Lines that say what nodes and links are from then on are few, and are kept before the last ones too.
+    """
+    notes: list[str] = []
+    standing: list[tuple[int, TraceLine]] = []
+    others: deque[tuple[int, TraceLine]] = deque(maxlen=LINES_MAX if at_end else None)
+    total = 0
+    try:
+        for total, line in enumerate(read_tape(path), start=1):
+            if not at_end and len(others) == LINES_MAX:
+                continue
+            (standing if line.kind in _STANDING else others).append((total, line))
+    except (OSError, ValueError) as error:
+        notes.append(f"The trace can be read in part only: {error}")
+    if total > len(standing) + len(others):
+        which = "last" if at_end else "first"
+        notes.append(f"Of the trace's {count(total)} lines, the {which} {count(LINES_MAX)} are looked at.")
+    return [line for _, line in heapq.merge(standing, others, key=lambda pair: pair[0])], notes
 
 
 def sequence_of(
@@ -93,10 +111,15 @@ def sequence_of(
     return _Building(_without_teardown(lines, result), result, history, concurrency, budget).sequence(notes)
 
 
+def _broken(result: RunResult) -> BrokenAt | None:
+    """Where an invariant broke, if one did."""
+    found = (broken_at(anomaly.sentence) for checker in result.checkers for anomaly in checker.anomalies)
+    return next((one for one in found if one is not None), None)
+
+
 def _without_teardown(lines: Items[TraceLine], result: RunResult) -> Items[TraceLine]:
     """The lines without the processes' ends after an invariant broke: that is the harness tidying up."""
-    found = (broken_at(anomaly.sentence) for checker in result.checkers for anomaly in checker.anomalies)
-    broken = next((one for one in found if one is not None), None)
+    broken = _broken(result)
     last = len(lines)
     while broken and last > 1 and lines[last - 1].kind == "ends" and abs(lines[last - 1].at - broken.at) < NS_PER_US:
         last -= 1
