@@ -407,7 +407,8 @@
     add(group, "path", { class: "seq-near", d: lines });
     add(group, "path", { class: "seq-line", d: lines });
     if (ends.length) {
-      add(group, "path", { class: "seq-head", d: ends.map(([x, y]) => head(x1, y1, x, y)).join("") });
+      const arrived = ends.filter((_, i) => inside(receipts(message)[i].at)); // the others run into a cut
+      add(group, "path", { class: "seq-head", d: arrived.map(([x, y]) => head(x1, y1, x, y)).join("") });
       return;
     }
     const [x, y] = lost;
@@ -426,6 +427,7 @@
       add(group, "text", { class: "seq-label", x, y: y + 3.5, "text-anchor": anchor }, text);
     };
     receipts(message).forEach((receipt, i) => {
+      if (!inside(receipt.at)) return;
       const pills = shown.pills.get(`${message.target} ${receipt.at}`);
       const beside = pills ? pillWidth(pills[0].text) / 2 + 4 : 9;
       const text = i ? `again: ${message.label}` : message.label;
@@ -532,7 +534,11 @@
     const ways = `${nameOf(thing.source)} → ${nameOf(thing.target)}`;
     if (thing.family === "client") return [`${ways}: ${runTime(thing.at)} (event ${thing.event})`, thing.why];
     const said = [`${ways}: sent at ${runTime(thing.at)} (in event ${thing.event})`];
-    for (const one of receipts(thing)) said.push(`received at ${runTime(one.at)} (event ${one.event}), ${length(one.at - thing.at)} later`);
+    for (const one of receipts(thing)) {
+      const stopped = data.spans.some((span) => span.lane === thing.target && span.state === "stopped" && span.start <= one.at && one.at < span.stop);
+      const then = stopped ? "; the process was stopped, and handled it when it went on" : "";
+      said.push(`received at ${runTime(one.at)} (event ${one.event}), ${length(one.at - thing.at)} later${then}`);
+    }
     if (thing.why) said.push(thing.why);
     return said;
   }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness.report.sequence.model import Mark, Message, Sequence
+from harness.report.sequence.model import Message, Sequence
 from harness.report.shapes import kind_colour
 from harness.report.texts import NS_PER_S, count, counted
 
@@ -66,7 +66,7 @@ def _rows(picture: Sequence) -> tuple[Row, ...]:
             found.append((message.at, message.event, where, _message_words(message, picture.zero)))
     for mark in picture.marks:
         if mark.anomalies:
-            found.append((mark.at, mark.event, mark.lane or "cluster", _mark_words(mark)))
+            found.append((mark.at, mark.event, mark.lane or "cluster", mark.text))
     return tuple(
         Row(f"{(at - picture.zero) / NS_PER_S:.6f} s", event, where, what) for at, event, where, what in sorted(found)
     )
@@ -79,7 +79,3 @@ def _message_words(message: Message, zero: int) -> str:
         return message.label
     received = ", ".join(f"{(one.at - zero) / NS_PER_S:.6f} s" for one in message.receipts)
     return f"{message.label}, received at {received}"
-
-
-def _mark_words(mark: Mark) -> str:
-    return mark.text
