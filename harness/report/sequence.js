@@ -413,7 +413,7 @@
     }
     const [x, y] = lost;
     const round = `M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0`;
-    add(group, "path", { class: "seq-cross", d: message.fate === "under-way" ? round : `M${x - 4} ${y - 4}l8 8m0 -8l-8 8` });
+    add(group, "path", { class: "seq-cross", d: ["under-way", "unrecorded"].includes(message.fate) ? round : `M${x - 4} ${y - 4}l8 8m0 -8l-8 8` });
   }
 
   function drawLabels(svg, message, lost) {

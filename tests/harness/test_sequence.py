@@ -434,6 +434,24 @@ def test_of_a_trace_that_is_too_long_the_end_is_kept_where_an_invariant_broke(
     assert set(lost) <= {"still under way when the trace ends"}, "what was not looked at is not lost"
 
 
+def test_what_a_trace_itself_leaves_out_is_a_cut_and_nobody_is_said_to_have_lost_it() -> None:
+    lines = [
+        line(1 * US, "starts"),
+        *(line(at * US, "role", node, what="follower") for at, node in ((2, "n1"), (2, "n2"), (2, "n3"))),
+        send(10 * US, 1, "accept", {"ballot": "1.1", "slot": 1}),
+        line(400_000 * US, "role", what="leader", body={"ballot": "2.1"}),
+        line(900_000 * US, "cut", "", what="70 lines left out", body={"lines": 70}),
+        send(900_000 * US, 9, "accept", {"ballot": "2.1", "slot": 8}),
+        line(900_100 * US, "frame", "n2", peer="n1", frame=9, what="accept"),
+        line(950_000 * US, "cut", "", what="5 lines left out", body={"lines": 5}),
+    ]
+    picture = sequence_of(lines, bare(place="simulated", nodes=("n1", "n2", "n3")), History(()))
+    assert [(part.start, part.stop) for part in picture.segments] == [(1 * US, 10 * US), (900_000 * US, 900_100 * US)]
+    assert ["70 lines" in cut.text or "5 lines" in cut.text for cut in picture.cuts] == [True, True]
+    assert [message.fate for message in picture.messages] == ["unrecorded", ""]
+    assert [span.ballot for span in picture.spans if span.state == "leader"] == ["2.1"], "how things stood is known"
+
+
 def test_text_from_a_trace_stays_text(tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
     hostile = "</script><script>alert(1)</script><img src=x>"

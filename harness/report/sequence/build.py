@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import shlex
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from harness.report.sequence.messages import (
     Frame,
     Links,
     frames_of,
+    gaps_of,
     label_of,
     level_of,
 )
@@ -146,7 +148,12 @@ class _Building:
         operations = history.operations()
         self._threads = concurrency or max(1, concurrency_of(operations))
         self._causes = Causes(lines, operations, self._zero)
-        self._counted = [place for place, line in enumerate(lines) if _is_counted(line)]
+        self._gaps = gaps_of(lines)
+        self._counted = [
+            place
+            for place, line in enumerate(lines)
+            if _is_counted(line) and not any(gap.start < line.at < gap.stop for gap in self._gaps)
+        ]
         self._bodies: dict[str, int] = {"": 0}
         self._followed, self._not_followed = self._follow(Lookup(history))
         self._anomalies = self._anomalies_by_place()
@@ -163,6 +170,8 @@ class _Building:
             cause = self._causes.of(lookup.operations(anomaly)[:OPERATIONS_MAX], anomaly.sentence)
             if followed and len(places | cause.places) > self._budget // 2:
                 break
+            if followed and not cause.places:
+                continue
             places |= cause.places
             kind = anomaly.kind if anomaly.key is None else f"{anomaly.kind} on {anomaly.key}"
             followed.append(_Followed(Choice(number=number, kind=kind, sentence=anomaly.sentence), cause))
@@ -181,14 +190,15 @@ class _Building:
         counted, lines = self._counted, self._lines
         if not counted:
             return (Segment(start=min(line.at for line in lines), stop=self._end),), ()
-        shown = segments_of(len(counted), self._focus(), self._budget)
+        shown, unrecorded = self._split(segments_of(len(counted), self._focus(), self._budget))
         segments = [[lines[counted[first]].at, lines[counted[last]].at] for first, last in shown]
-        if shown[0][0] == 0:
+        if shown[0][0] == 0 and not unrecorded[0]:
             segments[0][0] = min(segments[0][0], lines[0].at)
-        if shown[-1][1] == len(counted) - 1:
+        if shown[-1][1] == len(counted) - 1 and not unrecorded[-1]:
             segments[-1][1] = max(self._end, *(at for at in self._breaks()), segments[-1][1])
         left_out = [shown[0][0], *(b[0] - a[1] - 1 for a, b in pairwise(shown))]
         left_out.append(len(counted) - 1 - shown[-1][1])
+        left_out = [number + more for number, more in zip(left_out, unrecorded, strict=True)]
         edges = [(lines[0].at, segments[0][0]), *((a[1], b[0]) for a, b in pairwise(segments))]
         edges.append((segments[-1][1], self._end))
         cuts = tuple(
@@ -197,6 +207,23 @@ class _Building:
             if number
         )
         return tuple(Segment(start=start, stop=stop) for start, stop in segments), cuts
+
+    def _split(self, shown: Items[tuple[int, int]]) -> tuple[list[tuple[int, int]], list[int]]:
+        """The segments, parted at gaps; and how many lines are in gaps before each, and after the last."""
+        edges = [(bisect_left(self._counted, gap.place), gap.lines) for gap in self._gaps]
+        parts: list[tuple[int, int]] = []
+        for first, last in shown:
+            starts = sorted({first, *(edge for edge, _ in edges if first < edge <= last)})
+            parts += [(start, stop - 1) for start, stop in pairwise([*starts, last + 1])]
+        places = [bisect_right(parts, edge, key=lambda part: part[0]) for edge, _ in edges]
+        places = [
+            place - 1 if place and parts[place - 1][0] == edge else place
+            for place, (edge, _) in zip(places, edges, strict=True)
+        ]
+        unrecorded = [0] * (len(parts) + 1)
+        for place, (_, number) in zip(places, edges, strict=True):
+            unrecorded[place] += number
+        return parts, unrecorded
 
     def _focus(self) -> list[int]:
         """Places, among the counted lines, that must be seen."""
@@ -272,7 +299,7 @@ class _Building:
         return (*of_clients, others, *nodes)
 
     def _between_nodes(self) -> list[Message]:
-        links = Links(self._lines)
+        links = Links(self._lines, self._gaps)
         places = {line.frame: place for place, line in enumerate(self._lines) if line.kind == "send"}
         return [
             self._message(frame, links, places[frame.sent.frame])

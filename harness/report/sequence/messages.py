@@ -78,10 +78,37 @@ class Weather:
     loss_ppm: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch of which the trace itself has left lines out; ``place`` is that of the line that says so."""
+
+    place: int
+    start: int
+    stop: int
+    lines: int
+
+
+STANDING = frozenset({"starts", "ends", "role", "process", "clock", "links", "disk"})
+"""Kinds of lines that are kept in a gap too: they say how things stood."""
+
+
+def gaps_of(lines: Iterable[TraceLine]) -> tuple[Gap, ...]:
+    """The gaps of a trace, each from the last line before it that is there whatever it says."""
+    gaps = []
+    last = 0
+    for place, line in enumerate(lines):
+        if line.kind == "cut":
+            gaps.append(Gap(place, last, line.at, _number(line.body, "lines")))
+        if line.kind not in STANDING:
+            last = line.at
+    return tuple(gaps)
+
+
 class Links:
     """What is known of the links and of who was there: the reasons why a frame may not have arrived."""
 
-    def __init__(self, lines: Iterable[TraceLine]) -> None:
+    def __init__(self, lines: Iterable[TraceLine], gaps: Sequence[Gap] = ()) -> None:
+        self._gaps = gaps
         self._cuts: list[tuple[int, frozenset[tuple[str, str]]]] = [(0, frozenset())]
         self._weather: defaultdict[tuple[str, str], list[Weather]] = defaultdict(lambda: [Weather(0)])
         self._absences: defaultdict[str, list[tuple[int, bool]]] = defaultdict(lambda: [(0, True)])
@@ -106,6 +133,8 @@ class Links:
             return "cut", f"the link {sent.node} → {sent.peer} was cut when it was sent"
         weather = self._weather_at(link, sent.at)
         latest = sent.at + FAIR_DELAY_NS + weather.delay_max
+        if any(gap.start <= latest and sent.at <= gap.stop for gap in self._gaps):
+            return "unrecorded", "whether it arrived is not recorded: lines of the trace are left out here"
         if any(sent.at < at <= latest and link in links for at, links in self._cuts):
             return "cut", f"the link {sent.node} → {sent.peer} was cut while it was under way"
         if self._is_absent(sent.peer, sent.at, latest):

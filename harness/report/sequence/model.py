@@ -42,9 +42,10 @@ class Receipt(_Drawn, frozen=True, kw_only=True):
 class Message(_Drawn, frozen=True, kw_only=True):
     """A frame from lane to lane, received never, once or, if it was doubled, twice.
 
-    ``fate`` is "" if it arrived, else cut, gone (no process was there), lost or under-way (the trace ends before);
-    ``why`` says it in words. ``body`` is its place in ``Sequence.bodies``. A client's message is known at one moment
-    only, when it arrives, so it is sent and received then.
+    ``fate`` is "" if it arrived, else cut, gone (no process was there), lost, under-way (the trace ends before) or
+    unrecorded (the trace leaves out when it would have arrived); ``why`` says it in words. ``body`` is its place in
+    ``Sequence.bodies``. A client's message is known at one moment only, when it arrives, so it is sent and received
+    then.
     """
 
     source: str
