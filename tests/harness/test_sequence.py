@@ -443,6 +443,7 @@ def test_what_a_trace_itself_leaves_out_is_a_cut_and_nobody_is_said_to_have_lost
         line(900_000 * US, "cut", "", what="70 lines left out", body={"lines": 70}),
         send(900_000 * US, 9, "accept", {"ballot": "2.1", "slot": 8}),
         line(900_100 * US, "frame", "n2", peer="n1", frame=9, what="accept"),
+        line(950_000 * US, "ends", "n2"),
         line(950_000 * US, "cut", "", what="5 lines left out", body={"lines": 5}),
     ]
     picture = sequence_of(lines, bare(place="simulated", nodes=("n1", "n2", "n3")), History(()))

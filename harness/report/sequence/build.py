@@ -152,7 +152,7 @@ class _Building:
         self._counted = [
             place
             for place, line in enumerate(lines)
-            if _is_counted(line) and not any(gap.start < line.at < gap.stop for gap in self._gaps)
+            if _is_counted(line) and not any(gap.since < place < gap.place for gap in self._gaps)
         ]
         self._bodies: dict[str, int] = {"": 0}
         self._followed, self._not_followed = self._follow(Lookup(history))

@@ -80,8 +80,9 @@ class Weather:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A stretch of which the trace itself has left lines out; ``place`` is that of the line that says so."""
+    """A stretch of which the trace itself has left lines out: of places after ``since``, up to the line that says so."""
 
+    since: int
     place: int
     start: int
     stop: int
@@ -95,12 +96,12 @@ STANDING = frozenset({"starts", "ends", "role", "process", "clock", "links", "di
 def gaps_of(lines: Iterable[TraceLine]) -> tuple[Gap, ...]:
     """The gaps of a trace, each from the last line before it that is there whatever it says."""
     gaps = []
-    last = 0
+    since, last = -1, 0
     for place, line in enumerate(lines):
         if line.kind == "cut":
-            gaps.append(Gap(place, last, line.at, _number(line.body, "lines")))
+            gaps.append(Gap(since, place, last, line.at, _number(line.body, "lines")))
         if line.kind not in STANDING:
-            last = line.at
+            since, last = place, line.at
     return tuple(gaps)
 
 
