@@ -80,7 +80,7 @@ class Weather:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A stretch of which the trace itself has left lines out: of places after ``since``, up to the line that says so."""
+    """A stretch of which the trace itself left lines out: at places after ``since``, up to the line that says so."""
 
     since: int
     place: int
