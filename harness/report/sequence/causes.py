@@ -158,7 +158,9 @@ class Causes:
 
     def _fits(self, operation: Operation, request: TraceLine) -> bool:
         asked = field(request.body, "operation")
-        values = [value for name, value in asked.items() if name != "key"] if isinstance(asked, dict) else []
+        values = (
+            [value for name, value in asked.items() if name not in {"type", "key"}] if isinstance(asked, dict) else []
+        )
         wanted = operation.argument
         given = freeze(values)
         return given in {wanted, (wanted,)} if values else operation.f == "read" and request.what == "query"

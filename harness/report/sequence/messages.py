@@ -252,8 +252,7 @@ def _client_words(what: str, body: Any) -> str:
     match what:
         case "command" | "query":
             operation = field(body, "operation")
-            values = [_short(value) for value in operation.values()] if isinstance(operation, dict) else []
-            return " ".join([what, *values])
+            return " ".join(map(_short, operation.values())) if isinstance(operation, dict) else what
         case "opensession":
             return "open session"
         case "statusrequest":
