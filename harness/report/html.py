@@ -23,9 +23,12 @@ from markupsafe import Markup
 
 from checkers.history import History
 from harness.report import page, texts
+from harness.report.sequence import read_sequence, replay_of
+from harness.report.sequence.page import Section, section_of
 from harness.report.shapes import marker_shapes
 from harness.report.timeline import Timeline, timeline_of
-from harness.results import RunResult
+from harness.results import RunResult, RunVerdict
+from harness.store import TRACE
 
 if TYPE_CHECKING:
     from harness.report.charts import Charts
@@ -35,12 +38,16 @@ _HERE = Path(__file__).parent
 NO_BOKEH = "The charts need Bokeh, which is not installed here: pip install 'antipaxos[report]'"
 
 
-def write_report(result: RunResult, history: History, path: Path, *, concurrency: int | None = None) -> None:
+def write_report(
+    result: RunResult, history: History, path: Path, *, concurrency: int | None = None, trace: Path | None = None
+) -> None:
     """Write the report of a run to ``path``, whole or not at all.
 
-    ``concurrency`` is the number of client threads; without it, it is told from the history.
+    ``concurrency`` is the number of client threads; without it, it is told from the history. ``trace`` is the file of
+    the run's trace; without it, ``trace.jsonl`` next to the report, if there is one.
     """
-    content = render_report(result, history, concurrency=concurrency).encode("utf-8", "backslashreplace")
+    page = render_report(result, history, concurrency=concurrency, trace=trace or path.with_name(TRACE))
+    content = page.encode("utf-8", "backslashreplace")
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:
@@ -53,12 +60,17 @@ def write_report(result: RunResult, history: History, path: Path, *, concurrency
         raise
 
 
-def render_report(result: RunResult, history: History, *, concurrency: int | None = None) -> str:
-    """The page as text."""
+def render_report(
+    result: RunResult, history: History, *, concurrency: int | None = None, trace: Path | None = None
+) -> str:
+    """The page as text; ``trace`` need not be there."""
     lookup = page.Lookup(history)
     timeline = timeline_of(result, history, page.involved_operations(result, lookup), concurrency)
     charts = None if timeline.empty else _charts(timeline)
+    sequence = _sequence(result, history, trace, concurrency)
     scripts = [*(charts.scripts if charts else ()), (_HERE / "report.js").read_text()]
+    if isinstance(sequence, Section):
+        scripts.append((_HERE / "sequence.js").read_text())
     return _environment().get_template("report.html.j2").render(
         result=result,
         banner=page.BANNERS[result.verdict],
@@ -70,7 +82,10 @@ def render_report(result: RunResult, history: History, *, concurrency: int | Non
         shapes=_shapes(timeline),
         charts_json=None if charts is None else _json_in_script(charts.item_json),
         charts_missing=None if charts or timeline.empty else NO_BOKEH,
-        css=Markup((_HERE / "report.css").read_text()),
+        sequence=sequence,
+        sequence_json=_json_in_script(sequence.json) if isinstance(sequence, Section) else None,
+        followed=[choice.number for choice in sequence.picture.choices] if isinstance(sequence, Section) else [],
+        css=Markup("".join((_HERE / name).read_text() for name in ("report.css", "sequence.css"))),
         scripts=[_script(text) for text in scripts],
         hashes=[_hash(_script(text)) for text in scripts],
     )  # fmt: skip
@@ -83,6 +98,16 @@ def _charts(timeline: Timeline) -> Charts | None:
     except ImportError:
         return None
     return charts_of(timeline)
+
+
+def _sequence(result: RunResult, history: History, trace: Path | None, concurrency: int | None) -> Section | str | None:
+    """The picture of messages; a sentence if it cannot be drawn; None if there is nothing to say of it."""
+    if trace is not None and trace.exists():
+        picture = read_sequence(trace, result, history, concurrency)
+        return picture if isinstance(picture, str) else section_of(picture)
+    if result.place == "simulated" and result.verdict is RunVerdict.VIOLATION:
+        return f"Messages were not recorded; {replay_of(result)} --trace records them, for a picture here."
+    return None
 
 
 def _shapes(timeline: Timeline) -> tuple[tuple[str, str], ...]:

@@ -170,7 +170,9 @@ def _plain(thing: Any) -> Any:
         case wire.Status():
             return {"role": thing.role, "ballot": str(Ballot(*thing.ballot)), "applied_upto": thing.applied_upto}
         case msgspec.Struct():
-            return {name: _plain(getattr(thing, name)) for name in thing.__struct_fields__}
+            fields = {name: _plain(getattr(thing, name)) for name in thing.__struct_fields__}
+            tag = thing.__struct_config__.tag
+            return {"type": tag, **fields} if tag and not isinstance(thing, Message) else fields
         case tuple() | list() if len(thing) > COMMANDS_TOLD_MAX and not isinstance(thing[0], Reported):
             return [*map(_plain, thing[:COMMANDS_TOLD_MAX]), f"… {len(thing) - COMMANDS_TOLD_MAX} more"]
         case tuple() | list():
