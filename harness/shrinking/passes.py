@@ -14,14 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from itertools import combinations
 from typing import TypeVar
 
 import msgspec
 
 from harness.plan import MS
-from harness.shrinking.candidate import Candidate, PlacedFault, PlacedOperation
-from harness.shrinking.plainness import lower_numbers, plainer
+from harness.seeds import SeedTree, Stream
+from harness.shrinking.candidate import Candidate, PlacedFault, PlacedOperation, size
+from harness.shrinking.plainness import SHAPES, TARGETS, lower_numbers, plainer
 from nemesis.faults import Fault, Partition
 
 _T = TypeVar("_T")
@@ -37,16 +39,32 @@ PAIRS_MAX = 14
 """Among how many things each pair is taken away at once."""
 MOMENTS_MAX = 80
 """Among how many moments each gap is closed by itself."""
+VARIED_SIZE_MAX = 16
+VARIATIONS = 400
+ROOM_MS = (0, 0, 500, 2_000)
 UNITS = (1_000 * MS, 100 * MS, 10 * MS, MS)
 PLAIN_KEYS = ("x", "y", "z")
 
 
+class Phase(Enum):
+    """When a pass has its turn: each phase waits until the ones before it have nothing left."""
+
+    LESS = 1
+    PLAINER = 2
+    OTHERWISE = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A pass and its name in journals and tables."""
+    """A pass and its name in journals and tables.
+
+    ``seeds`` bounds with how many seeds each proposal is tried (None: as many as its size is worth).
+    """
 
     name: str
     propose: Callable[[Candidate, Position], Proposals]
+    seeds: int | None = None
+    phase: Phase = Phase.LESS
 
 
 # -- time -------------------------------------------------------------------------------------------------------------
@@ -221,6 +239,72 @@ def merge_keys(candidate: Candidate, since: Position) -> Proposals:
             yield START, _renamed(candidate, {key: keys[0]})
 
 
+# -- otherwise --------------------------------------------------------------------------------------------------------
+
+
+def vary(candidate: Candidate, since: Position) -> Proposals:
+    """Take something away and change the rest a little: other times, targets and more room at the end.
+
+    What is left of a failure is often in the way of a smaller one: with one fault less, the others would have to come
+    sooner, or hit the leader. Draws are a stream of their own, fixed by the size, so every shrinking tries the same.
+    """
+    if size(candidate) > VARIED_SIZE_MAX:
+        return
+    draws = SeedTree(size(candidate)).stream(f"shrink/vary/{candidate.nodes}/{len(candidate.faults)}")
+    for number in range(VARIATIONS):
+        varied = _varied(_cut_at_random(candidate, draws), draws)
+        if number >= since[1]:
+            yield (0, number), varied
+
+
+def _cut_at_random(candidate: Candidate, draws: Stream) -> Candidate:
+    cuts = ["fault"] * len(candidate.faults) + ["operation"] * len(candidate.operations)
+    cuts += ["node"] * 2 * (candidate.nodes > 1)
+    match draws.choice(cuts or ["none"]):
+        case "fault":
+            left = draws.below(len(candidate.faults))
+            return replace(candidate, faults=candidate.faults[:left] + candidate.faults[left + 1 :])
+        case "operation":
+            left = draws.below(len(candidate.operations))
+            return replace(candidate, operations=candidate.operations[:left] + candidate.operations[left + 1 :])
+        case "node":
+            nodes = candidate.nodes - 1
+            faults = tuple(_among(placed, nodes) for placed in candidate.faults)
+            return replace(candidate, nodes=nodes, faults=tuple(placed for placed in faults if placed is not None))
+    return candidate
+
+
+def _varied(candidate: Candidate, draws: Stream) -> Candidate:
+    """Return a candidate with other windows and targets, and time after them."""
+    faults = tuple(sorted((_varied_fault(placed, draws) for placed in candidate.faults), key=lambda placed: placed.at))
+    operations = tuple(
+        sorted((_varied_operation(operation, draws) for operation in candidate.operations), key=lambda one: one.at)
+    )
+    changed = replace(candidate, faults=faults, operations=operations)
+    last = max(moments(changed), default=0) // MS
+    return replace(changed, time=max(candidate.time, last + 1) + draws.choice(ROOM_MS))
+
+
+def _varied_fault(placed: PlacedFault, draws: Stream) -> PlacedFault:
+    at, lasts = _varied_ms(placed.at, draws), max(1, _varied_ms(placed.until - placed.at, draws))
+    fault = placed.fault
+    if draws.below(2):
+        if isinstance(fault, Partition):
+            fault = Partition(draws.choice(SHAPES))
+        else:
+            fault = msgspec.structs.replace(fault, target=draws.choice(TARGETS))
+    return replace(placed, at=at, until=at + lasts, fault=fault)
+
+
+def _varied_operation(operation: PlacedOperation, draws: Stream) -> PlacedOperation:
+    return replace(operation, at=_varied_ms(operation.at // MS, draws) * MS)
+
+
+def _varied_ms(moment: int, draws: Stream) -> int:
+    """Return another moment or length: the same, half, twice, a little more, or any within two seconds."""
+    return draws.choice((moment, moment, moment // 2, moment * 2, moment + draws.below(20), draws.below(2_000)))
+
+
 # -- plainer ----------------------------------------------------------------------------------------------------------
 
 
@@ -375,8 +459,8 @@ def _renamed(candidate: Candidate, names: dict[str, str]) -> Candidate:
 
 
 PASSES = (
-    Pass("cut the end", cut_end),
-    Pass("cut the beginning", cut_beginning),
+    Pass("cut the end", cut_end, seeds=4),
+    Pass("cut the beginning", cut_beginning, seeds=4),
     Pass("keep one fault", one_fault),
     Pass("drop faults", drop_faults),
     Pass("keep one key", one_key),
@@ -386,12 +470,13 @@ PASSES = (
     Pass("keep one operation", one_operation),
     Pass("merge keys", merge_keys),
     Pass("drop settings", drop_settings),
-    Pass("close gaps", close_gaps),
-    Pass("drop pairs", drop_pairs),
-    Pass("plainer faults", plainer_faults),
-    Pass("shorter faults", shorter_faults),
-    Pass("drop orders", drop_orders),
-    Pass("plainer operations", plainer_operations),
-    Pass("renumber", renumber),
-    Pass("round times", round_times),
+    Pass("drop pairs", drop_pairs, seeds=8),
+    Pass("vary", vary, seeds=1, phase=Phase.OTHERWISE),
+    Pass("close gaps", close_gaps, seeds=4, phase=Phase.PLAINER),
+    Pass("plainer faults", plainer_faults, seeds=4, phase=Phase.PLAINER),
+    Pass("shorter faults", shorter_faults, seeds=4, phase=Phase.PLAINER),
+    Pass("drop orders", drop_orders, seeds=4, phase=Phase.PLAINER),
+    Pass("plainer operations", plainer_operations, seeds=4, phase=Phase.PLAINER),
+    Pass("renumber", renumber, seeds=4, phase=Phase.PLAINER),
+    Pass("round times", round_times, seeds=2, phase=Phase.PLAINER),
 )

@@ -76,6 +76,12 @@ class Reduction:
     carried_out: int
     elapsed_s: float
     interrupted: bool
+    runs_max: int
+
+    @property
+    def used_up(self) -> bool:
+        """True if it ended because it had asked for as many runs as it may."""
+        return self.shrunk.runs >= self.runs_max
 
     @property
     def scenario_path(self) -> Path:
@@ -148,6 +154,7 @@ def shrink(
         carried_out=carried_out,
         elapsed_s=clock() - began,
         interrupted=interrupted() and not shrunk.finished,
+        runs_max=request.runs_max,
     )
     _write(reduction)
     return reduction

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 from harness.seeds import SeedTree
 from harness.shrinking.candidate import Candidate, size, sort_key
-from harness.shrinking.passes import PASSES, START, Pass, Position, possible
+from harness.shrinking.passes import PASSES, START, Pass, Phase, Position, possible
 
 RUNS_MAX = 20_000
 SEEDS_BY_SIZE = ((12, 20), (40, 8), (400, 4))
@@ -94,23 +94,28 @@ class Shrinker:
         self._passes = passes
         self._runs_max = runs_max
         self._seeds = _seeds(seed)
+        self._exhausted: dict[str, Candidate] = {}
         self.best = Shrunk(start, seed, {one.name: Count() for one in passes})
 
     def shrink(self) -> Shrunk:
         """Shrink until nothing makes it smaller, or the runs are used up, or the oracle stops."""
-        exhausted: dict[str, Candidate] = {}
         try:
-            while any(exhausted.get(one.name) is not self.best.candidate for one in self._passes):
-                for one in self._passes:
-                    if exhausted.get(one.name) is not self.best.candidate:
-                        self._apply(one)
-                        exhausted[one.name] = self.best.candidate
-                    if self.best.runs >= self._runs_max:
-                        return self.best
+            before = None
+            while before is not self.best.candidate:
+                before = self.best.candidate
+                for phase in Phase:
+                    self._exhaust([one for one in self._passes if one.phase is phase])
         except StoppedError:
             return self.best
-        self.best.finished = True
+        self.best.finished = self.best.runs < self._runs_max
         return self.best
+
+    def _exhaust(self, passes: Sequence[Pass]) -> None:
+        """Apply passes in turn until none of them has anything left; a pass is not asked twice about the same."""
+        while left := [one for one in passes if self._exhausted.get(one.name) is not self.best.candidate]:
+            for one in left:
+                self._apply(one)
+                self._exhausted[one.name] = self.best.candidate
 
     def _apply(self, one: Pass) -> None:
         """Apply one pass until it has nothing left for what it made."""
@@ -138,7 +143,7 @@ class Shrinker:
             if not possible(candidate) or sort_key(candidate) >= best:
                 continue
             proposed[0] += 1
-            for seed in self._seeds_for(candidate):
+            for seed in self._seeds_for(candidate)[: one.seeds]:
                 yield Attempt(candidate, seed, position, proposed[0], one.name)
 
     def _seeds_for(self, candidate: Candidate) -> list[int]:
