@@ -40,7 +40,7 @@ PAIRS_MAX = 14
 MOMENTS_MAX = 80
 """Among how many moments each gap is closed by itself."""
 VARIED_SIZE_MAX = 16
-VARIATIONS = 400
+VARIATIONS = 300
 ROOM_MS = (0, 0, 500, 2_000)
 UNITS = (1_000 * MS, 100 * MS, 10 * MS, MS)
 PLAIN_KEYS = ("x", "y", "z")

@@ -20,10 +20,11 @@ def story(candidate: Candidate, records: Sequence[FaultRecord]) -> list[str]:
         told.append((placed.at * MS, f"{what}, until {_seconds(placed.until * MS)}"))
     told += [(operation.at, _sentence(operation, candidate.nodes)) for operation in candidate.operations]
     lines = [f"{_seconds(at):>10}  {sentence}" for at, sentence in sorted(told, key=lambda one: one[0])]
+    if len(lines) > STORY_LINES_MAX:
+        lines = [*lines[:STORY_LINES_MAX], f"{'':>10}  … and {len(lines) - STORY_LINES_MAX} more"]
     if not candidate.operations:
-        lines.append(f"{'':>10}  no client does anything")
-    left_out = len(lines) - STORY_LINES_MAX
-    return lines if left_out <= 0 else [*lines[:STORY_LINES_MAX], f"{'':>10}  … and {left_out} more"]
+        return [*lines, f"{'':>10}  no client does anything"]
+    return [*lines, f"{'then':>10}  everything is healed, and the harness reads {', '.join(candidate.keys)}"]
 
 
 def _sentence(operation: PlacedOperation, nodes: int) -> str:
