@@ -6,6 +6,7 @@ Apart from the program, because a simulator starts nodes from the same words as 
 from __future__ import annotations
 
 import argparse
+import functools
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ class ServerConfig:
     seed: int
 
 
+@functools.cache
 def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
     parser = argparse.ArgumentParser(prog="python -m node", description="A Multi-Paxos node with a key-value store.")

@@ -71,6 +71,7 @@ class Pool:
         limit_s: float,
         clock: Callable[[], float],
         order_for: Callable[[int], bytes] = b"%d\n".__mod__,
+        seeds_per_worker: int = SEEDS_PER_WORKER,
     ) -> None:
         """``job_for`` gives the first line for a worker with a directory, each has one below ``work``.
 
@@ -86,6 +87,7 @@ class Pool:
         self._limit_s = limit_s
         self._clock = clock
         self._order_for = order_for
+        self._seeds_per_worker = seeds_per_worker
         self._workers: list[_Worker] = []
         self._started = 0
         self._selector = selectors.DefaultSelector()
@@ -179,7 +181,7 @@ class Pool:
         if report.seed != worker.seed or rest:
             return self._lose(worker, "answered for another seed", f"for {report.seed}")
         worker.seed = None
-        if report.spent or worker.seeds >= SEEDS_PER_WORKER:
+        if report.spent or worker.seeds >= self._seeds_per_worker:
             self._end(worker)
         return report
 

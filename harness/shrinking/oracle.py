@@ -31,6 +31,8 @@ from harness.store import StoreError
 
 COMMAND = (sys.executable, "-P", "-m", MODULE)
 POLL_S = 0.25
+RUNS_PER_WORKER = 3_000
+"""After how many runs a worker is replaced: they are small."""
 AHEAD_PER_JOB = 2
 """How many attempts may wait for their turn, for each worker."""
 
@@ -185,4 +187,5 @@ class RunOracle:
             workers.run_limit_s,
             workers.clock,
             lambda number: msgspec.json.encode(Order(number, self._scenarios[number])) + b"\n",
+            RUNS_PER_WORKER,
         )

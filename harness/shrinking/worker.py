@@ -20,14 +20,14 @@ import msgspec
 
 from harness.cluster.local.kernel import die_with_parent
 from harness.execution import carry_out, prepare
-from harness.exploration.findings import SeedReport, findings, harness_finding
+from harness.exploration.findings import INVARIANTS, SeedReport, findings, harness_finding
 from harness.exploration.worker import Unwatched, take_standard_output
 from harness.results import RunVerdict
 from harness.scenario import Scenario
 from harness.store import Store
 
 MODULE = "harness.shrinking.worker"
-BROKEN_OFF_MAX = 40
+BROKEN_OFF_MAX = 400
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -69,7 +69,7 @@ def serve(job: Job, orders: BinaryIO, answer: Callable[[bytes], None]) -> None:
     broken_off = 0
     for line in orders:
         report = try_out(job, msgspec.json.decode(line, type=Order))
-        broken_off += report.failed
+        broken_off += any(finding.signature.checker == INVARIANTS for finding in report.findings)
         spent = report.spent or broken_off >= BROKEN_OFF_MAX
         answer(msgspec.json.encode(msgspec.structs.replace(report, spent=spent)) + b"\n")
 
