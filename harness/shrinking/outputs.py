@@ -66,13 +66,13 @@ def expectation(text: str) -> tuple[Signature, bool] | None:
     return None
 
 
-def test_name(signature: Signature) -> str:
+def regression_name(signature: Signature) -> str:
     """Return the name of the test, and of its file."""
     words = re.sub(r"[^a-z0-9]+", "_", f"{signature.checker} {signature.kind}".lower()).strip("_")
     return f"test_{words[:NAME_CHARACTERS_MAX].strip('_')}"
 
 
-def test_text(scenario: Scenario, finding: Finding, run: str) -> str:
+def regression_text(scenario: Scenario, finding: Finding, run: str) -> str:
     """Return a test module that needs nothing but the scenario beside it."""
     signature = finding.signature
     if scenario.bug is not None:
@@ -86,7 +86,7 @@ def test_text(scenario: Scenario, finding: Finding, run: str) -> str:
         verdict=signature.verdict,
         checker=json.dumps(signature.checker),
         kind=json.dumps(signature.kind),
-        name=test_name(signature),
+        name=regression_name(signature),
         relation="in" if scenario.bug is not None else "not in",
     )
 

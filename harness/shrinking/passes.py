@@ -40,7 +40,8 @@ PAIRS_MAX = 14
 MOMENTS_MAX = 80
 """Among how many moments each gap is closed by itself."""
 VARIED_SIZE_MAX = 16
-VARIATIONS = 300
+VARIATIONS_EACH = 60
+"""How many variations are tried for each thing that might be taken away."""
 ROOM_MS = (0, 0, 500, 2_000)
 UNITS = (1_000 * MS, 100 * MS, 10 * MS, MS)
 PLAIN_KEYS = ("x", "y", "z")
@@ -251,7 +252,7 @@ def vary(candidate: Candidate, since: Position) -> Proposals:
     if size(candidate) > VARIED_SIZE_MAX:
         return
     draws = SeedTree(size(candidate)).stream(f"shrink/vary/{candidate.nodes}/{len(candidate.faults)}")
-    for number in range(VARIATIONS):
+    for number in range(VARIATIONS_EACH * (len(candidate.faults) + len(candidate.operations) + candidate.nodes - 1)):
         varied = _varied(_cut_at_random(candidate, draws), draws)
         if number >= since[1]:
             yield (0, number), varied

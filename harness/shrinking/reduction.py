@@ -25,7 +25,7 @@ from harness.seeds import SeedTree
 from harness.shrinking.candidate import Candidate, of_plan, sha256, size, to_scenario
 from harness.shrinking.journal import JOURNAL, Journal
 from harness.shrinking.oracle import COMMAND, RunOracle, Watcher, Workers
-from harness.shrinking.outputs import SCENARIO_FILE, scenario_text, test_name, test_text
+from harness.shrinking.outputs import SCENARIO_FILE, regression_name, regression_text, scenario_text
 from harness.shrinking.passes import START
 from harness.shrinking.shrinker import RUNS_MAX, SEED_BOUND, Attempt, Count, Shrinker, Shrunk, StoppedError
 from harness.shrinking.story import story
@@ -91,7 +91,7 @@ class Reduction:
     @property
     def test_path(self) -> Path:
         """The test."""
-        return self.folder / f"{test_name(self.finding.signature)}.py"
+        return self.folder / f"{regression_name(self.finding.signature)}.py"
 
     @property
     def exit_code(self) -> int:
@@ -214,7 +214,7 @@ def _of(result: RunResult, finding: Finding) -> Finding:
 def _write(reduction: Reduction) -> None:
     folder = RunFolder(reduction.folder)
     folder.write(SCENARIO_FILE, scenario_text(reduction.scenario, reduction.finding, reduction.run))
-    folder.write(reduction.test_path.name, test_text(reduction.scenario, reduction.finding, reduction.run))
+    folder.write(reduction.test_path.name, regression_text(reduction.scenario, reduction.finding, reduction.run))
     folder.write(RESULT, msgspec.json.format(msgspec.json.encode(as_data(reduction))))
 
 
