@@ -100,8 +100,7 @@ def run(
     console = Console(stderr=json)
     drawn = _seed(chosen, seed)
     console.print(
-        f"antipaxos {__version__}: {chosen.name}, seed {drawn}, {chosen.nodes} nodes, {chosen.workload} at "
-        f"{chosen.rate}/s for {chosen.time}, faults: {', '.join(chosen.faults) or 'none'}",
+        f"antipaxos {__version__}: {chosen.name}, seed {drawn}, {_described(chosen)}",
         highlight=False,
         soft_wrap=True,
     )
@@ -158,8 +157,8 @@ def explore_seeds(
         _usage(str(error))
     console = Console(stderr=json)
     console.print(
-        f"antipaxos {__version__}: exploring {chosen.name}, seeds {seeds}, {request.jobs} at a time, {chosen.nodes} "
-        f"nodes, {chosen.workload} at {chosen.rate}/s for {chosen.time}, faults: {', '.join(chosen.faults) or 'none'}",
+        f"antipaxos {__version__}: exploring {chosen.name}, seeds {seeds}, {request.jobs} at a time, "
+        f"{_described(chosen)}",
         highlight=False,
         soft_wrap=True,
     )
@@ -356,6 +355,15 @@ def _scenario(
         )
     except ScenarioError as error:
         _usage(str(error))
+
+
+def _described(scenario: Scenario) -> str:
+    """Say in a few words what a scenario does."""
+    load = f"at {scenario.rate}/s" if scenario.operations is None else f"with {len(scenario.operations)} operations"
+    faults = [*scenario.faults, *([f"{len(scenario.schedule)} at fixed times"] if scenario.schedule else [])]
+    return (
+        f"{scenario.nodes} nodes, {scenario.workload} {load} for {scenario.time}, faults: {', '.join(faults) or 'none'}"
+    )
 
 
 def _kinds(text: str | None) -> tuple[str, ...] | None:
