@@ -51,8 +51,8 @@ class Phase(Enum):
     """When a pass has its turn: each phase waits until the ones before it have nothing left."""
 
     LESS = 1
-    PLAINER = 2
-    OTHERWISE = 3
+    OTHERWISE = 2
+    PLAINER = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from harness.shrinking.candidate import Candidate, size, sort_key
 from harness.shrinking.passes import PASSES, START, Pass, Phase, Position, possible
 
 RUNS_MAX = 20_000
-SEEDS_BY_SIZE = ((12, 10), (40, 6), (400, 3))
+SEEDS_BY_SIZE = ((12, 16), (40, 8), (400, 3))
 """Up to how much (``size``) a candidate is tried with how many seeds."""
 SEEDS_MIN = 2
 SEED_BOUND = 2**32
