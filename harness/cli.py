@@ -1,14 +1,15 @@
-"""The command line: ``antipaxos run``, ``replay``, ``explore``, ``plan``, ``check``, ``list``, ``report``, ``clean``.
+"""The command line: ``antipaxos run``, ``replay``, ``explore``, ``shrink``, ``plan``, ``check``, ``list``, ``report``,
+``clean``.
 
-Exit status: 0 valid, 1 violation, 2 usage, 3 unknown, 4 faults or coverage not met, 5 harness failure; 130 if it was
-interrupted, which is no verdict.
+Exit status: 0 valid (or shrunk), 1 violation, 2 usage, 3 unknown (or not reproduced), 4 faults or coverage not met, 5
+harness failure; 130 if it was interrupted, which is no verdict.
 """
 
 from __future__ import annotations
 
-import time
+from time import monotonic
 
-_BEGAN = time.monotonic()  # before the slow imports: the first operation is timed from here
+_BEGAN = monotonic()  # before the slow imports: the first operation is timed from here
 
 import os
 import signal
@@ -40,6 +41,9 @@ from harness.replaying.measured import TIMES, TIMES_MAX
 from harness.replaying.original import ReplayUsageError
 from harness.results import EXIT_CODES, EXIT_USAGE, RunVerdict
 from harness.scenario import Scenario, ScenarioError, changed, load
+from harness.shrinking import reduction
+from harness.shrinking.screen import TriedLine, print_reduction
+from harness.shrinking.shrinker import RUNS_MAX
 from harness.store import DEFAULT_STORE, REPORT, Store, StoreError
 from nemesis.faults import EVERYWHERE, KINDS
 
@@ -104,8 +108,7 @@ def run(
     console = Console(stderr=json)
     drawn = _seed(chosen, seed)
     console.print(
-        f"antipaxos {__version__}: {chosen.name}, seed {drawn}, {chosen.nodes} nodes, {chosen.workload} at "
-        f"{chosen.rate}/s for {chosen.time}, faults: {', '.join(chosen.faults) or 'none'}",
+        f"antipaxos {__version__}: {chosen.name}, seed {drawn}, {_described(chosen)}",
         highlight=False,
         soft_wrap=True,
     )
@@ -226,16 +229,14 @@ def explore_seeds(
             store=Store(store),
             started_at=datetime.now(UTC),
             stop_at_first=stop_at_first,
-            limit_s=parse_ms(seed_limit) / 1_000,
+            limit_s=_seconds("--seed-limit", seed_limit),
         )
-    except (SeedRangeError, DurationError) as error:
+    except SeedRangeError as error:
         _usage(str(error))
-    if request.limit_s <= 0:
-        _usage("--seed-limit: must be longer than nothing")
     console = Console(stderr=json)
     console.print(
-        f"antipaxos {__version__}: exploring {chosen.name}, seeds {seeds}, {request.jobs} at a time, {chosen.nodes} "
-        f"nodes, {chosen.workload} at {chosen.rate}/s for {chosen.time}, faults: {', '.join(chosen.faults) or 'none'}",
+        f"antipaxos {__version__}: exploring {chosen.name}, seeds {seeds}, {request.jobs} at a time, "
+        f"{_described(chosen)}",
         highlight=False,
         soft_wrap=True,
     )
@@ -245,6 +246,55 @@ def explore_seeds(
     if json:
         print(msgspec.json.encode(as_data(exploration, request)).decode(), flush=True)  # noqa: T201
     raise typer.Exit(exploration.exit_code)
+
+
+@app.command()
+def shrink(
+    name: Annotated[
+        str, typer.Argument(metavar="RUN", help="A failed run's name, its beginning, its folder, or latest.")
+    ] = "latest",
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, max=JOBS_MAX, help="Worker processes. [default: one a processor]")
+    ] = None,
+    limit: Annotated[
+        str | None, typer.Option("--limit", help="After how long on the wall clock to end early. [default: never]")
+    ] = None,
+    runs: Annotated[int, typer.Option("--runs", min=1, help="How many runs it may ask for.")] = RUNS_MAX,
+    run_limit: Annotated[str, typer.Option("--run-limit", help="How long one run may take on the wall clock.")] = "5m",
+    store: StorePath = DEFAULT_STORE,
+    json: Json = False,
+) -> None:
+    """Reduce a run that failed to the smallest scenario that fails for the same reason; interrupted, it can go on."""
+    console = Console(stderr=json)
+    try:
+        folder = Store(store).find(name)
+    except StoreError as error:
+        _usage(str(error))
+    try:
+        request = reduction.Request(
+            run=folder,
+            store=Store(store),
+            jobs=jobs or min(len(os.sched_getaffinity(0)), JOBS_MAX),
+            started_at=datetime.now(UTC),
+            limit_s=_seconds("--limit", limit) if limit is not None else None,
+            runs_max=runs,
+            run_limit_s=_seconds("--run-limit", run_limit),
+        )
+        console.print(f"antipaxos {__version__}: shrinking {request.run.name}", highlight=False, soft_wrap=True)
+        with _interruptible() as asked, TriedLine(console, monotonic) as line:
+            reduced = reduction.shrink(request, line, lambda: bool(asked))
+    except reduction.NotShrinkableError as error:
+        _usage(str(error))
+    except reduction.NotReproducedError as error:
+        console.print(f"not reproduced: {error}", highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(EXIT_CODES[RunVerdict.UNKNOWN]) from None
+    except KeyboardInterrupt:
+        console.print("interrupted before the run itself was tried again", style="yellow")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    print_reduction(console, reduced)
+    if json:
+        print(msgspec.json.encode(reduction.as_data(reduced)).decode(), flush=True)  # noqa: T201
+    raise typer.Exit(reduced.exit_code)
 
 
 @app.command()
@@ -385,6 +435,15 @@ def _scenario(
         _usage(str(error))
 
 
+def _described(scenario: Scenario) -> str:
+    """Say in a few words what a scenario does."""
+    load = f"at {scenario.rate}/s" if scenario.operations is None else f"with {len(scenario.operations)} operations"
+    faults = [*scenario.faults, *([f"{len(scenario.schedule)} at fixed times"] if scenario.schedule else [])]
+    return (
+        f"{scenario.nodes} nodes, {scenario.workload} {load} for {scenario.time}, faults: {', '.join(faults) or 'none'}"
+    )
+
+
 def _kinds(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
@@ -424,8 +483,18 @@ def _interruptible() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+def _seconds(option: str, text: str) -> float:
+    try:
+        seconds = parse_ms(text) / 1_000
+    except DurationError as error:
+        _usage(f"{option}: {error}")
+    if seconds <= 0:
+        _usage(f"{option}: must be longer than nothing")
+    return seconds
+
+
 def _since_start() -> float:
-    return time.monotonic() - _BEGAN
+    return monotonic() - _BEGAN
 
 
 def _usage(message: str) -> NoReturn:

@@ -7,6 +7,8 @@ import re
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_NS = re.compile(r"(?:(\d+)ns)?$")
+_MS = 1_000_000
 
 
 class DurationError(ValueError):
@@ -34,6 +36,27 @@ def format_ms(milliseconds: int) -> str:
     if not minutes:
         return f"{seconds}s"
     return f"{minutes}m{seconds}s" if seconds else f"{minutes}m"
+
+
+def parse_ns(text: str | int | float) -> int:
+    """Return a duration in nanoseconds: like ``parse_ms``, but it may end in nanoseconds. Raises DurationError.
+
+    Only what a machine has drawn is that fine: operations that are written down again exactly as they were.
+    """
+    bare = str(text).strip()
+    found = _NS.search(bare)
+    if found is None or found.group(1) is None:
+        return parse_ms(text) * _MS
+    before = bare[: found.start()]
+    return (parse_ms(before) * _MS if before else 0) + int(found.group(1))
+
+
+def format_ns(nanoseconds: int) -> str:
+    """Return a duration as text; ``parse_ns`` reads it back exactly."""
+    milliseconds, rest = divmod(nanoseconds, _MS)
+    if not rest:
+        return format_ms(milliseconds)
+    return f"{format_ms(milliseconds) if milliseconds else ''}{rest}ns"
 
 
 def _whole(milliseconds: float, text: object) -> int:

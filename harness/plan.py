@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from harness.duration import parse_ms
-from harness.scenario import SWARM, Scenario
+from harness.duration import parse_ms, parse_ns
+from harness.scenario import SWARM, Scenario, TimedOperation
 from harness.seeds import SeedTree, Stream
 from nemesis import swarm
 from nemesis.delays import Distribution
@@ -209,7 +209,9 @@ def make_plan(scenario: Scenario, seed: int) -> Plan:
 
 
 def _clients(scenario: Scenario, workload: Workload, draws: Stream) -> tuple[tuple[PlannedOperation, ...], ...]:
-    """Spread the operations over the time, each to a random client, a little off its even place."""
+    """Spread the operations over the time, each to a random client, a little off its even place; or take the given."""
+    if scenario.operations is not None:
+        return _given(scenario.operations, scenario.concurrency)
     count = scenario.planned_operations
     total = scenario.time_ms * MS
     clients: list[list[PlannedOperation]] = [[] for _ in range(scenario.concurrency)]
@@ -220,9 +222,21 @@ def _clients(scenario: Scenario, workload: Workload, draws: Stream) -> tuple[tup
     return tuple(tuple(client) for client in clients)
 
 
+def _given(operations: Sequence[TimedOperation], concurrency: int) -> tuple[tuple[PlannedOperation, ...], ...]:
+    clients: list[list[PlannedOperation]] = [[] for _ in range(concurrency)]
+    for given in operations:
+        clients[given.client].append(PlannedOperation(parse_ns(given.at), Operation(given.f, given.key, given.value)))
+    return tuple(tuple(sorted(client, key=lambda planned: planned.at)) for client in clients)
+
+
 def _final(scenario: Scenario, workload: Workload) -> tuple[tuple[Operation, ...], ...]:
     clients: list[list[Operation]] = [[] for _ in range(scenario.concurrency)]
-    for number, operation in enumerate(workload.final_reads(scenario.planned_operations)):
+    if scenario.operations is None:
+        reads = workload.final_reads(scenario.planned_operations)
+    else:
+        keys = {operation.key for operation in scenario.operations}
+        reads = workload.final_reads_of(sorted(keys, key=lambda key: (len(key), key)))
+    for number, operation in enumerate(reads):
         clients[number % scenario.concurrency].append(operation)
     return tuple(tuple(client) for client in clients)
 
@@ -244,7 +258,7 @@ def _faults(scenario: Scenario, tree: SeedTree) -> tuple[ScheduledFault, ...]:
             at=parse_ms(timed.at) * MS,
             until=parse_ms(timed.until) * MS,
             fault=timed.fault,
-            order=tuple(orders.shuffled(scenario.node_names)),
+            order=timed.order or tuple(orders.shuffled(scenario.node_names)),
         )
         for timed in scenario.schedule
     ]

@@ -16,7 +16,7 @@ from typing import Any, Literal, cast, get_args
 import msgspec
 import tomli_w
 
-from harness.duration import DurationError, format_ms, parse_ms
+from harness.duration import DurationError, format_ms, parse_ms, parse_ns
 from harness.seeds import SEED_MAX
 from nemesis.faults import KINDS, Fault, FaultError, Partition, kind
 from nemesis.targets import SYMBOLS
@@ -35,8 +35,11 @@ RATE_MAX = 20_000
 CONCURRENCY_MAX = 500
 NAME_BYTES_MAX = 150
 OPERATIONS_MAX = 2_000_000
+KEY_CHARACTERS_MAX = 64
+VALUE_MAX = 2**53
 DURATION_KEYS = ("time", "operation_timeout", "recovery")
 TIMED_KEYS = ("at", "until")
+LISTS_OF_TIMED = ("schedule", "operations")
 SWARM = "swarm"
 """In ``faults``: let the seed choose among all kinds that the place can do, and how hard each is driven."""
 
@@ -45,23 +48,38 @@ class ScenarioError(ValueError):
     """A scenario that cannot be run; the message names the file and the key, and suggests."""
 
 
-class Timed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A fault at a fixed time: ``at`` and ``until`` are durations since the start."""
+class Timed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A fault at a fixed time: ``at`` and ``until`` are durations since the start.
+
+    ``order`` is the permutation of the nodes by which symbolic targets resolve; if there is none, the seed draws it.
+    """
 
     at: str
     until: str
     fault: Fault
+    order: tuple[str, ...] | None = None
+
+
+class TimedOperation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An operation of one client (from 0) at a fixed time; ``f`` is one of the workload's, a read has no ``value``."""
+
+    at: str
+    client: int
+    f: str
+    key: str
+    value: int | None = None
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to run.
 
     ``time``: how long clients and faults go on (a duration). ``rate``: operations a second over all clients.
-    ``faults``: kinds of faults to draw from the seed, or ``swarm``; ``schedule``: faults at fixed times, instead or as
-    well. ``require``: kinds of which at least one fault must be installed (default: all that are asked for by name).
-    ``operation_timeout``: after how long a client gives an operation up as info. ``recovery``: how long the cluster may
-    take to serve again once all is healed. ``bug``: a planted bug to run instead of the healthy node. ``node``:
-    settings of the node (see ``python -m node serve --help``).
+    ``operations``: the clients' operations, each at its time, instead of those that would be drawn; ``rate`` means
+    nothing then. ``faults``: kinds of faults to draw from the seed, or ``swarm``; ``schedule``: faults at fixed times,
+    instead or as well. ``require``: kinds of which at least one fault must be installed (default: all that are asked
+    for by name). ``operation_timeout``: after how long a client gives an operation up as info. ``recovery``: how long
+    the cluster may take to serve again once all is healed. ``bug``: a planted bug to run instead of the healthy node.
+    ``node``: settings of the node (see ``python -m node serve --help``).
     """
 
     name: str = "default"
@@ -74,6 +92,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rate: int = 200
     concurrency: int = 10
     workload: str = "register"
+    operations: tuple[TimedOperation, ...] | None = None
     faults: tuple[str, ...] = ("partition", "kill")
     schedule: tuple[Timed, ...] = ()
     require: tuple[str, ...] | None = None
@@ -109,7 +128,11 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             _one_of("bug", self.bug, bug_names(), what="planted bug")
         for number, timed in enumerate(self.schedule):
             self._check_timed(f"schedule[{number}]", timed)
-        if not 0 < self.planned_operations <= OPERATIONS_MAX:
+        for number, operation in enumerate(self.operations or ()):
+            self._check_operation(f"operations[{number}]", operation)
+        if self.operations is not None and len(self.operations) > OPERATIONS_MAX:
+            raise ScenarioError(f"operations: {len(self.operations)} are more than {OPERATIONS_MAX}")
+        if self.operations is None and not 0 < self.planned_operations <= OPERATIONS_MAX:
             raise ScenarioError(f"rate × time is {self.planned_operations} operations, not 1 to {OPERATIONS_MAX}")
         if not self.name or not all(c.isalnum() or c in "-_." for c in self.name) or self.name.startswith("."):
             raise ScenarioError(f"name: {self.name!r} must be letters, digits, '-', '_' and '.'")
@@ -122,6 +145,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ScenarioError(f"{key}: a fault ends at {timed.until}, not after it begins at {timed.at}")
         if parse_ms(timed.until) > self.time_ms:
             raise ScenarioError(f"{key}: a fault ends at {timed.until}, after the run's time of {self.time}")
+        if timed.order is not None and sorted(timed.order) != sorted(self.node_names):
+            raise ScenarioError(f"{key}.order: must name each of {', '.join(self.node_names)} once")
         match timed.fault:
             case Partition(grudge=grudge):
                 for node in (*grudge, *(name for deaf_to in grudge.values() for name in deaf_to)):
@@ -130,6 +155,19 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 if fault.target not in SYMBOLS:
                     for node in fault.target.split("+"):
                         _one_of(f"{key}.fault.target", node, (*SYMBOLS, *self.node_names), what="target")
+
+    def _check_operation(self, key: str, operation: TimedOperation) -> None:
+        """Check an operation against the run around it."""
+        if _duration_ns(f"{key}.at", operation.at) >= self.time_ms * 1_000_000:
+            raise ScenarioError(f"{key}: an operation at {operation.at} is not before the run's end at {self.time}")
+        _within(f"{key}.client", operation.client, 0, self.concurrency - 1)
+        _one_of(f"{key}.f", operation.f, WORKLOADS[self.workload].functions, what="operation")
+        if not 0 < len(operation.key) <= KEY_CHARACTERS_MAX:
+            raise ScenarioError(f"{key}.key: not 1 to {KEY_CHARACTERS_MAX} characters")
+        if (operation.value is None) != (operation.f == "read"):
+            raise ScenarioError(f"{key}: a read has no value, and everything else has one")
+        if operation.value is not None:
+            _within(f"{key}.value", operation.value, -VALUE_MAX, VALUE_MAX)
 
     @property
     def time_ms(self) -> int:
@@ -149,6 +187,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def planned_operations(self) -> int:
         """How many operations all clients together plan."""
+        if self.operations is not None:
+            return len(self.operations)
         return self.rate * self.time_ms // 1_000
 
     @property
@@ -192,8 +232,9 @@ def from_data(data: Mapping[str, Any]) -> Scenario:
     for key in data:
         _one_of("", key, _BUILTIN_KEYS, what="key")
     plain = {key: _as_text(key, value) if key in DURATION_KEYS else value for key, value in data.items()}
-    if isinstance(plain.get("schedule"), list):
-        plain["schedule"] = [_timed_as_text(timed) for timed in plain["schedule"]]
+    for key in LISTS_OF_TIMED:
+        if isinstance(plain.get(key), list):
+            plain[key] = [_timed_as_text(key, timed) for timed in plain[key]]
     try:
         return msgspec.convert(plain, Scenario)
     except (msgspec.ValidationError, FaultError) as error:
@@ -217,7 +258,9 @@ def dump(scenario: Scenario) -> str:
 
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.+?)` - at `\$\.?(.*?)`")
 _UNKNOWN_KIND = re.compile(r"Invalid value '(.+?)' - at `\$\.(.*?)`")
-_NESTED_KEYS = sorted({name for struct in (Timed, *KINDS.values()) for name in struct.__struct_fields__} | {"type"})
+_NESTED_KEYS = sorted(
+    {name for struct in (Timed, TimedOperation, *KINDS.values()) for name in struct.__struct_fields__} | {"type"}
+)
 
 
 def _suggesting(message: str) -> str:
@@ -241,10 +284,10 @@ def _as_text(key: str, value: Any) -> Any:
     return value
 
 
-def _timed_as_text(timed: Any) -> Any:
+def _timed_as_text(name: str, timed: Any) -> Any:
     if not isinstance(timed, dict):
         return timed
-    return {key: _as_text(f"schedule.{key}", value) if key in TIMED_KEYS else value for key, value in timed.items()}
+    return {key: _as_text(f"{name}.{key}", value) if key in TIMED_KEYS else value for key, value in timed.items()}
 
 
 def _place(place: str) -> None:
@@ -271,5 +314,12 @@ def _within(key: str, value: int, low: int, high: int) -> None:
 def _duration(key: str, text: str | float) -> int:
     try:
         return parse_ms(text)
+    except DurationError as error:
+        raise ScenarioError(f"{key}: {error}") from error
+
+
+def _duration_ns(key: str, text: str) -> int:
+    try:
+        return parse_ns(text)
     except DurationError as error:
         raise ScenarioError(f"{key}: {error}") from error

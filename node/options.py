@@ -6,6 +6,7 @@ Apart from the program, because a simulator starts nodes from the same words as 
 from __future__ import annotations
 
 import argparse
+import functools
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ class ServerConfig:
     log_segment_bytes: int = SEGMENT_BYTES
 
 
+@functools.cache
 def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
     parser = argparse.ArgumentParser(prog="python -m node", description="A Multi-Paxos node with a key-value store.")

@@ -23,6 +23,7 @@ class AppendWorkload(Workload):
     """Half appends, half reads."""
 
     name = "append"
+    functions = ("read", "append")
 
     def operation(self, number: int, draws: Draws) -> Operation:
         """Plan one operation; the element appended is its number."""
@@ -35,7 +36,11 @@ class AppendWorkload(Workload):
     def final_reads(self, operations: int) -> Sequence[Operation]:
         """Read every list."""
         generations = -(-operations // (KEYS_AT_ONCE * OPERATIONS_PER_KEY))
-        return [Operation("read", f"l{key}") for key in range(generations * KEYS_AT_ONCE)]
+        return self.final_reads_of([f"l{key}" for key in range(generations * KEYS_AT_ONCE)])
+
+    def final_reads_of(self, keys: Sequence[str]) -> Sequence[Operation]:
+        """Read each key."""
+        return [Operation("read", key) for key in keys]
 
     def shown(self, result: Any) -> Any:
         """An absent key is empty."""

@@ -46,6 +46,8 @@ class Workload(ABC):
 
     name: str
     """The workload's name in scenarios."""
+    functions: tuple[str, ...]
+    """What its operations do (``f``), all of them."""
 
     @abstractmethod
     def operation(self, number: int, draws: Draws) -> Operation:
@@ -54,6 +56,10 @@ class Workload(ABC):
     @abstractmethod
     def final_reads(self, operations: int) -> Sequence[Operation]:
         """Return the reads to make at the end, when ``operations`` operations were planned."""
+
+    @abstractmethod
+    def final_reads_of(self, keys: Sequence[str]) -> Sequence[Operation]:
+        """Return the reads to make at the end, when operations on just these keys were planned."""
 
     @abstractmethod
     def checkers(self) -> Sequence[Checker]:

@@ -47,6 +47,7 @@ class RegisterWorkload(Workload):
     """40 % reads, 35 % writes, 25 % compare-and-set."""
 
     name = "register"
+    functions = ("read", "write", "cas")
 
     def operation(self, number: int, draws: Draws) -> Operation:
         """Plan one operation; the value written is its number, so no two are alike."""
@@ -60,7 +61,11 @@ class RegisterWorkload(Workload):
     def final_reads(self, operations: int) -> Sequence[Operation]:
         """Read every key that may have been written."""
         generations = -(-operations // (KEYS_AT_ONCE * OPERATIONS_PER_KEY))
-        return [Operation("read", f"r{key}") for key in range(generations * KEYS_AT_ONCE)]
+        return self.final_reads_of([f"r{key}" for key in range(generations * KEYS_AT_ONCE)])
+
+    def final_reads_of(self, keys: Sequence[str]) -> Sequence[Operation]:
+        """Read each key."""
+        return [Operation("read", key) for key in keys]
 
     def checkers(self) -> Sequence[Checker]:
         """Linearizable, and nothing acknowledged lost."""

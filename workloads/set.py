@@ -22,6 +22,7 @@ class SetWorkload(Workload):
     """Adds, and one read in fifty operations."""
 
     name = "set"
+    functions = ("read", "add")
 
     def operation(self, number: int, draws: Draws) -> Operation:
         """Plan one operation; the element added is its number."""
@@ -33,7 +34,11 @@ class SetWorkload(Workload):
     def final_reads(self, operations: int) -> Sequence[Operation]:
         """Read each set several times: by several clients, so at several nodes."""
         sets = -(-operations // ELEMENTS_PER_SET)
-        return [Operation("read", f"s{key}") for key in range(sets) for _ in range(FINAL_READS)]
+        return self.final_reads_of([f"s{key}" for key in range(sets)])
+
+    def final_reads_of(self, keys: Sequence[str]) -> Sequence[Operation]:
+        """Read each set several times."""
+        return [Operation("read", key) for key in keys for _ in range(FINAL_READS)]
 
     def shown(self, result: Any) -> Any:
         """An absent key is empty."""

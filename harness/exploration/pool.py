@@ -70,8 +70,12 @@ class Pool:
         work: Path,
         limit_s: float,
         clock: Callable[[], float],
+        order_for: Callable[[int], bytes] = b"%d\n".__mod__,
+        seeds_per_worker: int = SEEDS_PER_WORKER,
     ) -> None:
         """``job_for`` gives the first line for a worker with a directory, each has one below ``work``.
+
+        ``order_for`` gives the line that orders a seed: the seed itself, unless runs are told apart by other numbers.
 
         ``clock`` gives seconds; ``limit_s`` is how many of them one seed may take.
         """
@@ -82,6 +86,8 @@ class Pool:
         self._work = work
         self._limit_s = limit_s
         self._clock = clock
+        self._order_for = order_for
+        self._seeds_per_worker = seeds_per_worker
         self._workers: list[_Worker] = []
         self._started = 0
         self._selector = selectors.DefaultSelector()
@@ -120,7 +126,7 @@ class Pool:
         worker = next((worker for worker in self._workers if worker.seed is None), None) or self._start()
         worker.seed, worker.given_at = seed, self._clock()
         worker.seeds += 1
-        self._tell(worker, b"%d\n" % seed)
+        self._tell(worker, self._order_for(seed))
 
     def wait(self, timeout_s: float) -> list[SeedReport | Lost]:
         """Wait for answers, at most so long; whatever is answered, or lost, meanwhile is returned."""
@@ -175,7 +181,7 @@ class Pool:
         if report.seed != worker.seed or rest:
             return self._lose(worker, "answered for another seed", f"for {report.seed}")
         worker.seed = None
-        if report.spent or worker.seeds >= SEEDS_PER_WORKER:
+        if report.spent or worker.seeds >= self._seeds_per_worker:
             self._end(worker)
         return report
 

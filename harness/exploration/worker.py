@@ -102,7 +102,7 @@ def _write(result: RunResult, folder: RunFolder) -> None:
     folder.write(RESULTS, msgspec.json.format(msgspec.json.encode(result)))
 
 
-def _take_standard_output() -> int:
+def take_standard_output() -> int:
     """Keep standard output for answers; let everything else that prints go to standard error."""
     answers = os.dup(1)
     os.dup2(2, 1)
@@ -112,7 +112,7 @@ def _take_standard_output() -> int:
 def main() -> None:
     """Serve one exploration."""
     faulthandler.enable()
-    answers = _take_standard_output()
+    answers = take_standard_output()
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
     die_with_parent(job.controller)
 

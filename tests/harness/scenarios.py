@@ -6,8 +6,17 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from harness.duration import format_ms
-from harness.scenario import LOCAL_MODES, NODE_SETTINGS, NODES_MAX, PLACES, SYSTEM_NAMES, Scenario, Timed
+from harness.duration import format_ms, format_ns
+from harness.scenario import (
+    LOCAL_MODES,
+    NODE_SETTINGS,
+    NODES_MAX,
+    PLACES,
+    SYSTEM_NAMES,
+    Scenario,
+    Timed,
+    TimedOperation,
+)
 from harness.seeds import SEED_MAX
 from nemesis.faults import KINDS, Fault, Kill, Partition, Pause, Restart
 from nemesis.grudges import SHAPES
@@ -40,7 +49,25 @@ def faults(nodes: list[str]) -> st.SearchStrategy[Fault]:
 def timed(draw: st.DrawFn, nodes: list[str], time_ms: int) -> Timed:
     """Draw a fault at a fixed time within the run."""
     at = draw(st.integers(0, time_ms - 1))
-    return Timed(at=format_ms(at), until=format_ms(draw(st.integers(at + 1, time_ms))), fault=draw(faults(nodes)))
+    return Timed(
+        at=format_ms(at),
+        until=format_ms(draw(st.integers(at + 1, time_ms))),
+        fault=draw(faults(nodes)),
+        order=draw(st.none() | st.permutations(nodes).map(tuple)),
+    )
+
+
+@st.composite
+def timed_operation(draw: st.DrawFn, workload: str, clients: int, time_ms: int) -> TimedOperation:
+    """Draw an operation at a fixed time within the run."""
+    f = draw(st.sampled_from(WORKLOADS[workload].functions))
+    return TimedOperation(
+        at=format_ns(draw(st.integers(0, time_ms * 1_000_000 - 1))),
+        client=draw(st.integers(0, clients - 1)),
+        f=f,
+        key=draw(st.sampled_from(("r0", "x", "é"))),
+        value=None if f == "read" else draw(st.integers(-5, 5_000)),
+    )
 
 
 @st.composite
@@ -48,6 +75,9 @@ def scenarios(draw: st.DrawFn, time_max_ms: int = 60_000, rate_max: int = 20_000
     """Draw a scenario; no field is left out."""
     count = draw(st.integers(1, NODES_MAX))
     time_ms = draw(st.integers(1_000, time_max_ms))
+    concurrency = draw(st.integers(1, 500))
+    workload = draw(st.sampled_from(sorted(WORKLOADS)))
+    operations = st.lists(timed_operation(workload, concurrency, time_ms), max_size=3).map(tuple)
     names = [f"n{number}" for number in range(1, count + 1)]
     chosen: dict[str, Any] = {
         "name": draw(st.text(NAME_LETTERS, min_size=1, max_size=20).filter(lambda name: name[0] != ".")),
@@ -58,8 +88,9 @@ def scenarios(draw: st.DrawFn, time_max_ms: int = 60_000, rate_max: int = 20_000
         "nodes": count,
         "time": format_ms(time_ms),
         "rate": draw(st.integers(1, rate_max)),
-        "concurrency": draw(st.integers(1, 500)),
-        "workload": draw(st.sampled_from(sorted(WORKLOADS))),
+        "concurrency": concurrency,
+        "workload": workload,
+        "operations": draw(st.none() | operations),
         "faults": draw(kinds()),
         "schedule": tuple(draw(st.lists(timed(names, time_ms), max_size=3))),
         "require": draw(st.none() | kinds()),

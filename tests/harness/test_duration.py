@@ -6,12 +6,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.duration import DurationError, format_ms, parse_ms
+from harness.duration import DurationError, format_ms, format_ns, parse_ms, parse_ns
 
 
 @given(st.integers(0, 10**12))
 def test_every_duration_comes_back_from_text(milliseconds: int) -> None:
     assert parse_ms(format_ms(milliseconds)) == milliseconds
+
+
+@given(st.integers(0, 10**18))
+def test_every_nanosecond_comes_back_from_text(nanoseconds: int) -> None:
+    assert parse_ns(format_ns(nanoseconds)) == nanoseconds
+
+
+@given(st.integers(0, 10**12))
+def test_whole_milliseconds_are_written_as_ever(milliseconds: int) -> None:
+    assert format_ns(milliseconds * 1_000_000) == format_ms(milliseconds)
+    assert parse_ns(format_ms(milliseconds)) == milliseconds * 1_000_000
+
+
+@pytest.mark.parametrize("text", ["", "ns", "1.5ns", "5ns1s", "5us", "-5ns"])
+def test_no_nanoseconds(text: str) -> None:
+    with pytest.raises(DurationError):
+        parse_ns(text)
 
 
 @given(st.integers(0, 999), st.integers(0, 59), st.integers(0, 59), st.integers(0, 99))

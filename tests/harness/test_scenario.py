@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from harness.scenario import OPERATIONS_MAX, Scenario, ScenarioError, Timed, changed, dump, from_data, load
+from harness.scenario import (
+    OPERATIONS_MAX,
+    Scenario,
+    ScenarioError,
+    Timed,
+    TimedOperation,
+    changed,
+    dump,
+    from_data,
+    load,
+)
 from nemesis.faults import Kill, Partition
 from tests.harness.scenarios import scenarios
 
@@ -95,6 +105,61 @@ def scheduled(fault: dict[str, Any], **more: Any) -> dict[str, Any]:
     ],
 )
 def test_what_is_misspelt_is_told_what_was_meant(data: dict[str, Any], message: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        from_data(data)
+    assert message in str(caught.value)
+
+
+def operation(**more: Any) -> dict[str, Any]:
+    return {"operations": [{"at": "1s", "client": 0, "f": "write", "key": "x", "value": 1} | more]}
+
+
+def test_operations_as_people_write_them(tmp_path: Path) -> None:
+    path = tmp_path / "two.toml"
+    path.write_text("""
+operations = [
+    { at = 1.5, client = 0, f = "write", key = "x", value = 3 },
+    { at = "1s600ms7ns", client = 1, f = "read", key = "x" },
+]
+[[schedule]]
+at = "1s"
+until = "2s"
+order = ["n2", "n1", "n3", "n5", "n4"]
+fault = { type = "kill" }
+""")
+    scenario = load(path)
+    assert scenario.operations == (
+        TimedOperation(at="1s500ms", client=0, f="write", key="x", value=3),
+        TimedOperation(at="1s600ms7ns", client=1, f="read", key="x"),
+    )
+    assert scenario.planned_operations == 2
+    assert scenario.schedule[0].order == ("n2", "n1", "n3", "n5", "n4")
+
+
+def test_no_operations_at_all_is_not_the_same_as_none_given() -> None:
+    scenario = from_data(tomllib.loads(dump(Scenario(operations=()))))
+    assert scenario.operations == () and scenario.planned_operations == 0
+    assert from_data({}).operations is None
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (operation(at="45s"), "operations[0]: an operation at 45s is not before the run's end at 45s"),
+        (operation(at="soon"), "operations[0].at: 'soon' is no duration"),
+        (operation(client=10), "operations[0].client: 10 is not between 0 and 9"),
+        (operation(f="wrte"), "operations[0].f: unknown operation 'wrte'; did you mean 'write'?"),
+        (operation(f="append"), "operations[0].f: unknown operation 'append'"),
+        (operation(key=""), "operations[0].key: not 1 to 64 characters"),
+        (operation(f="read"), "operations[0]: a read has no value"),
+        (operation(value=None), "operations[0]: a read has no value, and everything else has one"),
+        (operation(value=2**60), "operations[0].value: "),
+        (operation(value="3"), "Expected `int | null`, got `str`"),
+        (operation(clinet=3), "operations[0]: unknown key 'clinet'; did you mean 'client'?"),
+        (scheduled({"type": "kill"}, order=["n1"]), "schedule[0].order: must name each of n1, n2, n3, n4, n5 once"),
+    ],
+)
+def test_operations_that_cannot_be_carried_out(data: dict[str, Any], message: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         from_data(data)
     assert message in str(caught.value)

@@ -1,0 +1,74 @@
+"""How small do failures become? Five planted bugs, each from a minute of the swarm, against the best known by hand.
+
+    python benchmarks/shrinking.py [BUG …]
+
+Sizes and runs depend on the seeds alone; only the seconds are this machine's. docs/shrinking.md has the table.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from harness.execution import carry_out, prepare
+from harness.exploration.worker import Unwatched
+from harness.plan import make_plan
+from harness.scenario import Scenario, load
+from harness.shrinking.candidate import of_plan, size
+from harness.shrinking.reduction import Request, as_data, shrink
+from harness.shrinking.screen import amounts_line
+from harness.shrinking.shrinker import Attempt
+from harness.store import RESULTS, Store
+
+SEEDS = {"local-reads": 1, "early-ack": 4, "double-apply": 0, "forgotten-promises": 0, "first-report": 2}
+"""A seed of each bug that fails."""
+BEST = Path(__file__).resolve().parents[1] / "tests" / "shrinking" / "best"
+RATIO_MAX = 1.5
+
+
+class Quiet:
+    """Looks at nothing."""
+
+    def tried(self, attempt: Attempt, carried_out: int) -> None:
+        """Nothing to show."""
+
+
+def shrunk(bug: str, root: Path) -> bool:
+    """Shrink one bug's run, say what came of it, and whether it is small enough."""
+    scenario = Scenario(name=bug, place="simulated", faults=("swarm",), time="60s", rate=50, bug=bug)
+    store = Store(root)
+    run = prepare(scenario, SEEDS[bug], store, datetime.now(UTC))
+    result = carry_out(run, Unwatched()).result
+    run.folder.write(RESULTS, msgspec.json.encode(result))
+    began = time.monotonic()
+    jobs = len(os.sched_getaffinity(0))
+    reduction = shrink(Request(run=run.folder, store=store, jobs=jobs, started_at=datetime.now(UTC)), Quiet())
+    by_hand = load(BEST / f"{bug}.toml")
+    best = size(of_plan(by_hand, make_plan(by_hand, by_hand.seed or 0)))
+    came_to = size(reduction.shrunk.candidate)
+    print(f"{bug}: {reduction.finding.signature.checker}: {reduction.finding.signature.kind}")
+    print(f"  from {size(reduction.start)}: {amounts_line(reduction.start)}")
+    print(f"  to   {came_to}: {amounts_line(reduction.shrunk.candidate)}")
+    print(f"  best {best}, ratio {came_to / best:.2f}; {reduction.shrunk.runs} runs, {time.monotonic() - began:.0f} s")
+    for line in as_data(reduction)["story"]:
+        print(f"    {line}")
+    return came_to <= RATIO_MAX * best
+
+
+def main() -> None:
+    """Shrink all that are asked for."""
+    bugs = sys.argv[1:] or list(SEEDS)
+    with tempfile.TemporaryDirectory() as root:
+        small = [shrunk(bug, Path(root)) for bug in bugs]
+    print(f"{sum(small)} of {len(small)} are at most {RATIO_MAX} times the best known by hand")
+    sys.exit(not all(small))
+
+
+if __name__ == "__main__":
+    main()

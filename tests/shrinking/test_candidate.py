@@ -1,0 +1,140 @@
+"""Candidates: a run said as a scenario is the same run, byte for byte; sizes and the order; what is left in words."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.exploration.findings import Finding, Signature
+from harness.plan import make_plan
+from harness.results import RunVerdict
+from harness.scenario import Scenario, ScenarioError, from_data, load
+from harness.shrinking.candidate import of_plan, sha256, size, sort_key, to_scenario
+from harness.shrinking.outputs import expectation, regression_name, regression_text, scenario_text
+from harness.shrinking.plainness import fault_weight, lower_numbers, plainer
+from harness.shrinking.story import story
+from harness.testing import signatures, simulate
+from nemesis.faults import KINDS, DiskSlow, Kill, LinkFault, Partition, PowerOff
+from nemesis.swarm import STRENGTHS
+
+SIGNATURE = Signature(RunVerdict.VIOLATION, "invariants", "n# has another state: #, not #")
+FINDING = Finding(SIGNATURE, 'at 1 s: n1 said """this""" \\ that, ' + "and more " * 30)
+SWARM = Scenario(place="simulated", faults=("swarm",), time="20s", rate=30, bug="double-apply")
+
+
+@pytest.mark.parametrize("workload", ["register", "append", "set"])
+@pytest.mark.parametrize("seed", [1, 17])
+def test_a_run_said_operation_by_operation_is_the_same_plan(workload: str, seed: int) -> None:
+    scenario = msgspec.structs.replace(SWARM, workload=workload)
+    plan = make_plan(scenario, seed)
+    said = to_scenario(scenario, of_plan(scenario, plan), seed)
+    assert from_data(tomllib.loads(scenario_text(said, FINDING, "r"))) == said
+    assert make_plan(said, seed) == plan
+
+
+def test_and_the_same_run() -> None:
+    plan = make_plan(SWARM, 3)
+    one, other = simulate(SWARM, 3), simulate(to_scenario(SWARM, of_plan(SWARM, plan), 3))
+    assert (one.history_sha256, one.trace_sha256) == (other.history_sha256, other.trace_sha256)
+    assert signatures(one) == signatures(other)
+
+
+def test_size_counts_faults_operations_nodes_and_clients() -> None:
+    candidate = of_plan(SWARM, make_plan(SWARM, 1))
+    assert size(candidate) == len(candidate.faults) + 600 + 5 + 10
+    assert sort_key(candidate) == sort_key(candidate)
+
+
+def test_another_seed_is_another_run() -> None:
+    candidate = of_plan(SWARM, make_plan(SWARM, 1))
+    assert sha256(to_scenario(SWARM, candidate, 1)) != sha256(to_scenario(SWARM, candidate, 2))
+
+
+# -- plainness --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_plainer_faults_are_of_the_same_kind_and_lighter(kind: str) -> None:
+    for fault in (one for strength in STRENGTHS[kind] for one in strength):
+        others = list(plainer(fault, ("n1", "n2", "n3")))
+        assert all(type(other) is type(fault) for other in others)
+        assert all(fault_weight(other) < fault_weight(fault) for other in others)
+
+
+@pytest.mark.parametrize(
+    ("lighter", "heavier"),
+    [
+        (Partition("leader"), Partition("bridge")),
+        (Partition("majorities-ring"), Partition(grudge={"n1": ("n2",)})),
+        (Kill("leader"), Kill("n1")),
+        (Kill("n1"), Kill("n1+n2")),
+        (Kill("n1+n2"), Kill("all")),
+        (PowerOff("one"), PowerOff("one", mode="torn")),
+        (DiskSlow("one", 1_000), DiskSlow("one", 0)),
+        (LinkFault(delay_max_us=90_000), LinkFault(delay_max_us=10, loss_ppm=10)),
+    ],
+)
+def test_what_is_plainer(lighter: Partition, heavier: Partition) -> None:
+    assert fault_weight(lighter) < fault_weight(heavier)
+
+
+def test_lower_numbers_are_few_round_and_of_the_same_sign() -> None:
+    assert lower_numbers(0) == []
+    assert lower_numbers(1) == [0]
+    assert lower_numbers(12_345) == [0, 10, 100, 1_000, 3_000, 6_000, 10_000]
+    assert lower_numbers(-500) == [0, -5, -50, -100, -200]
+
+
+# -- outputs ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bug", [None, "local-reads"])
+def test_the_head_says_what_is_expected(bug: str | None) -> None:
+    text = scenario_text(msgspec.structs.replace(SWARM, bug=bug), FINDING, "20260101T000000-default-s1")
+    assert expectation(text) == (SIGNATURE, bug is not None)
+    assert all(len(line) <= 120 for line in text.splitlines() if line.startswith("# ") and "expects" not in line)
+    assert expectation("# nothing\nname = 'x'") is None
+
+
+@pytest.mark.parametrize("bug", [None, "local-reads"])
+def test_the_test_that_is_written_is_one(bug: str | None) -> None:
+    text = regression_text(msgspec.structs.replace(SWARM, bug=bug), FINDING, "run")
+    compile(text, "test.py", "exec")
+    name = regression_name(SIGNATURE)
+    assert name == "test_invariants_n_has_another_state_not"
+    assert f"def {name}() -> None:" in text
+    assert ("SIGNATURE in signatures(result)" in text) is (bug is not None)
+
+
+def test_a_written_test_passes_as_long_as_a_planted_bug_is_found(tmp_path: Path) -> None:
+    best = Path(__file__).parent / "best" / "local-reads.toml"
+    signature = Signature(RunVerdict.VIOLATION, "linearizable", "stale-read")
+    (tmp_path / "scenario.toml").write_text(best.read_text())
+    for bug, passes in (("local-reads", True), (None, False)):
+        scenario = msgspec.structs.replace(load(best), bug=bug)
+        space = {"__file__": str(tmp_path / "test_it.py"), "__name__": "test_it"}
+        exec(regression_text(scenario, Finding(signature, "stale"), "run"), space)
+        check = space["test_linearizable_stale_read"]
+        if passes:
+            check()  # type: ignore[operator]
+        else:
+            with pytest.raises(AssertionError, match=r"again: antipaxos run .*scenario.toml"):
+                check()  # type: ignore[operator]
+
+
+def test_a_test_needs_a_seed() -> None:
+    with pytest.raises(ScenarioError, match="seed: a test needs one"):
+        simulate(Scenario(time="1s"))
+
+
+def test_the_story_tells_faults_and_operations_by_time() -> None:
+    path = Path(__file__).parent / "best" / "first-report.toml"
+    scenario = load(path)
+    assert scenario.seed is not None
+    lines = story(of_plan(scenario, make_plan(scenario, scenario.seed)), simulate(scenario).faults)
+    assert lines[0] == "  0.0994 s  client 0 (at home with n1) writes 1 to x"
+    assert lines[1].startswith("     0.1 s  partition leader: {n") and lines[1].endswith(", until 1.6 s")
+    assert lines[2] == "      then  everything is healed, and the harness reads x"
