@@ -279,14 +279,21 @@ def _broken_off(error: InvariantError, folder: RunFolder, outcome: Outcome, plac
     said = CheckerResult(
         name="invariants", verdict="invalid", sentence=told, anomalies=(Anomaly(kind="invariant", sentence=told),)
     )
+    operations = _counted(folder)
+    sentence = f"invariants: {told}.{beyond_model(outcome.faults)}"
+    return Judgement(RunVerdict.VIOLATION, sentence, (said,), operations, Latency(), Unavailability())
+
+
+def _counted(folder: RunFolder) -> OperationCounts:
+    """Count the operations of a run that was broken off, perhaps before the first of them."""
+    if not (folder / HISTORY).stat().st_size:
+        return OperationCounts()
     counts = statistics.summarize(folder.history()).counts.values()
-    operations = OperationCounts(
+    return OperationCounts(
         ok=sum(count.ok for count in counts),
         fail=sum(count.fail for count in counts),
         info=sum(count.info for count in counts),
     )
-    sentence = f"invariants: {told}.{beyond_model(outcome.faults)}"
-    return Judgement(RunVerdict.VIOLATION, sentence, (said,), operations, Latency(), Unavailability())
 
 
 def _tear_down_where_it_stands(place: Stage) -> None:

@@ -30,6 +30,7 @@ from node.paxos.config import ConfigError
 PORT = 7000
 FIRST_PID = 1000
 MODULE = ("-m", "node")
+LOOK_AGAIN_S = 0.001
 CLIENT_DELAY_NS = (80_000, 160_000)
 
 
@@ -107,10 +108,12 @@ class SimulatedCluster:
     async def terminate(self, node: str, grace_s: float) -> ProcessState:
         """SIGTERM; a process that is stopped, or waits for its disk, ends by SIGKILL after the grace."""
         simulated = self._nodes[node]
-        if simulated.state.run == "stopped" or simulated.stalled:
-            await asyncio.sleep(grace_s)
-            simulated.kill()
-        simulated.terminate()
+        deadline = self._loop.now_ns + int(grace_s * 1e9)
+        while simulated.state.run != "gone" and self._loop.now_ns < deadline:
+            if simulated.state.run == "running":
+                simulated.terminate()
+            await asyncio.sleep(LOOK_AGAIN_S)  # an end has no event to wait for, as with a real process
+        simulated.kill()
         return simulated.state
 
     async def pause(self, node: str) -> ProcessState:

@@ -104,6 +104,7 @@ class SimulatedNode:
         self._clients: dict[int, ClientEnd] = {}
         self._clients_seen = 0
         self._committing = False
+        self._stopping = False
         self._in_commit = False
         self._stalled: int | None = None
         self._wake_at = 0
@@ -141,15 +142,15 @@ class SimulatedNode:
             self._end(KILLED)
 
     def terminate(self) -> None:
-        """SIGTERM: stop cleanly."""
-        if self._run is Run.GONE:
+        """SIGTERM: take nothing more, make durable what is known, then end; the commit under way comes first."""
+        if self._run is Run.GONE or self._stopping:
             return
-        if self.replica is not None:
-            self._committer.submit(self.replica.stop())
-            if not self._committer.commit(self._committer.take()):
-                return
-            self.disk.settle()
-        self._end(0)
+        if self.replica is None:
+            self._end(0)
+            return
+        self._stopping, self._running = True, False
+        self._committer.submit(self.replica.stop())
+        self._commit_next()
 
     def pause(self) -> None:
         """SIGSTOP."""
@@ -198,6 +199,7 @@ class SimulatedNode:
 
     def _end(self, exit_code: int) -> None:
         self._run, self._running, self._exit_code, self.replica = Run.GONE, False, exit_code, None
+        self._stopping = False
         self._life += 1
         self._alarm_at = None
         self._trace.give(Given.ENDS, self.number, 0, b"%d" % exit_code)
@@ -350,6 +352,8 @@ class SimulatedNode:
         self._committing = False
         self._commit_next()
         self._tell_durable(life, upto)
+        if self._stopping and not self._committing:
+            self._end(0)
 
     def _tell_durable(self, life: int, upto: int) -> None:
         if life == self._life:
