@@ -26,7 +26,7 @@ from harness.shrinking.screen import amounts_line
 from harness.shrinking.shrinker import Attempt
 from harness.store import RESULTS, Store
 
-SEEDS = {"local-reads": 1, "early-ack": 4, "double-apply": 0, "forgotten-promises": 0, "first-report": 2}
+SEEDS = {"local-reads": 1, "early-ack": 4, "double-apply": 2, "forgotten-promises": 0, "first-report": 2}
 """A seed of each bug that fails."""
 BEST = Path(__file__).resolve().parents[1] / "tests" / "shrinking" / "best"
 RATIO_MAX = 1.5

@@ -432,11 +432,15 @@ def chunks(count: int, since: Position) -> Iterator[tuple[Position, int, int]]:
 
 
 def possible(candidate: Candidate) -> bool:
-    """Say whether a scenario can say it: everything within its time, ends after beginnings, something to run."""
+    """Say whether a scenario can say it: everything within its time, ends after beginnings, something to run.
+
+    One operation stays, for a run without any comes to no verdict once the bug is mended.
+    """
     return (
         candidate.nodes >= 1
         and candidate.clients >= 1
         and candidate.time >= 1
+        and len(candidate.operations) >= 1
         and all(0 <= f.at < f.until <= candidate.time for f in candidate.faults)
         and all(0 <= o.at < candidate.time * MS and o.client < candidate.clients for o in candidate.operations)
     )
