@@ -11,11 +11,16 @@ import re
 import textwrap
 
 from harness.exploration.findings import Finding, Signature
-from harness.scenario import Scenario, dump
+from harness.scenario import NAME_BYTES_MAX, Scenario, dump
 
 SCENARIO_FILE = "scenario.toml"
 EXPECTS, EXPECTS_NO = "# expects: ", "# expects no: "
-NAME_CHARACTERS_MAX = 60
+NAME_WORDS_MAX = 3
+SHRUNK = "-shrunk"
+"""What a shrunken scenario's name ends with."""
+_AS_EVER = re.compile(r" \(beyond the model\)|^#\s*s after everything was healed\W*|\([^)]*\)?")
+"""What a kind says that a name need not."""
+_FILLING = frozenset("a after an and any as at by for had has have in is it of on or s that the to was what".split())
 LINE_CHARACTERS = 110
 
 _TEST = '''"""{sentence}
@@ -67,9 +72,17 @@ def expectation(text: str) -> tuple[Signature, bool] | None:
 
 
 def regression_name(signature: Signature) -> str:
-    """Return the name of the test, and of its file."""
-    words = re.sub(r"[^a-z0-9]+", "_", f"{signature.checker} {signature.kind}".lower()).strip("_")
-    return f"test_{words[:NAME_CHARACTERS_MAX].strip('_')}"
+    """Return the name of the test, and of its file: the checker, and the first words that say something."""
+    kind = re.split("[;:,]", _AS_EVER.sub("", signature.kind.lower()))[0]
+    words = [word for word in re.findall(r"[a-z]+(?![a-z#])", kind) if word not in _FILLING]
+    return "_".join(["test", *re.findall(r"[a-z0-9]+", signature.checker.lower()), *words[:NAME_WORDS_MAX]])
+
+
+def shrunk_name(name: str) -> str:
+    """Return the name of what a scenario was shrunk to; shrunk again, it keeps it."""
+    if name.endswith(SHRUNK):
+        return name
+    return name.encode()[: NAME_BYTES_MAX - len(SHRUNK)].decode(errors="ignore") + SHRUNK
 
 
 def regression_text(scenario: Scenario, finding: Finding, run: str) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from itertools import combinations
+from itertools import combinations, product
 from typing import TypeVar
 
 import msgspec
@@ -24,10 +24,11 @@ from harness.plan import MS
 from harness.seeds import SeedTree, Stream
 from harness.shrinking.candidate import Candidate, PlacedFault, PlacedOperation, size
 from harness.shrinking.plainness import SHAPES, TARGETS, lower_numbers, plainer
-from nemesis.faults import Fault, Partition
+from nemesis.faults import Fault, Kill, Partition, Pause, PowerOff
 
 _T = TypeVar("_T")
 
+US = 1_000
 Position = tuple[int, int]
 START: Position = (0, 0)
 Proposals = Iterator[tuple[Position, Candidate]]
@@ -43,6 +44,12 @@ VARIED_SIZE_MAX = 16
 VARIATIONS_EACH = 60
 """How many variations are tried for each thing that might be taken away."""
 ROOM_MS = (0, 0, 500, 2_000)
+STRIKES = (Kill("leader"), PowerOff("leader"), Pause("leader"), Partition("leader"))
+STRIKE_AT_MS = 100
+STRIKE_LASTS_MS = (200, 1_500)
+"""Shorter than an operation waits, and longer than an election takes."""
+STRIKE_AFTER_US = (300, 700, 1_200)
+"""How long after an operation's beginning: while it is under way, in the time that simulated links and disks take."""
 UNITS = (1_000 * MS, 100 * MS, 10 * MS, MS)
 PLAIN_KEYS = ("x", "y", "z")
 
@@ -241,6 +248,25 @@ def merge_keys(candidate: Candidate, since: Position) -> Proposals:
 
 
 # -- otherwise --------------------------------------------------------------------------------------------------------
+
+
+def strike(candidate: Candidate, since: Position) -> Proposals:
+    """Have one plain fault of the leader, in the middle of one operation, and nothing else.
+
+    What several faults did together is often what the plainest one does alone at the right moment, but no cutting
+    leads from the one to the other: neither the kind nor the moment is there to be kept.
+    """
+    if size(candidate) > VARIED_SIZE_MAX:
+        return
+    tried = product(range(1, candidate.nodes + 1), candidate.operations, STRIKES, STRIKE_LASTS_MS, STRIKE_AFTER_US)
+    for number, (nodes, operation, fault, lasts, after) in enumerate(tried):
+        if number >= since[1]:
+            struck = replace(operation, at=STRIKE_AT_MS * MS - after * US, client=0)
+            placed = PlacedFault(STRIKE_AT_MS, STRIKE_AT_MS + lasts, fault, None)
+            yield (
+                (0, number),
+                replace(candidate, nodes=nodes, clients=1, time=placed.until, faults=(placed,), operations=(struck,)),
+            )
 
 
 def vary(candidate: Candidate, since: Position) -> Proposals:
@@ -476,6 +502,7 @@ PASSES = (
     Pass("merge keys", merge_keys),
     Pass("drop settings", drop_settings),
     Pass("drop pairs", drop_pairs, seeds=8),
+    Pass("strike", strike, seeds=4, phase=Phase.OTHERWISE),
     Pass("vary", vary, seeds=1, phase=Phase.OTHERWISE),
     Pass("close gaps", close_gaps, seeds=4, phase=Phase.PLAINER),
     Pass("plainer faults", plainer_faults, seeds=4, phase=Phase.PLAINER),

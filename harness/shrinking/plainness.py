@@ -1,7 +1,7 @@
 """How plain a fault is, and plainer ones to try in its place: fewer nodes hit, plainer shapes, gentler numbers.
 
 A fault's weight is two numbers: its shape or targets, by rank; then its parameters. The ranks are taste: what a reader
-understands fastest comes first.
+understands fastest comes first. Words (a mode, a direction) are plain as they are by default.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from nemesis.faults import DiskSlow, Fault, FaultError, LinkFault, Partition, PowerOff
+from nemesis.faults import DiskSlow, Fault, FaultError, LinkFault, Partition
 
 SHAPES = (
     "leader",
@@ -28,6 +28,8 @@ TARGETS = ("leader", "follower", "one", "minority-third", "minority", "majority"
 _GRUDGE, _NAMED = 20, 2
 _STALLED = 1_000_000
 _EACH = 10**9
+MEANINGLESS_ALONE = frozenset({"held_us"})
+"""Numbers that another one brings into effect: at their default they weigh nothing."""
 
 
 def fault_weight(fault: Fault) -> tuple[int, int]:
@@ -39,16 +41,19 @@ def fault_weight(fault: Fault) -> tuple[int, int]:
             return SHAPES.index(shape), 0
         case DiskSlow(times=times):
             return _target_weight(fault.target), times or _STALLED
-        case PowerOff(mode=mode):
-            return _target_weight(fault.target), int(mode != "drop")
         case LinkFault():
-            used = sum(bool(getattr(fault, name)) for name in _numbers(fault))
+            used = sum(bool(_number_weight(fault, name)) for name in _numbers(fault))
             return _target_weight(fault.target), used * _EACH + _parameters_weight(fault)
     return _target_weight(fault.target), _parameters_weight(fault)
 
 
 def _parameters_weight(fault: Fault) -> int:
-    return sum(number_weight(getattr(fault, name)) for name in _numbers(fault))
+    return len(_odd_words(fault)) * _EACH + sum(_number_weight(fault, name) for name in _numbers(fault))
+
+
+def _number_weight(fault: Fault, name: str) -> int:
+    number = getattr(fault, name)
+    return 0 if name in MEANINGLESS_ALONE and number == _default(fault, name) else number_weight(number)
 
 
 def number_weight(number: int) -> int:
@@ -72,8 +77,8 @@ def _variants(fault: Fault, nodes: Sequence[str]) -> Iterator[Fault]:
         return
     for target in (*TARGETS[:_NAMED], *nodes, *TARGETS[_NAMED:]):
         yield msgspec.structs.replace(fault, target=target)
-    if isinstance(fault, PowerOff):
-        yield msgspec.structs.replace(fault, mode="drop")
+    for name in (*_odd_words(fault), *MEANINGLESS_ALONE.intersection(fault.__struct_fields__)):
+        yield msgspec.structs.replace(fault, **{name: _default(fault, name)})
     for name in _numbers(fault):
         yield from _with_lower(fault, name)
 
@@ -95,7 +100,7 @@ def _with_lower(fault: Fault, name: str) -> Iterator[Fault]:
 def lower_numbers(number: int) -> list[int]:
     """Return a few lower numbers of the same sign, round ones, the lowest first."""
     sign, size = (-1 if number < 0 else 1), abs(number)
-    ladder = {0, *(rounded(size // divisor) for divisor in (1_000, 100, 10, 4, 2, 1))}
+    ladder = {0, *(rounded(size // divisor) for divisor in (1_000, 100, 10, 4, 2, 1)), rounded(size * 3 // 4)}
     return [sign * lower for lower in sorted(ladder) if lower < size]
 
 
@@ -103,6 +108,16 @@ def rounded(number: int, digits: int = 1) -> int:
     """Return a number rounded down to so many digits."""
     unit = int("1" + "0" * max(0, len(str(number)) - digits))
     return number // unit * unit
+
+
+def _odd_words(fault: Fault) -> list[str]:
+    """Return the names of the words that are not what they are by default."""
+    words = [name for name in fault.__struct_fields__ if name != "target" and isinstance(getattr(fault, name), str)]
+    return [name for name in words if getattr(fault, name) != _default(fault, name)]
+
+
+def _default(fault: Fault, name: str) -> object:
+    return getattr(type(fault)(), name)
 
 
 def _numbers(fault: Fault) -> list[str]:

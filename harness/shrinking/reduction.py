@@ -25,7 +25,7 @@ from harness.seeds import SeedTree
 from harness.shrinking.candidate import Candidate, of_plan, sha256, size, to_scenario
 from harness.shrinking.journal import JOURNAL, Journal
 from harness.shrinking.oracle import COMMAND, RunOracle, Watcher, Workers
-from harness.shrinking.outputs import SCENARIO_FILE, regression_name, regression_text, scenario_text
+from harness.shrinking.outputs import SCENARIO_FILE, regression_name, regression_text, scenario_text, shrunk_name
 from harness.shrinking.passes import START
 from harness.shrinking.shrinker import RUNS_MAX, SEED_BOUND, Attempt, Count, Shrinker, Shrunk, StoppedError
 from harness.shrinking.story import story
@@ -198,6 +198,7 @@ def _reproduced(oracle: RunOracle, failure: _Failure) -> int:
 def _carried_out_again(failure: _Failure, shrunk: Shrunk, folder: Path) -> tuple[Scenario, RunResult]:
     """Carry the result out once more, as whoever reads the scenario will. Raises StoreError if it does not fail."""
     scenario = to_scenario(failure.scenario, shrunk.candidate, shrunk.seed)
+    scenario = msgspec.structs.replace(scenario, name=shrunk_name(scenario.name))
     result = simulate(scenario)
     if failure.finding.signature not in {finding.signature for finding in findings(result)}:
         raise StoreError(

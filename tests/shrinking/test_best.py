@@ -1,4 +1,4 @@
-"""The best known by hand: the smallest scenarios that show five planted bugs, thought out, not shrunk.
+"""The best known by hand: the smallest scenarios that show planted bugs, thought out, not shrunk.
 
 They are what ``antipaxos shrink`` is measured against (``benchmarks/shrinking.py``, docs/shrinking.md), so they have to
 be true themselves: each fails, for the reason that its head names, and with the healthy node it does not.
@@ -18,7 +18,15 @@ from harness.shrinking.outputs import expectation
 from harness.testing import signatures, simulate
 
 BEST = sorted((Path(__file__).parent / "best").glob("*.toml"))
-SIZES = {"double-apply": 4, "early-ack": 4, "first-report": 6, "forgotten-promises": 6, "local-reads": 4}
+SIZES = {
+    "commit-by-index": 6,
+    "double-apply": 4,
+    "early-ack": 4,
+    "first-report": 6,
+    "forgotten-promises": 4,
+    "late-lease": 6,
+    "local-reads": 4,
+}
 
 
 @pytest.mark.parametrize("path", BEST, ids=lambda path: path.stem)

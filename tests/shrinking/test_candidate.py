@@ -13,10 +13,11 @@ from harness.plan import make_plan
 from harness.results import RunVerdict
 from harness.scenario import Scenario, ScenarioError, from_data, load
 from harness.shrinking.candidate import of_plan, sha256, size, sort_key, to_scenario
-from harness.shrinking.outputs import expectation, regression_name, regression_text, scenario_text
+from harness.shrinking.outputs import expectation, regression_name, regression_text, scenario_text, shrunk_name
 from harness.shrinking.plainness import fault_weight, lower_numbers, plainer
 from harness.shrinking.story import story
 from harness.testing import signatures, simulate
+from nemesis.delays import Distribution
 from nemesis.faults import KINDS, DiskSlow, Kill, LinkFault, Partition, PowerOff
 from nemesis.swarm import STRENGTHS
 
@@ -58,7 +59,7 @@ def test_another_seed_is_another_run() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_plainer_faults_are_of_the_same_kind_and_lighter(kind: str) -> None:
-    for fault in (one for strength in STRENGTHS[kind] for one in strength):
+    for fault in [one for strength in STRENGTHS.get(kind, ()) for one in strength] or [KINDS[kind]()]:
         others = list(plainer(fault, ("n1", "n2", "n3")))
         assert all(type(other) is type(fault) for other in others)
         assert all(fault_weight(other) < fault_weight(fault) for other in others)
@@ -75,6 +76,8 @@ def test_plainer_faults_are_of_the_same_kind_and_lighter(kind: str) -> None:
         (PowerOff("one"), PowerOff("one", mode="torn")),
         (DiskSlow("one", 1_000), DiskSlow("one", 0)),
         (LinkFault(delay_max_us=90_000), LinkFault(delay_max_us=10, loss_ppm=10)),
+        (LinkFault(delay_max_us=90_000), LinkFault(delay_max_us=10, held_us=10)),
+        (LinkFault(delay_max_us=90_000), LinkFault(delay_max_us=10, distribution=Distribution.PARETO)),
     ],
 )
 def test_what_is_plainer(lighter: Partition, heavier: Partition) -> None:
@@ -84,8 +87,8 @@ def test_what_is_plainer(lighter: Partition, heavier: Partition) -> None:
 def test_lower_numbers_are_few_round_and_of_the_same_sign() -> None:
     assert lower_numbers(0) == []
     assert lower_numbers(1) == [0]
-    assert lower_numbers(12_345) == [0, 10, 100, 1_000, 3_000, 6_000, 10_000]
-    assert lower_numbers(-500) == [0, -5, -50, -100, -200]
+    assert lower_numbers(12_345) == [0, 10, 100, 1_000, 3_000, 6_000, 9_000, 10_000]
+    assert lower_numbers(-500) == [0, -5, -50, -100, -200, -300]
 
 
 # -- outputs ----------------------------------------------------------------------------------------------------------
@@ -99,12 +102,59 @@ def test_the_head_says_what_is_expected(bug: str | None) -> None:
     assert expectation("# nothing\nname = 'x'") is None
 
 
+@pytest.mark.parametrize(
+    ("signature", "name"),
+    [
+        (Signature(RunVerdict.VIOLATION, "linearizable", "stale-read"), "test_linearizable_stale_read"),
+        (
+            Signature(RunVerdict.VIOLATION, "linearizable", "stale-read (beyond the model)"),
+            "test_linearizable_stale_read",
+        ),
+        (
+            Signature(
+                RunVerdict.VIOLATION,
+                "recovery",
+                "#s after everything was healed: n# is not running (exit status #); n# lags by # slots.",
+            ),
+            "test_recovery_not_running",
+        ),
+        (
+            Signature(RunVerdict.VIOLATION, "invariants", "n# accepts another value for slot # in # than # had chosen"),
+            "test_invariants_accepts_another_value",
+        ),
+        (
+            Signature(
+                RunVerdict.VIOLATION, "invariants", "n# has forgotten what it had answered for: slot #, accepted"
+            ),
+            "test_invariants_forgotten_answered",
+        ),
+        (Signature(RunVerdict.VIOLATION, "node-audit", "#"), "test_node_audit"),
+    ],
+)
+def test_the_name_of_a_test_is_the_checker_and_a_few_words(signature: Signature, name: str) -> None:
+    assert regression_name(signature) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "shrunk"),
+    [
+        ("default", "default-shrunk"),
+        ("default-shrunk", "default-shrunk"),
+        ("long" * 37, "long" * 35 + "lon-shrunk"),
+        ("ü" * 75, "ü" * 71 + "-shrunk"),
+    ],
+)
+def test_the_name_of_a_shrunken_scenario_is_one(name: str, shrunk: str) -> None:
+    assert shrunk_name(name) == shrunk
+    assert Scenario(name=shrunk).name == shrunk
+
+
 @pytest.mark.parametrize("bug", [None, "local-reads"])
 def test_the_test_that_is_written_is_one(bug: str | None) -> None:
     text = regression_text(msgspec.structs.replace(SWARM, bug=bug), FINDING, "run")
     compile(text, "test.py", "exec")
     name = regression_name(SIGNATURE)
-    assert name == "test_invariants_n_has_another_state_not"
+    assert name == "test_invariants_another_state"
     assert f"def {name}() -> None:" in text
     assert ("SIGNATURE in signatures(result)" in text) is (bug is not None)
 
