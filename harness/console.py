@@ -15,7 +15,7 @@ from rich.text import Text
 
 from harness.results import RunResult, RunVerdict
 from harness.runner import Progress
-from harness.store import TRACE
+from harness.store import STATE, TRACE
 from nemesis.record import FaultRecord, FaultStatus
 
 PLAIN_LINE_EVERY_NS = 5_000_000_000
@@ -120,6 +120,8 @@ def print_result(console: Console, result: RunResult) -> None:
     _line(console, "report", f"{result.store}/report.html")
     if (trace := Path(result.store) / TRACE).exists():
         _line(console, "trace", str(trace))
+    if (state := Path(result.store) / STATE).exists():
+        _line(console, "state", str(state))
     if result.place == "simulated" and result.verdict is RunVerdict.VIOLATION:
         words = ["antipaxos", "replay", result.store, "--break-at", "failure"]
         _line(console, "look inside", shlex.join(words))

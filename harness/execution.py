@@ -18,10 +18,9 @@ from pathlib import Path
 
 import msgspec
 
-from checkers import statistics
 from checkers.history import HistoryError
 from harness import __version__, environment
-from harness.judgement import Judgement, beyond_model, judge
+from harness.judgement import Judgement, beyond_model, judge, judged
 from harness.places import Stage, stage
 from harness.plan import Plan, make_plan
 from harness.results import (
@@ -164,11 +163,11 @@ def _carry_out(run: Prepared, watcher: Watcher, spent_s: float, observation: Obs
         judgement = judge(scenario, plan, folder, outcome)
     except InvariantError as error:
         outcome = runner.outcome
-        judgement = _broken_off(error, folder, outcome, place)
+        judgement = _broken_off(error, plan, folder, outcome, place)
     except (RunFailedError, HistoryError, OSError) as error:
         outcome = runner.outcome
         broken = _invariant_within(error)
-        judgement = _broken_off(broken, folder, outcome, place) if broken is not None else _failed(str(error))
+        judgement = _broken_off(broken, plan, folder, outcome, place) if broken is not None else _failed(str(error))
     clock_ns = place.read_clock() - clock_began
     result = _result(scenario, plan, folder, outcome, judgement)
     first_s = outcome.first_ok_at / 1e9 if outcome.first_ok_at is not None else 0.0
@@ -267,7 +266,7 @@ def _invariant_within(error: BaseException) -> InvariantError | None:
     return cause
 
 
-def _broken_off(error: InvariantError, folder: RunFolder, outcome: Outcome, place: Stage) -> Judgement:
+def _broken_off(error: InvariantError, plan: Plan, folder: RunFolder, outcome: Outcome, place: Stage) -> Judgement:
     """Judge a simulation that an invariant ended: the moment is proof, and checkers have no whole history to look at.
 
     The runner did not come to its own end, so what it would have handed over is taken from the journals, and the
@@ -279,21 +278,10 @@ def _broken_off(error: InvariantError, folder: RunFolder, outcome: Outcome, plac
     said = CheckerResult(
         name="invariants", verdict="invalid", sentence=told, anomalies=(Anomaly(kind="invariant", sentence=told),)
     )
-    operations = _counted(folder)
     sentence = f"invariants: {told}.{beyond_model(outcome.faults)}"
-    return Judgement(RunVerdict.VIOLATION, sentence, (said,), operations, Latency(), Unavailability())
-
-
-def _counted(folder: RunFolder) -> OperationCounts:
-    """Count the operations of a run that was broken off, perhaps before the first of them."""
     if not (folder / HISTORY).stat().st_size:
-        return OperationCounts()
-    counts = statistics.summarize(folder.history()).counts.values()
-    return OperationCounts(
-        ok=sum(count.ok for count in counts),
-        fail=sum(count.fail for count in counts),
-        info=sum(count.info for count in counts),
-    )
+        return Judgement(RunVerdict.VIOLATION, sentence, (said,), OperationCounts(), Latency(), Unavailability())
+    return judged(RunVerdict.VIOLATION, sentence, (said,), folder.history(), plan)
 
 
 def _tear_down_where_it_stands(place: Stage) -> None:

@@ -62,10 +62,15 @@ def judge(scenario: Scenario, plan: Plan, folder: RunFolder, outcome: Outcome) -
     results = [check() for check in checkers]
     results.append(recovery(outcome.recovery))
     verdict, sentence = weigh(results, outcome.faults, scenario.required)
+    return judged(verdict, sentence, tuple(results), history, plan)
+
+
+def judged(
+    verdict: RunVerdict, sentence: str, checkers: tuple[CheckerResult, ...], history: History, plan: Plan
+) -> Judgement:
+    """Return a judgement with what can be measured of its history."""
     summary = statistics.summarize(history)
-    return Judgement(
-        verdict, sentence, tuple(results), _counts(summary), _latency(summary), _unavailability(history, plan)
-    )
+    return Judgement(verdict, sentence, checkers, _counts(summary), _latency(summary), _unavailability(history, plan))
 
 
 def weigh(

@@ -35,6 +35,7 @@ DEFAULT_STORE = Path("store")
 HISTORY, FAULTS, RESULTS = "history.jsonl", "faults.jsonl", "results.json"
 SCENARIO, PLAN, ENVIRONMENT, REPORT = "scenario.toml", "plan.json", "environment.json", "report.html"
 TRACE = "trace.jsonl"
+STATE = "state.txt"
 
 
 class StoreError(Exception):

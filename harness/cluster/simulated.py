@@ -46,7 +46,7 @@ class SimulatedCluster:
         self._damage_draws = tree.stream("simulation/damage")
         self._pids = FIRST_PID
         self.trace = Trace(loop)
-        self.invariants = Invariants(loop, nodes)
+        self.invariants = Invariants(loop, self.trace, nodes)
         epochs = tree.stream("simulation/epochs")
         self._nodes = {
             name: SimulatedNode(

@@ -26,7 +26,7 @@ FAILURES = (RunVerdict.VIOLATION, RunVerdict.HARNESS_FAILURE, RunVerdict.UNKNOWN
 HARNESS, INVARIANTS = "harness", "invariants"
 BEYOND = " (beyond the model)"
 
-_TIME = re.compile(r"^at [\d.]+ s: ")
+_TIME = re.compile(r"^at [\d.]+ s \(event \d+\): ")
 _DIFFERING = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b|\d+(?:\.\d+)*")
 _WORST = {RunVerdict.VIOLATION: "invalid", RunVerdict.UNKNOWN: "unknown"}
 

@@ -16,16 +16,19 @@ from itertools import pairwise
 from pathlib import Path
 
 import msgspec
+from rich.console import Console
 
 from checkers.history import HistoryError
 from harness.execution import Prepared, watch
 from harness.exploration.worker import Unwatched
 from harness.places import NotObservableError
+from harness.replaying.inside import print_state
 from harness.results import RunResult, RunVerdict
 from harness.scenario import Scenario
 from harness.simulation.observation import BROKEN, Observation
+from harness.simulation.state import ClusterState, look
 from harness.simulation.tape import TapeFile, TraceLine
-from harness.store import TRACE, RunFolder, Store
+from harness.store import STATE, TRACE, RunFolder, Store
 
 LINES_MAX = 5_000_000
 """Lines of a whole run's trace."""
@@ -36,6 +39,7 @@ STANDING_LINES_MAX = 20_000
 CLOSE_NS = 100_000_000
 MOMENTS_MAX = 16
 """Moments of a failure that are looked at."""
+STATE_COLUMNS = 200
 CUT = "cut"
 """The kind of a line that stands for others."""
 _STANDING = frozenset({"starts", "ends", "role", "process", "clock", "links"})
@@ -183,6 +187,8 @@ def of_failure(run: Prepared, result: RunResult) -> RunResult:
                     f"{result.trace_sha256[:12]}), so there is no trace of this one",
                 )
             run.folder.write(TRACE, (folder / TRACE).read_bytes())
+            if (folder / STATE).exists():
+                run.folder.write(STATE, (folder / STATE).read_bytes())
     except OSError as error:
         return _noted(result, f"no trace of the failure could be written: {error}")
     return result
@@ -193,7 +199,10 @@ def _noted(result: RunResult, note: str) -> RunResult:
 
 
 def around_failure(again: Prepared, result: RunResult, recorded: RunFolder, path: Path) -> str:
-    """Carry a failed run out again and write what came around its failure to ``path``; return the trace's hash."""
+    """Carry a failed run out again and write what came around its failure to ``path``; return the trace's hash.
+
+    If an invariant broke, the state of all nodes in that moment is written beside it.
+    """
     file = TapeFile(path)
     around = Around(file.write, moments_of(result, recorded))
     observation = Observation()
@@ -203,6 +212,8 @@ def around_failure(again: Prepared, result: RunResult, recorded: RunFolder, path
         # after that, processes are only ended
         if line.kind == BROKEN or observation.world.cluster.invariants.broken is None:
             around.write(line)
+        if line.kind == BROKEN:
+            _write_state(path.with_name(STATE), look(observation.world, result.set_up_ns))
 
     observation.line = until_it_breaks
     try:
@@ -211,6 +222,11 @@ def around_failure(again: Prepared, result: RunResult, recorded: RunFolder, path
     finally:
         file.close()
     return seen
+
+
+def _write_state(path: Path, state: ClusterState) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        print_state(Console(file=file, width=STATE_COLUMNS), state)
 
 
 def moments_of(result: RunResult, recorded: RunFolder) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from collections.abc import Callable
 
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.node import SimulatedNode
+from harness.simulation.trace import Trace
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.log import Log
 from node.paxos.messages import Accepted, Promise, Value
@@ -30,7 +31,7 @@ from node.replica import Durable, Output, ReplicaEvent
 
 
 class InvariantError(AssertionError):
-    """A broken invariant; the message has the time, the node and what it did."""
+    """A broken invariant; the message has the time, the trace's event, the node and what it did."""
 
 
 class Chosen:
@@ -66,8 +67,9 @@ class Seen:
 class Invariants:
     """What has been seen so far of one cluster."""
 
-    def __init__(self, loop: VirtualLoop, nodes: int) -> None:
+    def __init__(self, loop: VirtualLoop, trace: Trace, nodes: int) -> None:
         self._loop = loop
+        self._trace = trace
         self._majority = nodes // 2 + 1
         self._seen = [Seen() for _ in range(nodes + 1)]
         self._votes: dict[tuple[int, Ballot], tuple[Value, set[int]]] = {}
@@ -205,7 +207,8 @@ class Invariants:
             self._broken(node, f"has another state than {by} after slot {upto}: {digest}, not {known}")
 
     def _broken(self, node: SimulatedNode, what: str) -> None:
-        error = InvariantError(f"at {self._loop.now_ns / 1e9:.6f} s: {node.name} {what}")
+        moment = f"at {self._loop.now_ns / 1e9:.6f} s (event {self._trace.events})"
+        error = InvariantError(f"{moment}: {node.name} {what}")
         if self.broken is None:
             self.broken = error
             self.on_broken(error)

@@ -62,13 +62,13 @@ def test_seeds_that_cannot_be_explored(text: str) -> None:
     ("one", "other", "kind"),
     [
         (
-            "at 1.234567 s: n1 answered in ballot 3.1 after it had answered in 12.5",
-            "at 20.1 s: n4 answered in ballot 7.4 after it had answered in 8.1",
+            "at 1.234567 s (event 12): n1 answered in ballot 3.1 after it had answered in 12.5",
+            "at 20.1 s (event 3456): n4 answered in ballot 7.4 after it had answered in 8.1",
             "n# answered in ballot # after it had answered in #",
         ),
         (
-            "at 1.2 s: n1 has another state than n2 after slot 7: 0a1b2c3d4e5f, not deadbeef00112233",
-            "at 9.2 s: n5 has another state than n3 after slot 70: 77777777, not ffffffff00112233",
+            "at 1.2 s (event 3): n1 has another state than n2 after slot 7: 0a1b2c3d4e5f, not deadbeef00112233",
+            "at 9.2 s (event 99): n5 has another state than n3 after slot 70: 77777777, not ffffffff00112233",
             "n# has another state than n# after slot #: #, not #",
         ),
     ],

@@ -282,7 +282,7 @@ def test_what_cannot_be_told_apart_is_left_alone() -> None:
 
 
 def test_a_broken_invariant_names_its_slot_and_its_node() -> None:
-    sentence = "at 0.000040 s: n2 has forgotten what it had answered for: slot 4, accepted in ballot 1.1"
+    sentence = "at 0.000040 s (event 7): n2 has forgotten what it had answered for: slot 4, accepted in ballot 1.1"
     assert broken_at(sentence) == BrokenAt(40 * US, "n2")
     assert broken_at("read of x = 1 by process 8 at 0.318 s") is None
     history = operations(("write", 5, 5, "7/1"))

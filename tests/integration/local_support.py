@@ -136,7 +136,7 @@ async def eventually(condition: Callable[[], Awaitable[bool]], limit_s: float) -
     return time.monotonic() - started
 
 
-async def hears(nodes: dict[str, Talker], node: str, key: str, text: str, limit_s: float = 2.0) -> float:
+async def hears(nodes: dict[str, Talker], node: str, key: str, text: str, limit_s: float = 20.0) -> float:
     """Wait until a node has heard exactly this over a connection; return after how many seconds."""
 
     async def heard() -> bool:

@@ -32,7 +32,8 @@ pytestmark = pytest.mark.integration
 REPOSITORY = Path(__file__).resolve().parents[2]
 BOUND_S = 60.0
 CLUSTER = "test"
-FAST = ("--set", "heartbeat_ms=20", "--set", "election_timeout_ms=200", "--set", "election_spread_ms=200")
+FAST_SETTINGS = ("heartbeat_ms=20", "election_timeout_ms=200", "election_spread_ms=200", "lease_ms=150")
+FAST = tuple(word for setting in FAST_SETTINGS for word in ("--set", setting))
 
 T = TypeVar("T")
 

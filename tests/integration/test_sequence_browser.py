@@ -103,7 +103,7 @@ def test_the_keyboard_goes_from_event_to_event(browser: Browser, stale: Path) ->
     press(browser, "n")
     assert "write" in detail(browser)
     press(browser, "n")
-    assert "command r3" in detail(browser) and "--break-at" in detail(browser)
+    assert "write r3" in detail(browser) and "--break-at" in detail(browser)
     first = detail(browser)
     press(browser, "j")
     assert detail(browser) != first

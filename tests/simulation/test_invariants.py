@@ -10,6 +10,7 @@ import pytest
 
 from harness.simulation.invariants import InvariantError, Invariants
 from harness.simulation.loop import virtual_loop
+from harness.simulation.trace import Trace
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.effects import Send, Tick
 from node.paxos.log import Log
@@ -26,7 +27,7 @@ X: Value = (b"x",)
 class Scene:
     """Invariants over three nodes made of what they look at."""
 
-    invariants: Invariants = field(default_factory=lambda: Invariants(virtual_loop(), 3))
+    invariants: Invariants = field(default_factory=lambda: Invariants(loop := virtual_loop(), Trace(loop), 3))
     records: dict[int, int] = field(default_factory=dict)
 
     def step(

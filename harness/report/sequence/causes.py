@@ -21,7 +21,7 @@ from harness.simulation.tape import TraceLine
 SLOTS_MAX = 64
 """An anomaly's operations are in a few slots; more are not followed."""
 _SLOT = re.compile(r"\bslot (\d{1,18})\b")
-_TIME = re.compile(r"^at (\d{1,12})\.(\d{6}) s: (n\d+) ")
+_TIME = re.compile(r"^at (\d{1,12})\.(\d{6}) s \(event \d+\): (n\d+) ")
 
 
 @dataclass(frozen=True, slots=True)
