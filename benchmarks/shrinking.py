@@ -37,7 +37,7 @@ SEEDS = {
 }
 """A seed of each bug that fails."""
 NODES = {"late-lease": 3}
-"""With five nodes two acknowledgements have to be late, and the swarm takes longer than a minute to bring that about."""
+"""With five nodes two acknowledgements have to be late, which takes the swarm longer than a minute."""
 BEST = Path(__file__).resolve().parents[1] / "tests" / "shrinking" / "best"
 RATIO_MAX = 1.5
 

@@ -20,7 +20,34 @@ SHRUNK = "-shrunk"
 """What a shrunken scenario's name ends with."""
 _AS_EVER = re.compile(r" \(beyond the model\)|^#\s*s after everything was healed\W*|\([^)]*\)?")
 """What a kind says that a name need not."""
-_FILLING = frozenset("a after an and any as at by for had has have in is it of on or s that the to was what".split())
+_FILLING = frozenset(
+    {
+        "a",
+        "after",
+        "an",
+        "and",
+        "any",
+        "as",
+        "at",
+        "by",
+        "for",
+        "had",
+        "has",
+        "have",
+        "in",
+        "is",
+        "it",
+        "of",
+        "on",
+        "or",
+        "s",
+        "that",
+        "the",
+        "to",
+        "was",
+        "what",
+    }
+)
 LINE_CHARACTERS = 110
 
 _TEST = '''"""{sentence}

@@ -44,7 +44,7 @@ VARIED_SIZE_MAX = 16
 VARIATIONS_EACH = 60
 """How many variations are tried for each thing that might be taken away."""
 ROOM_MS = (0, 0, 500, 2_000)
-STRIKES = (Kill("leader"), PowerOff("leader"), Pause("leader"), Partition("leader"))
+STRIKES: tuple[Fault, ...] = (Kill("leader"), PowerOff("leader"), Pause("leader"), Partition("leader"))
 STRIKE_AT_MS = 100
 STRIKE_LASTS_MS = (200, 1_500)
 """Shorter than an operation waits, and longer than an election takes."""
