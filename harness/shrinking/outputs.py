@@ -20,34 +20,7 @@ SHRUNK = "-shrunk"
 """What a shrunken scenario's name ends with."""
 _AS_EVER = re.compile(r" \(beyond the model\)|^#\s*s after everything was healed\W*|\([^)]*\)?")
 """What a kind says that a name need not."""
-_FILLING = frozenset(
-    {
-        "a",
-        "after",
-        "an",
-        "and",
-        "any",
-        "as",
-        "at",
-        "by",
-        "for",
-        "had",
-        "has",
-        "have",
-        "in",
-        "is",
-        "it",
-        "of",
-        "on",
-        "or",
-        "s",
-        "that",
-        "the",
-        "to",
-        "was",
-        "what",
-    }
-)
+_FILLING = re.compile(r"a|after|an|and|any|as|at|by|for|had|has|have|in|is|it|of|on|or|s|that|the|to|was|what")
 LINE_CHARACTERS = 110
 
 _TEST = '''"""{sentence}
@@ -101,7 +74,7 @@ def expectation(text: str) -> tuple[Signature, bool] | None:
 def regression_name(signature: Signature) -> str:
     """Return the name of the test, and of its file: the checker, and the first words that say something."""
     kind = re.split("[;:,]", _AS_EVER.sub("", signature.kind.lower()))[0]
-    words = [word for word in re.findall(r"[a-z]+(?![a-z#])", kind) if word not in _FILLING]
+    words = [word for word in re.findall(r"[a-z]+(?![a-z#])", kind) if not _FILLING.fullmatch(word)]
     return "_".join(["test", *re.findall(r"[a-z0-9]+", signature.checker.lower()), *words[:NAME_WORDS_MAX]])
 
 
