@@ -157,6 +157,15 @@ class Client:
             raise ConnectionError(f"node {node} answered {answer} to a request for its status")
         return answer
 
+    async def transfer(self, to: int, timeout_s: float) -> None:
+        """Have the leadership handed over to a node. Raises NotDoneError, UnknownError.
+
+        Unknown is what a time-out leaves, or a leader that was lost on the way: ask for the status, then ask again.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        await self._attempts(wire.Transfer(to), deadline, self._leader)
+        self._leader = to
+
     def close(self) -> None:
         """Close all connections."""
         for connection in self._connections.values():
@@ -182,7 +191,7 @@ class Client:
         while _left(deadline) > 0:
             answer, sent, why = await self._ask(node, body, deadline)
             if isinstance(answer, wire.Done):
-                if not isinstance(body, wire.Query):
+                if not isinstance(body, wire.Query | wire.Transfer):
                     self._leader = node
                 return answer.result
             unsure = unsure or sent

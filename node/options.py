@@ -8,17 +8,20 @@ from __future__ import annotations
 import argparse
 import functools
 import random
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from node.assembly import Assembly, assemble
-from node.paxos.config import Config, ConfigError
+from node.paxos.config import DETECTORS, THRESHOLDS, Config, ConfigError
 from node.storage.wal import SEGMENT_BYTES
 
 LOG_SEGMENT_BYTES = "log_segment_bytes"
 SETTINGS = (*(name for name in Config.__struct_fields__ if name not in ("me", "members")), LOG_SEGMENT_BYTES)
 """What ``--set`` can set: the core's settings, and the log's."""
 LOG_SEGMENT_BYTES_RANGE = (256, 2**40)
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +97,27 @@ def parse_peers(text: str) -> dict[int, tuple[str, int]]:
     return addresses
 
 
-def parse_settings(texts: list[str]) -> dict[str, int]:
+def parse_settings(texts: list[str]) -> dict[str, Any]:
     """Parse ``key=value`` settings. Raises ConfigError."""
-    settings: dict[str, int] = {}
+    settings: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if key not in SETTINGS:
             raise ConfigError(f"--set: {key!r} is none of {_settings()}")
-        if not equals or not value.isdecimal():
-            raise ConfigError(f"--set: {text!r} is not {key}=NUMBER")
-        settings[key] = int(value)
+        settings[key] = _setting(key, value if equals else "", text)
     return settings
+
+
+def _setting(key: str, value: str, text: str) -> int | float | str:
+    if key == "detector":
+        if value not in DETECTORS:
+            raise ConfigError(f"--set: {text!r} is not {key}= one of {', '.join(DETECTORS)}")
+        return value
+    if key in THRESHOLDS and _DECIMAL.fullmatch(value):
+        return float(value)
+    if not value.isdecimal():
+        raise ConfigError(f"--set: {text!r} is not {key}=NUMBER")
+    return int(value)
 
 
 def election_stream(seed: int, node: int, incarnation: int) -> random.Random:

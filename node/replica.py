@@ -18,7 +18,7 @@ from node.paxos.config import Config
 from node.paxos.core import Parts, Paxos
 from node.paxos.core import Refusal as CoreRefusal
 from node.paxos.counters import Counters
-from node.paxos.effects import Deferred, Effects, Event, Propose, ReadReady, ReadRequest, Receive, Send, Tick
+from node.paxos.effects import Deferred, Effects, Event, HandOver, Propose, ReadReady, ReadRequest, Receive, Send, Tick
 from node.paxos.election import RandomStream
 from node.paxos.records import Record, Remembered
 from node.sessions import Standing
@@ -34,6 +34,7 @@ from node.wire import (
     Request,
     Status,
     StatusRequest,
+    Transfer,
 )
 
 _READ_ID_BITS = 40
@@ -52,7 +53,7 @@ class Durable(NamedTuple):
     upto: int
 
 
-ReplicaEvent = Receive | Tick | ClientRequest | Durable
+ReplicaEvent = Receive | Tick | HandOver | ClientRequest | Durable
 
 
 class Waiter(NamedTuple):
@@ -105,6 +106,7 @@ class Replica:
         self._commands: dict[tuple[int, int], list[Waiter]] = {}
         self._opens: dict[int, Waiter] = {}
         self._opened = 0
+        self._transfer: Waiter | None = None
         self._reads: dict[int, Asked] = {}
         self._reads_begun = 0
         self._reads_ready: list[tuple[int, int]] = []
@@ -158,6 +160,30 @@ class Replica:
                 self._command(now, waiter, command, output)
             case Query() as query:
                 self._query(now, waiter, query, output)
+            case Transfer(to):
+                self._hand_over(now, waiter, to, output)
+
+    def _hand_over(self, now: int, waiter: Waiter, to: int, output: Output) -> None:
+        """Hand the leadership over: whoever asked has the answer when somebody else leads, or this node stays."""
+        if to not in self.config.members:
+            self._answer(waiter, Refusal(Reason.INVALID, detail=f"node {to} is no member"), output)
+        elif self.paxos.refusal(0) is not None:
+            self.counters.proposals_refused += 1
+            self._answer(waiter, Refusal(Reason.NOT_LEADER, self.paxos.hint), output)
+        elif to == self._me:
+            self._answer(waiter, Done(kv.Result(True, to)), output)
+        else:
+            self._transfer = waiter
+            self._core(now, HandOver(to), output)
+
+    def _handed_over(self, done: bool, output: Output) -> None:
+        waiter, self._transfer = self._transfer, None
+        if waiter is None:
+            return
+        if done:
+            self._answer(waiter, Done(kv.Result(True, self.paxos.leader_hint)), output)
+        else:
+            self._answer(waiter, Refusal(Reason.UNAVAILABLE, self.paxos.leader_hint, "not taken over"), output)
 
     def _open(self, now: int, waiter: Waiter, output: Output) -> None:
         if self._refused(waiter, output):
@@ -209,7 +235,7 @@ class Replica:
             return False
         self.counters.proposals_refused += 1
         reason = Reason.OVERLOADED if refusal is CoreRefusal.OVERLOADED else Reason.NOT_LEADER
-        self._answer(waiter, Refusal(reason, self.paxos.leader_hint), output)
+        self._answer(waiter, Refusal(reason, self.paxos.hint), output)
         return True
 
     def _propose(self, now: int, entry: Entry, output: Output) -> None:
@@ -243,6 +269,8 @@ class Replica:
         self._finish_reads(effects, output)
         if effects.stepped_down:
             self._abandon(output)
+        if effects.handed_over is not None:
+            self._handed_over(effects.handed_over, output)
         if effects.send_after_persist:
             self._deferred += effects.send_after_persist
             self._release(output)

@@ -19,7 +19,7 @@ from node import wire
 from node.assembly import Assembly
 from node.options import ServerConfig, election_stream
 from node.paxos.counters import Counters
-from node.paxos.effects import Receive, Tick
+from node.paxos.effects import HandOver, Receive, Tick
 from node.paxos.messages import Message
 from node.replica import ClientRequest, Durable, Output, ReplicaEvent
 from node.storage.disk import PosixDisk, lock_folder
@@ -31,6 +31,8 @@ log = logging.getLogger("antipaxos.node")
 CLIENTS_MAX = 1_024
 STRANGERS_MAX = 64
 HELLO_TIMEOUT_S = 2.0
+HAND_OVER_LOOK_S = 0.002
+"""How often a leader that is asked to stop looks whether it has handed over."""
 EXIT_UNTRUSTWORTHY = 70
 """Exit status of a node that cannot trust its memory any more (EX_SOFTWARE)."""
 
@@ -70,6 +72,7 @@ class Server(InboundHost):
         self._clients_seen = 0
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = asyncio.Event()
+        self._stopped = False
         self._leading: tuple[str, int | None] = ("follower", None)
 
     async def run(self) -> None:
@@ -86,9 +89,20 @@ class Server(InboundHost):
         self._step(Tick())
         await self._stopping.wait()
         listener.close()
+        await self._hand_over()
         self._stop()
 
+    async def _hand_over(self) -> None:
+        """Leave the leadership to another node, if there is one that is ready for it in a short time."""
+        if self._replica.paxos.leader is None:
+            return
+        self._step(HandOver(None))
+        while self._replica.paxos.leader is not None and self._replica.paxos.leader.handover is not None:
+            await asyncio.sleep(HAND_OVER_LOOK_S)
+        await asyncio.sleep(HAND_OVER_LOOK_S)  # what was said last is still to be written to the sockets
+
     def _stop(self) -> None:
+        self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
         for link in self._links.values():
@@ -141,7 +155,7 @@ class Server(InboundHost):
             self._loop.call_soon_threadsafe(self._durable, upto)
 
     def _durable(self, upto: int) -> None:
-        if not self._stopping.is_set():
+        if not self._stopped:
             self._step(Durable(upto))
 
     def _from_thread_failed(self, error: BaseException) -> None:

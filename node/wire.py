@@ -73,7 +73,13 @@ class StatusRequest(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     """How does the node see itself?"""
 
 
-Body = OpenSession | Command | Query | StatusRequest
+class Transfer(msgspec.Struct, frozen=True, array_like=True, tag="transfer"):
+    """The leader is asked to hand its leadership over to ``to``; done when that node leads."""
+
+    to: int
+
+
+Body = OpenSession | Command | Query | StatusRequest | Transfer
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True):
@@ -88,7 +94,7 @@ class Reason(StrEnum):
 
     NOT_LEADER = "not-leader"  # nothing happened with this request; try the leader
     DEPOSED = "deposed"  # the node led, and leads no more: the command may or may not be chosen
-    UNAVAILABLE = "unavailable"  # a read could not be confirmed; nothing happened
+    UNAVAILABLE = "unavailable"  # a read could not be confirmed, or leadership not handed over; nothing happened
     OVERLOADED = "overloaded"  # nothing happened; come back later
     SESSION_EXPIRED = "session-expired"  # what became of the operation is unknown, and it will not be applied now
     INVALID = "invalid"  # the operation is not one; nothing happened

@@ -22,7 +22,7 @@ from node import wire
 from node.assembly import Assembly
 from node.options import ServerConfig, election_stream
 from node.paxos.counters import Counters
-from node.paxos.effects import Receive, Tick
+from node.paxos.effects import HandOver, Receive, Tick
 from node.paxos.messages import Message
 from node.paxos.records import Remembered
 from node.replica import ClientRequest, Durable, Output, Replica, ReplicaEvent
@@ -105,6 +105,7 @@ class SimulatedNode:
         self._clients_seen = 0
         self._committing = False
         self._stopping = False
+        self._leaving = False
         self._in_commit = False
         self._stalled: int | None = None
         self._wake_at = 0
@@ -142,12 +143,22 @@ class SimulatedNode:
             self._end(KILLED)
 
     def terminate(self) -> None:
-        """SIGTERM: take nothing more, make durable what is known, then end; the commit under way comes first."""
-        if self._run is Run.GONE or self._stopping:
+        """SIGTERM: hand over, take nothing more, make durable what is known, then end."""
+        if self._run is Run.GONE or self._stopping or self._leaving:
             return
         if self.replica is None:
             self._end(0)
             return
+        if self._running and self.replica.paxos.leader is not None:
+            self._leaving = True
+            self._trace.give(Given.LEAVES, self.number, 0, b"")
+            self._step(HandOver(None))
+        else:
+            self._stop()
+
+    def _stop(self) -> None:
+        """Write down what is known; the commit under way comes first."""
+        assert self.replica is not None
         self._stopping, self._running = True, False
         self._committer.submit(self.replica.stop())
         self._commit_next()
@@ -199,7 +210,7 @@ class SimulatedNode:
 
     def _end(self, exit_code: int) -> None:
         self._run, self._running, self._exit_code, self.replica = Run.GONE, False, exit_code, None
-        self._stopping = False
+        self._stopping = self._leaving = False
         self._life += 1
         self._alarm_at = None
         self._trace.give(Given.ENDS, self.number, 0, b"%d" % exit_code)
@@ -282,6 +293,8 @@ class SimulatedNode:
             return
         self._observer.stepped(self, event, output)
         self._carry_out(output, replica)
+        if self._leaving and not self._stopping and (replica.paxos.leader is None or not replica.paxos.leader.handover):
+            self._stop()
         trace = self._trace
         if trace.tape is not None:
             paxos = replica.paxos

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 MS = 1_000_000
 """Nanoseconds in a millisecond: the core counts time in integer nanoseconds."""
 MILLION = 1_000_000
+DetectorName = Literal["fixed", "phi", "phi-exponential", "nfd-e"]
+DETECTORS: tuple[str, ...] = ("fixed", "phi", "phi-exponential", "nfd-e")
+THRESHOLDS = ("phi_threshold", "phi_exponential_threshold")
+THRESHOLD_RANGE = (0.5, 1_000.0)
 
 
 class ConfigError(ValueError):
@@ -19,6 +25,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ``me`` and ``members`` are node ids (positive integers). Times are milliseconds of the node's monotonic clock.
     ``lease_ms`` is how long a follower grants its leader a lease (0 for no leases), ``drift_ppm`` by how much the rate
     of any node's monotonic clock may be off, in parts per million.
+
+    ``detector`` is what suspects the leader (``node.paxos.detector``), over the last ``detector_window`` samples:
+    ``phi_threshold``, ``phi_deviation_min_ms`` and ``phi_pause_ms`` are of ``phi``, ``phi_exponential_threshold`` of
+    ``phi-exponential``, ``nfd_alpha_ms`` of ``nfd-e``; ``election_timeout_ms`` bounds them all. A node whose log lags
+    behind another's by more than ``election_lag_slots_max`` should not lead while others could.
+    ``transfer_timeout_ms``: how long a leader that was asked to hand over waits for its successor to be ready.
     """
 
     me: int
@@ -27,6 +39,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     election_timeout_ms: int = 400
     election_spread_ms: int = 400
     election_backoff_max: int = 8
+    election_lag_slots_max: int = 256
+    detector: DetectorName = "phi"
+    detector_window: int = 200
+    phi_threshold: float = 8.0
+    phi_deviation_min_ms: int = 10
+    phi_pause_ms: int = 100
+    phi_exponential_threshold: float = 2.0
+    nfd_alpha_ms: int = 150
+    transfer_timeout_ms: int = 500
     retry_ms: int = 150
     read_timeout_ms: int = 2_000
     lease_ms: int = 300
@@ -46,10 +67,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ConfigError(f"members={list(self.members)} names a node twice")
         if min(self.members) < 1:
             raise ConfigError(f"members={list(self.members)}: node ids start at 1")
+        if self.detector not in DETECTORS:
+            raise ConfigError(f"detector={self.detector} is none of {', '.join(DETECTORS)}")
         for name in self.__struct_fields__:
-            least = 0 if name in ("lease_ms", "drift_ppm") else 1
-            if name not in ("me", "members") and getattr(self, name) < least:
+            least = 0 if name in ("lease_ms", "drift_ppm", "phi_pause_ms", "election_lag_slots_max") else 1
+            if name not in ("me", "members", "detector", *THRESHOLDS) and getattr(self, name) < least:
                 raise ConfigError(f"{name}={getattr(self, name)} must be at least {least}")
+        low, high = THRESHOLD_RANGE
+        for name in THRESHOLDS:
+            if not low <= getattr(self, name) <= high:
+                raise ConfigError(f"{name}={getattr(self, name)} is not {low:g} to {high:g}")
         if self.lease_ms > self.election_timeout_ms:
             raise ConfigError(
                 f"lease_ms={self.lease_ms} must not be over election_timeout_ms={self.election_timeout_ms}: "

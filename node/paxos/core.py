@@ -2,8 +2,8 @@
 
 A node is always an acceptor and a learner, and beyond that a follower, a candidate or a leader:
 
-    follower --(no leader heard for a time-out)--> candidate --(promises of a majority)--> leader
-    candidate, leader --(a higher ballot seen; or no majority heard)--> follower
+    follower --(leader lost, and a majority says so too)--> candidate --(promises of a majority)--> leader
+    candidate, leader --(a higher ballot seen; or no majority heard; or handed over)--> follower
 
 The roles keep their own state in their own modules; this one routes events to them, sends what they decide, and ends
 each step with what is true of any step: newly chosen slots are handed out in order, the leader's window is filled, the
@@ -22,9 +22,9 @@ from node.paxos.ballot import ZERO, Ballot
 from node.paxos.candidate import Candidate
 from node.paxos.config import MS, Config
 from node.paxos.counters import Counters
-from node.paxos.effects import Effects, Event, Propose, ReadReady, ReadRequest, Receive, Send, Tick
+from node.paxos.effects import Effects, Event, HandOver, Propose, ReadReady, ReadRequest, Receive, Send, Tick
 from node.paxos.election import ElectionTimer, RandomStream
-from node.paxos.leader import Leader
+from node.paxos.leader import Handover, Leader
 from node.paxos.lease import Grant
 from node.paxos.messages import (
     NOOP,
@@ -36,14 +36,22 @@ from node.paxos.messages import (
     HeartbeatAck,
     Message,
     Prepare,
+    PreVote,
+    PreVoteReply,
     Promise,
     ReadIndex,
     ReadIndexReply,
     Refused,
+    Resign,
     Value,
 )
+from node.paxos.preelection import STALE_REFUSALS_MAX, PreElection, first_question
 from node.paxos.reads import Reader
 from node.paxos.records import Remembered
+
+
+OWN_PAUSE_PARTS = 4
+"""A node that wakes later than it wanted by a fourth of the election time-out was not running."""
 
 
 class Role(StrEnum):
@@ -59,6 +67,7 @@ class Refusal(StrEnum):
 
     NOT_LEADER = "not-leader"
     OVERLOADED = "overloaded"
+    HANDING_OVER = "handing-over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,7 @@ class Parts:
     acceptor: type[Acceptor] = Acceptor
     candidate: type[Candidate] = Candidate
     leader: type[Leader] = Leader
+    pre_election: type[PreElection] = PreElection
 
 
 class Paxos:
@@ -87,9 +97,9 @@ class Paxos:
         self.parts = parts or Parts()
         self.acceptor = self.parts.acceptor(config, remembered, counters)
         self.log = self.acceptor.log
-        self.election = ElectionTimer(config, rng)
-        self.election.heard(now)
+        self.election = ElectionTimer(config, rng, now)
         self.grant = Grant(config, now)
+        self.asking: PreElection | None = None
         self.candidate: Candidate | None = None
         self.leader: Leader | None = None
         self.leader_hint: int | None = None
@@ -100,6 +110,11 @@ class Paxos:
         self._peers = config.peers
         self._prepare_again_at = 0
         self._fetch_again_at = 0
+        self._ask_again_at = 0
+        self._question = first_question(remembered.incarnation)
+        self._handed_to: int | None = None
+        self._own_pause = config.election_timeout_ms * MS // OWN_PAUSE_PARTS
+        self._asleep_from = now + self._own_pause
         self._effects = Effects()
         self._handlers: dict[type[Any], Callable[[int, int, Any], None]] = {
             Prepare: self._on_prepare,
@@ -109,6 +124,9 @@ class Paxos:
             Refused: self._on_refused,
             Heartbeat: self._on_heartbeat,
             HeartbeatAck: self._on_heartbeat_ack,
+            PreVote: self._on_pre_vote,
+            PreVoteReply: self._on_pre_vote_reply,
+            Resign: self._on_resign,
             ReadIndex: self._on_read_index,
             ReadIndexReply: self._on_read_index_reply,
             Fetch: self._on_fetch,
@@ -123,6 +141,8 @@ class Paxos:
         Raises SafetyError if the event contradicts what is known to be chosen: the node must stop then.
         """
         self._effects = effects = Effects()
+        if now >= self._asleep_from:
+            self._wake_up(now)
         match event:
             case Receive(sender, incarnation, message):
                 known = self._incarnations.get(sender, 0)
@@ -135,6 +155,8 @@ class Paxos:
                 self._propose(event)
             case ReadRequest():
                 self._read(now, event.read_id)
+            case HandOver():
+                self._hand_over(now, event.to)
             case Tick():
                 pass
         self._on_time(now)
@@ -157,7 +179,16 @@ class Paxos:
         """Say why ``commands`` more commands cannot be proposed now; None if they can."""
         if self.leader is None:
             return Refusal.NOT_LEADER
+        if self.leader.handover is not None:
+            return Refusal.HANDING_OVER
         return None if self.leader.has_room(commands) else Refusal.OVERLOADED
+
+    @property
+    def hint(self) -> int | None:
+        """Whom clients should ask instead of this node: the leader it knows, or who is to be the next one."""
+        if self.leader is not None and self.leader.handover is not None:
+            return self.leader.handover.to
+        return self.leader_hint
 
     def stop(self) -> Effects:
         """Return what to write at a clean stop."""
@@ -185,6 +216,130 @@ class Paxos:
             self._remote_reads[read_id] = now + self.config.read_timeout_ms * MS
             self._send(self.leader_hint, ReadIndex(read_id))
 
+    # -- before Phase 1 -----------------------------------------------------------------------------------------------
+
+    def _wake_up(self, now: int) -> None:
+        """This step comes much later than the node wanted: it was not running, and has heard nothing in that time."""
+        self.counters.own_pauses += 1
+        self.election.slept(now)
+
+    def _ask(self, now: int) -> None:
+        """The leader is lost, for all that this node knows: ask the others before taking a ballot."""
+        self.counters.suspicions += self.election.questions == 0
+        self.candidate = None
+        self._follow_nobody()
+        self.election.asks(now)
+        self._question += 1
+        self.asking = self.parts.pre_election(
+            self._question, self.config.majority, self.config.election_timeout_ms * MS
+        )
+        self._send_question(now, self.asking)
+        self._press(now, self.asking)
+
+    def _send_question(self, now: int, asking: PreElection) -> None:
+        self._ask_again_at = now + self.config.retry_ms * MS
+        self._broadcast(PreVote(asking.question, self.log.chosen_upto, self.election.questions))
+
+    def _press(self, now: int, asking: PreElection) -> None:
+        """Take a ballot once it can be promised; until then, repeat the question now and then."""
+        ready_at = asking.ready_at(now)
+        if ready_at is not None:
+            ready_at = max(ready_at, self.grant.until)
+            if now >= ready_at:
+                self.counters.pre_elections_won += 1
+                self._campaign(now)
+                return
+        if now >= self._ask_again_at:
+            self._send_question(now, asking)
+        if ready_at is not None:
+            self._ask_again_at = min(self._ask_again_at, ready_at)
+
+    def _on_pre_vote(self, now: int, sender: int, message: PreVote) -> None:
+        yes = self.has_lost(sender, now) and self._is_fresh(message)
+        self.counters.pre_elections_refused += not yes
+        bound = max(0, self.grant.until - now) if self.grant.forbids(sender, now) else 0
+        self._send(
+            sender, PreVoteReply(message.question, yes, self.acceptor.promised, self.log.chosen_upto, bound)
+        )
+
+    def has_lost(self, asker: int, now: int) -> bool:
+        """Say whether this node has lost its leader; it has if the leader is the one who asks."""
+        return self.leader is None and (self.election.suspects(now) or self.election.waits_for == asker)
+
+    def _is_fresh(self, message: PreVote) -> bool:
+        """Say whether the asker's log is no reason to wait for another: after some time, no log is."""
+        behind = self.log.chosen_upto - message.chosen_upto
+        return behind <= self.config.election_lag_slots_max or message.attempt > STALE_REFUSALS_MAX
+
+    def _on_pre_vote_reply(self, now: int, sender: int, message: PreVoteReply) -> None:
+        if self.asking is None or not self.asking.on_reply(sender, message, now):
+            self.counters.pre_election_answers_dropped += 1
+            return
+        self._see(message.promised)
+        if self.log.chosen_upto < message.chosen_upto and now >= self._fetch_again_at:
+            self._fetch(now, sender)
+        self._press(now, self.asking)
+
+    # -- handing over -------------------------------------------------------------------------------------------------
+
+    def _hand_over(self, now: int, to: int | None) -> None:
+        leader = self.leader
+        if leader is not None and to is None:
+            to = leader.successor(now, self.config.election_timeout_ms * MS)
+        if leader is None or leader.handover is not None or to not in self._peers:
+            self._effects.handed_over = False
+            return
+        self.counters.transfers_begun += 1
+        leader.handover = Handover(to, now + self.config.transfer_timeout_ms * MS)
+
+    def _press_handover(self, now: int, leader: Leader, handover: Handover) -> None:
+        """Once all is chosen, tell the successor so; once it knows all, leave."""
+        if not leader.drained:
+            return
+        if leader.known_upto[handover.to] >= self.log.chosen_upto:
+            leader.handover = None
+            self._handed_to = handover.to
+            self._resign(now, leader, handover.to)
+        elif not handover.asked:
+            handover.asked = True
+            self._beat(now)
+
+    def _give_handover_up(self, leader: Leader) -> None:
+        """The leadership stays here, or was lost on the way."""
+        leader.handover = None
+        self.counters.transfers_given_up += 1
+        self._effects.handed_over = False
+
+    def _handed_over(self, leader: int) -> None:
+        """Somebody leads after this node has resigned in favour of another one."""
+        done = leader == self._handed_to
+        self._handed_to = None
+        self.counters.transfers_done += done
+        self._effects.handed_over = done
+
+    def _resign(self, now: int, leader: Leader, successor: int | None) -> None:
+        """Lead no more, and say so: the lease ends in this very step, so that its grants may be forgotten."""
+        self._step_down(now)
+        self.election.wait(now, successor)
+        self._broadcast(Resign(leader.ballot, successor))
+
+    def _on_resign(self, now: int, sender: int, message: Resign) -> None:
+        if message.ballot.node != sender or message.ballot < self.acceptor.promised:
+            return
+        self.counters.resignations_heard += 1
+        self._see(message.ballot)
+        self._yield_to(now, message.ballot)
+        self.grant.release(sender, now, message.ballot)
+        self.asking = None
+        if self.leader_hint == sender:
+            self._follow_nobody()
+        if message.successor == self.config.me and now >= self.grant.until:
+            self._campaign(now)
+        elif message.successor is None or message.successor == self.config.me:
+            self.election.lost(now)
+        else:
+            self.election.wait(now, message.successor)
+
     # -- Phase 1 ------------------------------------------------------------------------------------------------------
 
     def next_ballot(self) -> Ballot:
@@ -193,7 +348,8 @@ class Paxos:
 
     def _campaign(self, now: int) -> None:
         self.counters.elections_started += 1
-        self.election.attempt(now)
+        self.election.campaigns(now)
+        self.asking = None
         self._follow_nobody()
         ballot = self.next_ballot()
         self._see(ballot)
@@ -210,12 +366,19 @@ class Paxos:
 
     def _on_prepare(self, now: int, sender: int, message: Prepare) -> None:
         self._see(message.ballot)
-        if message.ballot > self.acceptor.promised and self.grant.forbids(sender, now):
+        if message.ballot > self.acceptor.promised and self.bound(sender, now):
             self.counters.promises_withheld += 1
             return  # no refusal: the candidate asks again, and the grant will be over soon
         if self.acceptor.on_prepare(sender, message, self._effects) and sender != self.config.me:
             self._yield_to(now, message.ballot)
-            self.election.heard(now)
+            self.asking = None
+            self.election.wait(now, sender)
+
+    def bound(self, candidate: int, now: int) -> bool:
+        """Say whether a promise to this node would break a lease: one granted, or one that this node itself holds."""
+        return self.grant.forbids(candidate, now) or (
+            self.leader is not None and candidate != self.config.me and self.leader.lease.holds(now)
+        )
 
     def _on_promise(self, now: int, sender: int, message: Promise) -> None:
         if self.candidate is None:
@@ -280,8 +443,11 @@ class Paxos:
         self._see(message.promised)
         if self.leader is not None and message.ballot == self.leader.ballot:
             self._yield_to(now, message.promised)
+            if self.leader is None:
+                self.election.ask_at_once(now)  # if whoever was promised there leads, a majority will say so
         elif self.candidate is not None and message.ballot == self.candidate.ballot:
             self.candidate = None
+            self.election.refused(now)
 
     # -- leader and followers -----------------------------------------------------------------------------------------
 
@@ -292,22 +458,27 @@ class Paxos:
             self._send(sender, Refused(message.ballot, self.acceptor.promised))
             return
         self._yield_to(now, message.ballot)
-        self._follow(now, sender, message.ballot, message.chosen_upto)
-        self._send(sender, HeartbeatAck(message.ballot, message.beat))
+        self._follow(now, sender, message.ballot, message.chosen_upto, message.age_ns)
+        self._send(sender, HeartbeatAck(message.ballot, message.beat, self.log.chosen_upto))
 
     def _on_heartbeat_ack(self, now: int, sender: int, message: HeartbeatAck) -> None:
         if self.leader is not None and message.ballot == self.leader.ballot:
             self.leader.heard_from(sender, now)
+            self.leader.known_upto[sender] = message.chosen_upto
             self.leader.lease.beat_acknowledged(sender, message.beat)
             self.leader.reads.on_ack(sender, message.beat)
 
-    def _follow(self, now: int, sender: int, ballot: Ballot, chosen_upto: int) -> None:
+    def _follow(self, now: int, sender: int, ballot: Ballot, chosen_upto: int, age_ns: int | None = None) -> None:
         """A legitimate leader was heard: wait for it, learn what it knows to be chosen."""
         if sender == self.config.me:
             return
-        self.election.heard(now)
-        self.grant.give(sender, now)
-        self._set_leader(sender)
+        if ballot != self.grant.given_up:
+            if self.asking is not None:
+                self.counters.suspicions_withdrawn += 1
+                self.asking = None
+            self.election.heard(now, sender, ballot, age_ns)
+            self.grant.give(sender, now, ballot)
+            self._set_leader(sender)
         self._learn_prefix(now, sender, ballot, chosen_upto)
 
     def _learn_prefix(self, now: int, sender: int, ballot: Ballot, chosen_upto: int) -> None:
@@ -347,8 +518,10 @@ class Paxos:
     def _step_down(self, now: int) -> None:
         """Lead no more, and give whoever leads now a full time-out to be heard before trying again."""
         assert self.leader is not None
-        self.election.heard(now)
+        self.election.wait(now)
         self.counters.stepped_down += 1
+        if self.leader.handover is not None:
+            self._give_handover_up(self.leader)
         abandoned = self.leader.reads.abandon()
         self._effects.reads_failed.extend(r.read_id for r in abandoned if r.node == self.config.me)
         self._effects.stepped_down = True
@@ -359,6 +532,8 @@ class Paxos:
         if node != self.leader_hint:
             self._follow_nobody()
             self.leader_hint = node
+        if self._handed_to is not None:
+            self._handed_over(node)
 
     def _follow_nobody(self) -> None:
         """The leader this node knew is gone: reads that wait for its word have failed."""
@@ -414,10 +589,13 @@ class Paxos:
         """Do what is due: beats and repetitions of a leader, attempts of a follower, expiry of reads."""
         if self.leader is not None:
             self._lead_on(now, self.leader)
-        elif self.election.due(now) and now >= self.grant.until:
-            self._campaign(now)
-        elif self.candidate is not None and now >= self._prepare_again_at:
-            self._send_prepare(now)
+        elif self.election.due(now):
+            self._ask(now)
+        elif self.candidate is not None:
+            if now >= self._prepare_again_at:
+                self._send_prepare(now)
+        elif self.asking is not None:
+            self._press(now, self.asking)
         if self._remote_reads:
             self._expire_reads(now)
 
@@ -430,10 +608,13 @@ class Paxos:
     def _lead_on(self, now: int, leader: Leader) -> None:
         if now < leader.next_heartbeat:
             return
-        if not leader.has_quorum(now, (self.config.election_timeout_ms + self.config.election_spread_ms) * MS):
+        if not leader.has_quorum(now, self.config.election_timeout_ms * MS):
             self.counters.quorum_lost += 1
-            self._step_down(now)
+            self._resign(now, leader, None)
+            self.election.give_way(now)
             return
+        if leader.handover is not None and now >= leader.handover.until:
+            self._give_handover_up(leader)
         self.counters.leases_expired += leader.lease.lapses(now)
         for slot, flight in leader.overdue(now, self.config.retry_ms * MS):
             self.counters.accepts_resent += 1
@@ -453,7 +634,7 @@ class Paxos:
         leader.beat += 1
         leader.lease.beats(leader.beat, now)
         leader.next_heartbeat = now + self.config.heartbeat_ms * MS
-        self._broadcast(Heartbeat(leader.ballot, leader.beat, self.log.chosen_upto))
+        self._broadcast(Heartbeat(leader.ballot, leader.beat, self.log.chosen_upto, now - leader.since))
 
     def _settle(self, now: int) -> None:
         """End a step: fill the window, serve reads, hand out what is newly chosen, set the next wake-up."""
@@ -461,19 +642,24 @@ class Paxos:
             while (batch := self.leader.next_batch()) is not None:
                 self._launch(now, self.leader.next_slot, batch)
             self._serve_reads(now, self.leader)
+            if self.leader.handover is not None:
+                self._press_handover(now, self.leader, self.leader.handover)
         while self.handed_out < self.log.chosen_upto:
             self.handed_out += 1
             entry = self.log.get(self.handed_out)
             assert entry is not None
             self._effects.apply.append((self.handed_out, entry.value))
-        self._effects.wake_at = self._wake_at()
+        wake_at = self._effects.wake_at = self._wake_at()
+        self._asleep_from = wake_at + self._own_pause
 
     def _wake_at(self) -> int:
         if self.leader is not None:
             return self.leader.next_heartbeat
-        wake_at = max(self.election.deadline, self.grant.until)
+        wake_at = self.election.deadline
         if self.candidate is not None:
             wake_at = min(wake_at, self._prepare_again_at)
+        elif self.asking is not None:
+            wake_at = min(wake_at, self._ask_again_at)
         if self._remote_reads:
             wake_at = min(wake_at, *self._remote_reads.values())
         return wake_at

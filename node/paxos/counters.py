@@ -10,7 +10,17 @@ class Counters(msgspec.Struct):
 
     elections_started: int = 0
     elections_won: int = 0
+    suspicions: int = 0
+    suspicions_withdrawn: int = 0
+    own_pauses: int = 0
+    pre_elections_won: int = 0
+    pre_elections_refused: int = 0
+    pre_election_answers_dropped: int = 0
     stepped_down: int = 0
+    resignations_heard: int = 0
+    transfers_begun: int = 0
+    transfers_given_up: int = 0
+    transfers_done: int = 0
     quorum_lost: int = 0
     promises_refused: int = 0
     accepts_refused: int = 0

@@ -10,6 +10,8 @@ Events go in one at a time; ``Effects`` come out and must be carried out by the 
 ``reads``              reads that may be answered once everything up to their slot is applied
 ``reads_failed``       reads that this node could not confirm; nothing happened, they may be tried anywhere again
 ``stepped_down``       True if this node has stopped leading: what it had proposed may or may not be chosen
+``handed_over``        True if the leadership that was to be handed over has a new holder, the one that was asked for;
+                       False if not: this node goes on, or somebody else leads. None: nothing is to be said
 ``wake_at``            the time (ns) by which the core wants a ``Tick``
 =====================  ===============================================================================================
 
@@ -44,11 +46,17 @@ class ReadRequest(NamedTuple):
     read_id: int
 
 
+class HandOver(NamedTuple):
+    """The leader is asked to hand its leadership over: to a member, or (None) to whoever is most fit for it."""
+
+    to: int | None
+
+
 class Tick(NamedTuple):
     """Time has passed."""
 
 
-Event = Receive | Propose | ReadRequest | Tick
+Event = Receive | Propose | ReadRequest | HandOver | Tick
 
 
 class Send(NamedTuple):
@@ -78,6 +86,7 @@ class Effects:
 
     __slots__ = (
         "apply",
+        "handed_over",
         "persist",
         "reads",
         "reads_failed",
@@ -95,4 +104,5 @@ class Effects:
         self.reads: list[ReadReady] = []
         self.reads_failed: list[int] = []
         self.stepped_down = False
+        self.handed_over: bool | None = None
         self.wake_at = 0

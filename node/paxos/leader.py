@@ -8,6 +8,8 @@
   everybody else's, after its fsync.
 - *Slots chosen by predecessors* are proposed again in this ballot, and a no-op closes the leadership's opening: reads
   are served only when it is chosen, because only then everything chosen before is known (``read_floor``).
+- *Handing over*: asked to, a leader takes no more commands, waits until all that it proposed is chosen and its
+  successor knows it, and resigns in the successor's favour. Until it resigns nothing is lost by giving that up again.
 """
 
 from __future__ import annotations
@@ -33,6 +35,18 @@ class Flight:
         self.acks: set[int] = set()
 
 
+class Handover:
+    """A leadership that is to be handed over to ``to``, unless that is not ready by ``until`` (ns)."""
+
+    __slots__ = ("asked", "to", "until")
+
+    def __init__(self, to: int, until: int) -> None:
+        self.to = to
+        self.until = until
+        self.asked = False
+        """True once everything is chosen and the successor was told so."""
+
+
 class Leader:
     """One leadership, in one ballot."""
 
@@ -48,7 +62,12 @@ class Leader:
         self.next_heartbeat = now
         self.quiet_until = now
         """Until then followers need no heartbeat: an Accept has told them that the leader is there."""
-        self.last_ack: dict[int, int] = dict.fromkeys(config.peers, now)
+        self.since = now
+        self.handover: Handover | None = None
+        self.known_upto: dict[int, int] = dict.fromkeys(config.peers, 0)
+        """How far each follower was known to know its log chosen."""
+        self.last_ack: dict[int, int] = dict.fromkeys(config.peers, now + config.election_spread_ms * MS)
+        """When each follower was heard last; the first acknowledgement may take a round trip, so it has longer."""
         self._queue: deque[bytes] = deque()
         self._in_flight_commands = 0
 
@@ -111,6 +130,21 @@ class Leader:
         flight = self.flights.pop(slot, None)
         if flight is not None:
             self._in_flight_commands -= len(flight.value)
+
+    # -- handing over -------------------------------------------------------------------------------------------------
+
+    @property
+    def drained(self) -> bool:
+        """True when nothing that was proposed waits for anything any more."""
+        return not self.flights and not self._queue
+
+    def successor(self, now: int, patience_ns: int) -> int | None:
+        """Return the follower most fit to lead: of those heard lately, the one that knows most; None if there is none.
+
+        One that was never heard is none, whatever time its first acknowledgement has.
+        """
+        heard = [peer for peer, at in self.last_ack.items() if 0 <= now - at <= patience_ns]
+        return max(heard, key=lambda peer: (self.known_upto[peer], -peer), default=None)
 
     # -- liveness -----------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,10 @@ Two sides, each on its own monotonic clock, and no clock is ever compared with a
   heard it, and for a little less than ``lease_ms``: if every clock's rate is within ``drift_ppm`` of true time, its
   lease is over before the first of the grants it rests on is. With followers enough for a majority, itself included,
   it may read its own state: no other leader can have been elected yet, so nothing can have been chosen elsewhere.
+- *Giving it up.* A leader that resigns says so in the step in which its leadership, and with it its lease, ends; so
+  whoever hears it may forget what it has granted in that ballot, and in that ballot only: the word may come late, when
+  the same node leads again and holds a lease of another ballot. What that ballot's leader said before and what comes
+  after its resignation, overtaken on the way, grants nothing any more.
 
 That is the lease of Gray and Cheriton (*Leases*, 1989) with bounded drift for synchronised clocks, as Paxos Made Live
 (Chandra, Griesemer and Redstone, 2007, section 5.2) uses it for its master. Measuring from the send, not from the
@@ -22,6 +26,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from node.paxos.ballot import ZERO, Ballot
 from node.paxos.config import MILLION, MS, Config
 
 BEATS_REMEMBERED_MAX = 64
@@ -81,11 +86,25 @@ class Grant:
         self._lasts = config.lease_ms * MS
         self.to: int | None = None
         self.until = now + self._lasts  # granted before the restart to somebody, for all that is known
+        self._ballot = ZERO
+        self.given_up = ZERO
+        """The last ballot whose leader has given its lease up."""
 
-    def give(self, leader: int, now: int) -> None:
-        """The leader was heard."""
+    def give(self, leader: int, now: int, ballot: Ballot = ZERO) -> None:
+        """The leader of a ballot was heard, and has not given its lease up."""
         self.to = leader
         self.until = now + self._lasts
+        self._ballot = ballot
+
+    def release(self, leader: int, now: int, ballot: Ballot) -> None:
+        """The leader of a ballot has given its lease up."""
+        self.given_up = max(self.given_up, ballot)
+        if self.covers(leader, ballot):
+            self.until = min(self.until, now)
+
+    def covers(self, leader: int, ballot: Ballot) -> bool:
+        """Say whether what is granted now is what was granted to that leader, in that ballot."""
+        return self.to == leader and self._ballot == ballot
 
     def forbids(self, candidate: int, now: int) -> bool:
         """Say whether a promise to this node would break the grant. Whoever holds it may ask to lead anew."""

@@ -76,18 +76,61 @@ class Refused(_Message, frozen=True, tag="refused"):
 
 
 class Heartbeat(_Message, frozen=True, tag="heartbeat"):
-    """The leader of ``ballot`` is there; ``beat`` numbers the beats of one leadership and never repeats in it."""
+    """The leader of ``ballot`` is there; ``beat`` numbers the beats of one leadership and never repeats in it.
+
+    ``age_ns`` is how long the leadership has lasted when it was sent, on the leader's clock: what a failure detector
+    can measure lateness against without comparing two clocks.
+    """
 
     ballot: Ballot
     beat: int
     chosen_upto: int
+    age_ns: int = 0
 
 
 class HeartbeatAck(_Message, frozen=True, tag="heartbeat-ack"):
-    """When it answered ``beat``, the sender had promised nothing above ``ballot``."""
+    """When it answered ``beat``, the sender had promised nothing above ``ballot``, and knew its log chosen so far."""
 
     ballot: Ballot
     beat: int
+    chosen_upto: int = 0
+
+
+class PreVote(_Message, frozen=True, tag="pre-vote"):
+    """The sender has lost the leader and asks whether the receiver has too. No ballot is raised by it.
+
+    ``question`` is a number that the sender never uses again; ``chosen_upto`` is how far its log is chosen, and
+    ``attempt`` how many questions in a row it has asked, this one included.
+    """
+
+    question: int
+    chosen_upto: int
+    attempt: int
+
+
+class PreVoteReply(_Message, frozen=True, tag="pre-vote-reply"):
+    """The answer to that very question. It promises nothing, and is not written down.
+
+    ``yes``: the sender has lost the leader too, and the asker's log is fresh enough. For the asker to prepare itself:
+    ``promised`` is the highest ballot that the sender has promised, ``chosen_upto`` how far its log is chosen, and
+    ``bound_ns`` for how long, from now on, a lease that it has granted keeps it from promising anything to the asker.
+    """
+
+    question: int
+    yes: bool
+    promised: Ballot
+    chosen_upto: int
+    bound_ns: int
+
+
+class Resign(_Message, frozen=True, tag="resign"):
+    """The leader of ``ballot`` leads no more and has given its lease up: grants given in that ballot are void.
+
+    ``successor`` is to campaign at once, and the others wait for it; None: whoever wants to may ask.
+    """
+
+    ballot: Ballot
+    successor: int | None
 
 
 class ReadIndex(_Message, frozen=True, tag="read-index"):
@@ -128,6 +171,9 @@ Message = (
     | Refused
     | Heartbeat
     | HeartbeatAck
+    | PreVote
+    | PreVoteReply
+    | Resign
     | ReadIndex
     | ReadIndexReply
     | Fetch

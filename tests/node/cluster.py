@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from node import wire
 from node.assembly import Assembly
@@ -72,7 +73,7 @@ class Cluster:
         *,
         segment_bytes: int = 64 * 1024,
         assembly: Assembly | None = None,
-        settings: dict[str, int] | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.members = tuple(range(1, size + 1))
         self.seed = seed

@@ -4,8 +4,12 @@ A scenario is a text file in ``scenarios/``. A line that starts with ``> `` is a
 must print, compared exactly; empty lines and lines that start with ``#`` are comment. ``ANTIPAXOS_REWRITE=1 pytest
 tests/node/test_scenarios.py`` writes what is printed now into the files: then read the difference, line by line.
 
-    > cluster 3 retry_ms=20         a new cluster, all nodes started; without leases unless lease_ms=… is said
-    > campaign n1                   move time to n1's next alarm and wake it
+    > cluster 3 retry_ms=20         a new cluster, all nodes started; without leases unless lease_ms=… is said,
+                                    with fixed time-outs unless detector=…
+    > suspect n1                    move time to n1's next alarm and wake it: it asks the others about the leader
+    > campaign n1                   the same, and it has their yes at once: it takes a ballot
+    > transfer n1 n2                a client asks n1 to hand its leadership over to n2
+    > leave n1                      n1 is asked to stop, and hands over to whom it likes
     > time 50                       move time on, in ms
     > tick n1                       wake n1
     > fsync n1 2                    make n1's first two waiting records durable (without number: all)
@@ -36,6 +40,7 @@ from node import kv, wire
 from node.assembly import Assembly
 from node.machine import OpenEntry, decode_entry
 from node.paxos.ballot import Ballot
+from node.paxos.effects import HandOver
 from node.paxos.messages import (
     Accept,
     Accepted,
@@ -45,10 +50,13 @@ from node.paxos.messages import (
     HeartbeatAck,
     Message,
     Prepare,
+    PreVote,
+    PreVoteReply,
     Promise,
     ReadIndex,
     ReadIndexReply,
     Refused,
+    Resign,
     Value,
 )
 from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Promised, Record, Started
@@ -91,7 +99,7 @@ class Script:
 
     def do_cluster(self, size: str, *settings: str) -> None:
         pairs = (setting.split("=") for setting in settings)
-        given = {"lease_ms": 0} | {key: int(value) for key, value in pairs}
+        given = {"lease_ms": 0, "detector": "fixed"} | {key: setting_of(value) for key, value in pairs}
         self.cluster = Cluster(int(size), settings=given, assembly=self.assembly)
         self.cluster.carry = self.on_letter
         self.cluster.replied = self.on_reply
@@ -105,9 +113,22 @@ class Script:
     def do_tick(self, node: str) -> None:
         self.watched(number(node), lambda: self.cluster.tick(number(node)))
 
-    def do_campaign(self, node: str) -> None:
+    def do_suspect(self, node: str) -> None:
         self.cluster.now = max(self.cluster.now, self.cluster.nodes[number(node)].wake_at)
         self.do_tick(node)
+
+    def do_campaign(self, node: str) -> None:
+        printed, quiet = self.printed, self.quiet
+        self.printed, self.quiet = [], True
+        it = self.cluster.nodes[number(node)]
+        while (asking := it.running.paxos.asking) is None:
+            assert it.running.paxos.candidate is None, f"{node} is a candidate already"
+            self.do_suspect(node)
+        self.cluster.letters = [letter for letter in self.cluster.letters if not isinstance(letter.message, PreVote)]
+        self.printed, self.quiet = printed, quiet
+        for peer in it.config.peers[: it.config.majority - 1]:
+            yes = PreVoteReply(asking.question, True, Ballot(0, 0), 0, 0)
+            self.hand_over(Letter(peer, it.running.paxos._incarnations.get(peer, 0), number(node), yes))
 
     def do_lead(self, node: str, *among: str) -> None:
         printed = self.printed
@@ -239,6 +260,12 @@ class Script:
     def do_read(self, node: str, client: str, key: str) -> None:
         self.ask(number(node), ord(client), client, wire.Query(kv.Read(key)))
 
+    def do_transfer(self, node: str, to: str) -> None:
+        self.ask(number(node), ord("t"), "transfer", wire.Transfer(number(to)))
+
+    def do_leave(self, node: str) -> None:
+        self.watched(number(node), lambda: self.cluster.step(number(node), HandOver(None)))
+
     def do_retry(self, node: str, client: str) -> None:
         self.ask(number(node), ord(client), client, self.last[client].body)
 
@@ -331,6 +358,11 @@ class Script:
         return f"follows n{paxos.leader_hint}" if paxos.leader_hint is not None else "follows nobody"
 
 
+def setting_of(text: str) -> int | str:
+    """Return a setting's value."""
+    return int(text) if text.isdecimal() else text
+
+
 def number(node: str) -> int:
     """Return the number of ``n1``."""
     return int(node.removeprefix("n"))
@@ -344,8 +376,14 @@ def ballot_of(text: str) -> Ballot:
 
 def message_of(kind: str, *words: str) -> Message:
     """Return the message of an ``inject``."""
+    if kind == "PreVote":
+        return PreVote(question_of(words[0]), int(words[1]), int(words[2]) if len(words) > 2 else 1)
+    if kind == "PreVoteReply":
+        return PreVoteReply(question_of(words[0]), words[1] == "yes", ballot_of(words[2]), int(words[3]), 0)
     ballot = ballot_of(words[0])
     match kind:
+        case "Resign":
+            return Resign(ballot, None if words[1] == "anybody" else number(words[1]))
         case "Prepare":
             return Prepare(ballot, int(words[1]))
         case "Promise":
@@ -405,6 +443,14 @@ def message_text(message: Message) -> str:
             return f"Heartbeat {message.ballot} #{message.beat}, chosen {message.chosen_upto}"
         case HeartbeatAck():
             return f"HeartbeatAck {message.ballot} #{message.beat}"
+        case PreVote():
+            return f"PreVote #{question_text(message.question)}, chosen {message.chosen_upto}"
+        case PreVoteReply():
+            answer = "yes" if message.yes else "no"
+            bound = f", bound for {message.bound_ns / MS:g} ms" if message.bound_ns else ""
+            return f"PreVoteReply #{question_text(message.question)} {answer}, promised {message.promised}{bound}"
+        case Resign():
+            return f"Resign {message.ballot} to {f'n{message.successor}' if message.successor else 'anybody'}"
         case ReadIndex():
             return "ReadIndex"
         case ReadIndexReply():
@@ -414,6 +460,17 @@ def message_text(message: Message) -> str:
         case Chosen():
             entries = ", ".join(f"{slot}={ballot} {value_text(value)}" for slot, ballot, value in message.entries)
             return f"Chosen {entries}; up to {message.chosen_upto}"
+
+
+def question_text(question: int) -> str:
+    """Return a question's number as life.number."""
+    return f"{question >> 40}.{question & (1 << 40) - 1}"
+
+
+def question_of(text: str) -> int:
+    """Return the question's number of ``1.2``."""
+    life, _, number_ = text.removeprefix("#").partition(".")
+    return (int(life) << 40) + int(number_)
 
 
 def record_text(record: Record) -> str:
