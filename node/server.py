@@ -31,8 +31,8 @@ log = logging.getLogger("antipaxos.node")
 CLIENTS_MAX = 1_024
 STRANGERS_MAX = 64
 HELLO_TIMEOUT_S = 2.0
-HAND_OVER_LOOK_S = 0.002
-"""How often a leader that is asked to stop looks whether it has handed over."""
+LAST_WORD_S = 0.005
+"""What a leader says last, before it stops, has so long to get from its queues to the kernel."""
 EXIT_UNTRUSTWORTHY = 70
 """Exit status of a node that cannot trust its memory any more (EX_SOFTWARE)."""
 
@@ -72,6 +72,7 @@ class Server(InboundHost):
         self._clients_seen = 0
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = asyncio.Event()
+        self._left = asyncio.Event()
         self._stopped = False
         self._leading: tuple[str, int | None] = ("follower", None)
 
@@ -97,9 +98,8 @@ class Server(InboundHost):
         if self._replica.paxos.leader is None:
             return
         self._step(HandOver(None))
-        while self._replica.paxos.leader is not None and self._replica.paxos.leader.handover is not None:
-            await asyncio.sleep(HAND_OVER_LOOK_S)
-        await asyncio.sleep(HAND_OVER_LOOK_S)  # what was said last is still to be written to the sockets
+        await self._left.wait()
+        await asyncio.sleep(LAST_WORD_S)
 
     def _stop(self) -> None:
         self._stopped = True
@@ -134,6 +134,8 @@ class Server(InboundHost):
                 connection.outbox.put(wire.encode(reply))
         if output.wake_at:
             self._wake(now, output.wake_at)
+        if self._stopping.is_set() and not self._replica.paxos.hands_over:
+            self._left.set()
         self._tell_leadership()
 
     def _wake(self, now: int, at: int) -> None:

@@ -293,7 +293,7 @@ class SimulatedNode:
             return
         self._observer.stepped(self, event, output)
         self._carry_out(output, replica)
-        if self._leaving and not self._stopping and (replica.paxos.leader is None or not replica.paxos.leader.handover):
+        if self._leaving and not self._stopping and not replica.paxos.hands_over:
             self._stop()
         trace = self._trace
         if trace.tape is not None:

@@ -31,9 +31,10 @@ class TraceLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line: ``at`` is ns of virtual time, ``event`` the number of the event it belongs to.
 
     ``kind`` is one of ``starts``, ``ends``, ``frame`` (received from ``peer``), ``send`` (to ``peer``), ``request`` and
-    ``reply`` (``peer`` is the client's connection), ``durable``, ``tick``, ``leaves`` (asked to stop), ``role``, ``sync``, ``process``, ``clock``,
-    ``disk``, ``links``, ``broken`` (an invariant); ``cut`` stands for lines that were left out. ``frame`` is the number
-    of a frame. ``what`` says it in a word (a message's type), ``body`` whole.
+    ``reply`` (``peer`` is the client's connection), ``durable``, ``tick``, ``leaves`` (it is asked to stop),
+    ``role``, ``sync``, ``process``, ``clock``, ``disk``, ``links``, ``broken`` (an invariant); ``cut`` stands for lines
+    that were left out. ``frame`` is the number of a frame. ``what`` says it in a word (a message's type), ``body``
+    whole.
     """
 
     event: int

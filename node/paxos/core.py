@@ -49,7 +49,6 @@ from node.paxos.preelection import STALE_REFUSALS_MAX, PreElection, first_questi
 from node.paxos.reads import Reader
 from node.paxos.records import Remembered
 
-
 OWN_PAUSE_PARTS = 4
 """A node that wakes later than it wanted by a fourth of the election time-out was not running."""
 
@@ -184,6 +183,11 @@ class Paxos:
         return None if self.leader.has_room(commands) else Refusal.OVERLOADED
 
     @property
+    def hands_over(self) -> bool:
+        """True while this node leads and is about to hand over."""
+        return self.leader is not None and self.leader.handover is not None
+
+    @property
     def hint(self) -> int | None:
         """Whom clients should ask instead of this node: the leader it knows, or who is to be the next one."""
         if self.leader is not None and self.leader.handover is not None:
@@ -258,9 +262,7 @@ class Paxos:
         yes = self.has_lost(sender, now) and self._is_fresh(message)
         self.counters.pre_elections_refused += not yes
         bound = max(0, self.grant.until - now) if self.grant.forbids(sender, now) else 0
-        self._send(
-            sender, PreVoteReply(message.question, yes, self.acceptor.promised, self.log.chosen_upto, bound)
-        )
+        self._send(sender, PreVoteReply(message.question, yes, self.acceptor.promised, self.log.chosen_upto, bound))
 
     def has_lost(self, asker: int, now: int) -> bool:
         """Say whether this node has lost its leader; it has if the leader is the one who asks."""
@@ -442,8 +444,8 @@ class Paxos:
     def _on_refused(self, now: int, sender: int, message: Refused) -> None:
         self._see(message.promised)
         if self.leader is not None and message.ballot == self.leader.ballot:
-            self._yield_to(now, message.promised)
-            if self.leader is None:
+            if message.promised > self.leader.ballot:
+                self._step_down(now)
                 self.election.ask_at_once(now)  # if whoever was promised there leads, a majority will say so
         elif self.candidate is not None and message.ballot == self.candidate.ballot:
             self.candidate = None

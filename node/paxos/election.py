@@ -7,8 +7,8 @@ Two different times, because they are two different things:
 - *the attempt* (``deadline``) is the node's own: a random while after the suspicion it asks the others (see
   ``node.paxos.preelection``). The spread makes one of them first; what asks disturbs nobody, but what follows a won
   pre-election is a ballot, and two candidates at the same moment depose each other. Each ballot that comes to nothing
-  doubles the spread of the next, however slow the network is (Ongaro, *Consensus: Bridging Theory and Practice*, 2014, section
-  3.4, for the same remedy in Raft). Questions are repeated instead, so that a link that is mended shows at once.
+  doubles the spread of the next, however slow the network is (Ongaro, *Consensus: Bridging Theory and Practice*, 2014,
+  section 3.4, for the same remedy in Raft). Questions are repeated, so a link that is mended shows at once.
 
 Whatever the detector says, a leader is never suspected later than ``election_timeout_ms`` after it was last heard, and
 never before two heartbeats have passed: an adaptive detector may be quicker than the fixed time-out, not slower.

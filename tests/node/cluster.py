@@ -109,6 +109,7 @@ class Cluster:
         """Kill a node: what it has written stays in the cache, what only waited to be written is gone."""
         it = self.nodes[node]
         it.replica = it.journal = None
+        self.witness.crashed(node)
         it.waiting.clear()
         it.wake_at = 0
 
@@ -138,7 +139,7 @@ class Cluster:
         replica = it.running
         output = replica.step(self.now, event)
         it.waiting.extend(output.persist)
-        self.witness.stepped(node, replica)
+        self.witness.stepped(node, replica, self.now)
         for to, message in output.sends:
             self.witness.sent(node, replica.incarnation, message)
             self.carry(Letter(node, replica.incarnation, to, message))

@@ -4,10 +4,11 @@ A scenario is a text file in ``scenarios/``. A line that starts with ``> `` is a
 must print, compared exactly; empty lines and lines that start with ``#`` are comment. ``ANTIPAXOS_REWRITE=1 pytest
 tests/node/test_scenarios.py`` writes what is printed now into the files: then read the difference, line by line.
 
-    > cluster 3 retry_ms=20         a new cluster, all nodes started; without leases unless lease_ms=… is said,
-                                    with fixed time-outs unless detector=…
+    > cluster 3 retry_ms=20         a new cluster, all nodes started; without leases unless lease_ms=… is said, with
+                                    fixed time-outs unless detector=…
     > suspect n1                    move time to n1's next alarm and wake it: it asks the others about the leader
-    > campaign n1                   the same, and it has their yes at once: it takes a ballot
+    > campaign n1                   once all grants are over, n1 has lost the leader, a majority says so too, and it takes
+                                    a ballot: all that at one moment
     > transfer n1 n2                a client asks n1 to hand its leadership over to n2
     > leave n1                      n1 is asked to stop, and hands over to whom it likes
     > time 50                       move time on, in ms
@@ -34,13 +35,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from node import kv, wire
 from node.assembly import Assembly
 from node.machine import OpenEntry, decode_entry
 from node.paxos.ballot import Ballot
-from node.paxos.effects import HandOver
+from node.paxos.effects import HandOver, Receive
 from node.paxos.messages import (
     Accept,
     Accepted,
@@ -121,14 +123,19 @@ class Script:
         printed, quiet = self.printed, self.quiet
         self.printed, self.quiet = [], True
         it = self.cluster.nodes[number(node)]
-        while (asking := it.running.paxos.asking) is None:
-            assert it.running.paxos.candidate is None, f"{node} is a candidate already"
-            self.do_suspect(node)
+        others = [other.replica for other in self.cluster.nodes.values() if other.replica is not None]
+        self.cluster.now = max(self.cluster.now, *(other.paxos.grant.until for other in others))
+        self.do_tick(node)  # whatever it makes of the time that has passed
+        it.running.paxos.election.ask_at_once(self.cluster.now)
+        self.do_tick(node)
+        asking = it.running.paxos.asking
+        assert asking is not None
         self.cluster.letters = [letter for letter in self.cluster.letters if not isinstance(letter.message, PreVote)]
         self.printed, self.quiet = printed, quiet
         for peer in it.config.peers[: it.config.majority - 1]:
             yes = PreVoteReply(asking.question, True, Ballot(0, 0), 0, 0)
-            self.hand_over(Letter(peer, it.running.paxos._incarnations.get(peer, 0), number(node), yes))
+            said = Receive(peer, it.running.paxos._incarnations.get(peer, 0), yes)
+            self.watched(number(node), partial(self.cluster.step, number(node), said))
 
     def do_lead(self, node: str, *among: str) -> None:
         printed = self.printed

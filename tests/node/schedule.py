@@ -16,14 +16,16 @@ import heapq
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from node import kv, wire
 from node.assembly import Assembly
 from node.machine import OpenEntry, decode_entry
-from node.paxos.config import MS
+from node.paxos.config import DETECTORS, MS
 from node.paxos.counters import Counters
+from node.paxos.effects import HandOver
 from node.paxos.messages import Value
 from tests.node.cluster import Cluster, Letter, Node
 from tests.node.witness import ViolationError
@@ -34,7 +36,7 @@ OPERATIONS_AFTER_CALM = 3
 CLIENTS = 6
 BLOWS = (
     *("crash", "crash", "crash", "crash", "crash", "all", "start", "start", "cut", "alone"),
-    *("oneway", "slow", "slow", "slow", "heal", "heal", "heal", "freeze"),
+    *("oneway", "slow", "slow", "slow", "heal", "heal", "heal", "freeze", "transfer", "transfer", "leave"),
 )
 
 
@@ -53,12 +55,12 @@ class Weather(msgspec.Struct, frozen=True):
     power_loss: float
     think_ms: float
     segment_bytes: int
-    settings: dict[str, int]
+    settings: dict[str, Any]
 
 
 def forecast(rng: random.Random) -> Weather:
     """Draw a run's weather: often calm in some respect, so that each kind of trouble is also met alone."""
-    settings = {
+    settings: dict[str, Any] = {
         "promise_part_bytes": rng.choice((40, 100, 300, 1 << 20)),
         "fetch_bytes_max": rng.choice((40, 300, 1 << 20)),
         "batch_commands_max": rng.choice((1, 1, 2, 128)),
@@ -68,6 +70,14 @@ def forecast(rng: random.Random) -> Weather:
         "heartbeat_ms": rng.choice((20, 50)),
         "election_timeout_ms": rng.choice((100, 150, 400)),
         "election_spread_ms": rng.choice((5, 50, 400)),
+        "election_lag_slots_max": rng.choice((0, 256)),
+        "detector": rng.choice(DETECTORS),
+        "detector_window": rng.choice((10, 200)),
+        "phi_threshold": rng.choice((1.0, 8.0)),
+        "phi_deviation_min_ms": rng.choice((1, 10)),
+        "phi_pause_ms": rng.choice((0, 100)),
+        "nfd_alpha_ms": rng.choice((20, 150)),
+        "transfer_timeout_ms": rng.choice((50, 500)),
     }
     settings["lease_ms"] = rng.choice((0, settings["election_timeout_ms"] // 2, settings["election_timeout_ms"]))
     return Weather(
@@ -400,14 +410,37 @@ class Run:
             case "oneway":
                 self.cluster.cut.add((node, self.rng.choice(self.cluster.members)))
             case "slow":
-                for member in self.cluster.members:
-                    link = (node, member) if self.rng.random() < 0.5 else (member, node)
-                    self._slow[link] = self.rng.choice((50.0, 300.0, 1_000.0))
+                self.slow_down(node)
             case "heal":
                 self.cluster.heal()
                 self._slow.clear()
+            case "transfer":
+                self.hand_over(self.rng.choice(self.cluster.members))
+            case "leave":
+                self.hand_over(None)
             case "freeze":
                 self._frozen[node] = self.cluster.now + int(self.rng.uniform(10, 2_000) * MS)
+
+    def slow_down(self, node: int) -> None:
+        """Make a node's links slow, each in one direction."""
+        for member in self.cluster.members:
+            link = (node, member) if self.rng.random() < 0.5 else (member, node)
+            self._slow[link] = self.rng.choice((50.0, 300.0, 1_000.0))
+
+    def hand_over(self, to: int | None) -> None:
+        """Ask leaders to hand over: to one that may be down, cut off or itself; or to anybody, and stop them then."""
+        for leader in self.cluster.leaders():
+            if self._frozen.get(leader, 0) > self.cluster.now:
+                continue
+            self.cluster.step(leader, HandOver(to))
+            self.stepped(leader)
+            if to is None:
+                self.later(self.rng.uniform(0, 100), self.leave, leader)
+
+    def leave(self, node: int) -> None:
+        """A node that was asked to stop is gone."""
+        if not self.calm:
+            self.crash(node)
 
     def crash(self, node: int) -> None:
         """Crash a node: now, or in the middle of its next commit."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 
 from node import wire
 from node.assembly import Assembly
@@ -93,7 +94,7 @@ class Steady:
     def longest_gap_ms(self, since: int) -> float:
         """Return the longest time without anything being chosen since then, the open end included."""
         times = [since, *(at for at in self.chosen_at if at > since), self.cluster.now]
-        return max(later - sooner for sooner, later in zip(times, times[1:], strict=False)) / MS
+        return max(later - sooner for sooner, later in pairwise(times)) / MS
 
     def highest(self) -> Ballot:
         """Return the highest ballot that any running node has promised."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -17,7 +18,8 @@ LEASE_MS = 300
 
 def config(nodes: int = 3, **more: int) -> Config:
     members = tuple(range(1, nodes + 1))
-    return Config(me=1, members=members, **{"lease_ms": LEASE_MS, "drift_ppm": DRIFT_PPM, **more})
+    settings: dict[str, Any] = {"lease_ms": LEASE_MS, "drift_ppm": DRIFT_PPM, **more}
+    return Config(me=1, members=members, **settings)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ value in a majority of them. Whatever a node says, applies, or comes back with a
 - who proposes in a ballot has the promises of a majority, and proposes nothing else where something is chosen;
 - a promise or an acceptance that was *sent* is on the sender's disk, then and after every restart;
 - what a node has promised never goes back, and no ballot is used twice;
+- one node at a time holds the lease;
 - nodes that have applied the same slots have the same digest.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from node.paxos.ballot import ZERO, Ballot
+from node.paxos.lease import Lease
 from node.paxos.messages import Accept, Accepted, Message, Prepare, Promise, Value
 from node.paxos.records import AcceptedRecord, Learned, Promised, Record
 from node.replica import Replica
@@ -67,6 +69,7 @@ class Witness:
         self._digests: dict[int, str] = {}
         self._applied = dict.fromkeys(members, 0)
         self._promised = dict.fromkeys(members, ZERO)
+        self._leases: dict[int, Lease] = {}
 
     # -- what nodes write ---------------------------------------------------------------------------------------------
 
@@ -94,6 +97,10 @@ class Witness:
         for slot, ballot in self._acked[node].items():
             if not disk.holds(slot, ballot):
                 raise ViolationError(f"n{node} has acknowledged slot {slot} in {ballot}, but came back without it")
+
+    def crashed(self, node: int) -> None:
+        """A node is no more: nor is what it believed."""
+        self._leases.pop(node, None)
 
     # -- what nodes say -----------------------------------------------------------------------------------------------
 
@@ -141,8 +148,9 @@ class Witness:
 
     # -- what nodes believe -------------------------------------------------------------------------------------------
 
-    def stepped(self, node: int, replica: Replica) -> None:
-        """A node has taken a step."""
+    def stepped(self, node: int, replica: Replica, now: int) -> None:
+        """A node has taken a step; clocks here are all one."""
+        self._check_lease(node, replica, now)
         promised = replica.paxos.acceptor.promised
         if promised < self._promised[node]:
             raise ViolationError(f"n{node} had promised {self._promised[node]}, and now only {promised}")
@@ -162,6 +170,17 @@ class Witness:
         digest = replica.machine.digest
         if self._digests.setdefault(applied, digest) != digest:
             raise ViolationError(f"n{node} has another digest than the others at slot {applied}")
+
+    def _check_lease(self, node: int, replica: Replica, now: int) -> None:
+        """One node at a time takes itself for the holder of the lease."""
+        leader = replica.paxos.leader
+        if leader is None:
+            self._leases.pop(node, None)
+            return
+        self._leases[node] = leader.lease
+        for other, lease in self._leases.items():
+            if other != node and lease.holds(now) and leader.lease.holds(now):
+                raise ViolationError(f"n{node} holds the lease in {leader.ballot} while n{other} holds it")
 
     def _propose(self, key: tuple[int, Ballot], value: Value) -> None:
         if self._proposed.setdefault(key, value) != value:
