@@ -77,6 +77,7 @@ class Parts:
     candidate: type[Candidate] = Candidate
     leader: type[Leader] = Leader
     pre_election: type[PreElection] = PreElection
+    grant: type[Grant] = Grant
 
 
 class Paxos:
@@ -97,7 +98,7 @@ class Paxos:
         self.acceptor = self.parts.acceptor(config, remembered, counters)
         self.log = self.acceptor.log
         self.election = ElectionTimer(config, rng, now)
-        self.grant = Grant(config, now)
+        self.grant = self.parts.grant(config, now)
         self.asking: PreElection | None = None
         self.candidate: Candidate | None = None
         self.leader: Leader | None = None

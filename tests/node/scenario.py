@@ -4,8 +4,8 @@ A scenario is a text file in ``scenarios/``. A line that starts with ``> `` is a
 must print, compared exactly; empty lines and lines that start with ``#`` are comment. ``ANTIPAXOS_REWRITE=1 pytest
 tests/node/test_scenarios.py`` writes what is printed now into the files: then read the difference, line by line.
 
-    > cluster 3 retry_ms=20         a new cluster, all nodes started; without leases unless lease_ms=… is said, with
-                                    fixed time-outs unless detector=…
+    > cluster 3 retry_ms=20         a new cluster, all started; without leases unless lease_ms=… is said, and
+                                    with fixed time-outs unless detector=…
     > suspect n1                    move time to n1's next alarm and wake it: it asks the others about the leader
     > campaign n1                   once all grants are over, n1 has lost the leader, a majority says so too, and it takes
                                     a ballot: all that at one moment

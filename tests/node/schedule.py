@@ -37,6 +37,7 @@ CLIENTS = 6
 BLOWS = (
     *("crash", "crash", "crash", "crash", "crash", "all", "start", "start", "cut", "alone"),
     *("oneway", "slow", "slow", "slow", "heal", "heal", "heal", "freeze", "transfer", "transfer", "leave"),
+    *("swap", "swap", "swap", "swap"),
 )
 
 
@@ -407,6 +408,8 @@ class Run:
                 self.cluster.partition(side, set(self.cluster.members) - side)
             case "alone":
                 self.cluster.partition(set(self.cluster.members) - {node})
+            case "swap":
+                self.swap()
             case "oneway":
                 self.cluster.cut.add((node, self.rng.choice(self.cluster.members)))
             case "slow":
@@ -414,12 +417,16 @@ class Run:
             case "heal":
                 self.cluster.heal()
                 self._slow.clear()
-            case "transfer":
-                self.hand_over(self.rng.choice(self.cluster.members))
-            case "leave":
-                self.hand_over(None)
+            case "transfer" | "leave" as why:
+                self.hand_over(self.rng.choice(self.cluster.members) if why == "transfer" else None)
             case "freeze":
                 self._frozen[node] = self.cluster.now + int(self.rng.uniform(10, 2_000) * MS)
+
+    def swap(self) -> None:
+        """Cut off whoever leads now, and let back in whoever was cut off: with what it has that nobody else knew."""
+        leaders = self.cluster.leaders()
+        newest = max(leaders, key=lambda node: self.cluster.nodes[node].running.paxos.ballot, default=1)
+        self.cluster.partition(set(self.cluster.members) - {newest})
 
     def slow_down(self, node: int) -> None:
         """Make a node's links slow, each in one direction."""

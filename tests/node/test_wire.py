@@ -22,11 +22,14 @@ from node.paxos.messages import (
     HeartbeatAck,
     Message,
     Prepare,
+    PreVote,
+    PreVoteReply,
     Promise,
     ReadIndex,
     ReadIndexReply,
     Refused,
     Reported,
+    Resign,
 )
 
 B, C = Ballot(3, 2), Ballot(7, 1)
@@ -36,8 +39,13 @@ MESSAGES: list[Message] = [
     Accept(B, 4, (b"command", b"another"), 3),
     Accepted(B, 4),
     Refused(B, C),
-    Heartbeat(B, 12, 3),
-    HeartbeatAck(B, 12),
+    Heartbeat(B, 12, 3, 5_000_000),
+    HeartbeatAck(B, 12, 2),
+    PreVote((5 << 40) + 1, 3, 1),
+    PreVoteReply((5 << 40) + 1, True, B, 3, 0),
+    PreVoteReply((5 << 40) + 1, False, C, 3, 250_000_000),
+    Resign(B, 2),
+    Resign(B, None),
     ReadIndex((5 << 40) + 1),
     ReadIndexReply(B, (5 << 40) + 1, 3),
     ReadIndexReply(B, 1, None),
@@ -56,6 +64,7 @@ OPERATIONS: list[kv.Operation] = [
 REQUESTS = [
     wire.Request(1, wire.OpenSession()),
     wire.Request(2, wire.StatusRequest()),
+    wire.Request(2, wire.Transfer(3)),
     *(wire.Request(3, wire.Command(1 << 20, 4, operation)) for operation in OPERATIONS),
     *(wire.Request(4, wire.Query(operation)) for operation in OPERATIONS),
 ]
