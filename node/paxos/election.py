@@ -15,9 +15,9 @@ never before two heartbeats have passed: an adaptive detector may be quicker tha
 
 What is a sample for the detector is decided here:
 
-- The leader owes a sign of life every ``heartbeat_ms``; what comes sooner (Accepts under load, beats of a read round)
-  only shows that it is there. A gap that such a sign has shortened is no shorter than a heartbeat: else a busy hour
-  would teach that silence means death.
+- The leader owes a sign of life every ``heartbeat_ms``. What comes sooner (Accepts under load, beats of a read round)
+  is no sample each: now and then the longest gap among them is, and none is taken for shorter than a heartbeat. Else
+  a busy hour would teach that silence means death.
 - A gap over ``election_timeout_ms`` is an outage, and no sample.
 - Nor is one in which this node itself was asleep (stopped, starved, suspended): if it wakes much later than it wanted,
   the silence was its own, and the leader has its patience once more. Once in a row: a node that is always late must
@@ -58,6 +58,8 @@ class ElectionTimer:
         self._patience = self._timeout
         self._spread = 0
         self._last: int | None = None
+        self._sampled_at = now
+        self._longest = 0
         self._ballot = ZERO
         self._slept = False
         self.attempts = 0
@@ -85,8 +87,14 @@ class ElectionTimer:
         self._slept = False
         last, self._last = self._last, now
         self.suspects_at = now + self._patience
-        if last is not None and self._heartbeat <= 2 * (now - last) and now - last <= self._timeout:
-            self._sample(now, now - last, sent_at)
+        if last is None:
+            self._sampled_at, self._longest = now, 0
+        elif now - last > self._longest:
+            self._longest = now - last
+        if 2 * (now - self._sampled_at) >= self._heartbeat:
+            gap, self._sampled_at, self._longest = self._longest, now, 0
+            if gap <= self._timeout:
+                self._sample(now, gap, sent_at)
         self.deadline = self.suspects_at + self._spread
 
     def _sample(self, now: int, gap: int, sent_at: int | None) -> None:

@@ -4,11 +4,11 @@ A scenario is a text file in ``scenarios/``. A line that starts with ``> `` is a
 must print, compared exactly; empty lines and lines that start with ``#`` are comment. ``ANTIPAXOS_REWRITE=1 pytest
 tests/node/test_scenarios.py`` writes what is printed now into the files: then read the difference, line by line.
 
-    > cluster 3 retry_ms=20         a new cluster, all started; without leases unless lease_ms=… is said, and
-                                    with fixed time-outs unless detector=…
+    > cluster 3 retry_ms=20         a new cluster, all nodes started; without leases unless lease_ms=… is said, and with
+                                    fixed time-outs unless detector=…
     > suspect n1                    move time to n1's next alarm and wake it: it asks the others about the leader
-    > campaign n1                   once all grants are over, n1 has lost the leader, a majority says so too, and it takes
-                                    a ballot: all that at one moment
+    > campaign n1                   once all grants are over, n1 has lost the leader, a majority says so too, and it
+                                    takes a ballot: all that at one moment
     > transfer n1 n2                a client asks n1 to hand its leadership over to n2
     > leave n1                      n1 is asked to stop, and hands over to whom it likes
     > time 50                       move time on, in ms
