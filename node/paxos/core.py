@@ -329,16 +329,18 @@ class Paxos:
     def _on_resign(self, now: int, sender: int, message: Resign) -> None:
         if message.ballot.node != sender or message.ballot < self.acceptor.promised:
             return
-        self.counters.resignations_heard += 1
         self._see(message.ballot)
         self._yield_to(now, message.ballot)
+        followed = self.grant.covers(sender, message.ballot)
         self.grant.release(sender, now, message.ballot)
+        if not followed:
+            return  # an old word, of a leadership that is long over, or one that an earlier life has followed
+        self.counters.resignations_heard += 1
         self.asking = None
-        if self.leader_hint == sender:
-            self._follow_nobody()
-        if message.successor == self.config.me and now >= self.grant.until:
+        self._follow_nobody()
+        if message.successor == self.config.me:
             self._campaign(now)
-        elif message.successor is None or message.successor == self.config.me:
+        elif message.successor is None:
             self.election.lost(now)
         else:
             self.election.wait(now, message.successor)

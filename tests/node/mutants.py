@@ -14,7 +14,7 @@ from node.assembly import Assembly
 from node.bugs.local_reads import LocalReads
 from node.machine import Machine
 from node.paxos.acceptor import Acceptor
-from node.paxos.ballot import Ballot
+from node.paxos.ballot import ZERO, Ballot
 from node.paxos.candidate import Candidate
 from node.paxos.config import Config
 from node.paxos.core import Parts
@@ -22,7 +22,9 @@ from node.paxos.counters import Counters
 from node.paxos.effects import Deferred, Effects
 from node.paxos.election import RandomStream
 from node.paxos.leader import Flight, Leader
-from node.paxos.messages import Accept, Accepted, Prepare, Promise, Reported, Value
+from node.paxos.lease import Grant
+from node.paxos.messages import Accept, Accepted, Prepare, PreVoteReply, Promise, Reported, Value
+from node.paxos.preelection import PreElection
 from node.paxos.reads import ReadRounds
 from node.paxos.records import Remembered
 from node.replica import Replica
@@ -152,6 +154,60 @@ class EagerReads(Leader):
         pass
 
 
+class CountsOldAnswers(PreElection):
+    """Counts answers to other questions."""
+
+    def belongs(self, message: PreVoteReply) -> bool:
+        return True
+
+
+class KeepsAnswers(PreElection):
+    """Counts a yes for ever, whatever was said since."""
+
+    def on_reply(self, sender: int, message: PreVoteReply, now: int) -> bool:
+        return super().on_reply(sender, message, now) if message.yes else True
+
+    def ready_at(self, now: int) -> int | None:
+        return super().ready_at(max([0, *(yes.at for yes in self._yes.values() if yes.at < now)]) or now)
+
+
+class AsksNobody(PreElection):
+    """Takes a ballot on its own suspicion."""
+
+    def ready_at(self, now: int) -> int | None:
+        return now
+
+
+class ReleasesAnyGrant(Grant):
+    """Takes a late word that a lease was given up for one about the lease that it grants now."""
+
+    def covers(self, leader: int, ballot: Ballot) -> bool:
+        return True
+
+
+class GrantsAfterTheWord(Grant):
+    """Forgets which lease was given up."""
+
+    def release(self, leader: int, now: int, ballot: Ballot) -> None:
+        super().release(leader, now, ballot)
+        self.given_up = ZERO
+
+
+class LeavesInAHurry(Leader):
+    """Hands over with commands under way."""
+
+    @property
+    def drained(self) -> bool:
+        return True
+
+
+class LeavesToAnybody(Leader):
+    """Picks its successor without looking who is there."""
+
+    def successor(self, now: int, patience_ns: int) -> int | None:
+        return min(self.config.peers)
+
+
 class NoSessions(Sessions):
     """Takes every operation for a new one."""
 
@@ -191,6 +247,11 @@ def leader(kind: type[Leader]) -> Assembly:
     return Assembly(core=Parts(leader=kind))
 
 
+def parts(**kinds: type) -> Assembly:
+    """Return a node with other parts of its core."""
+    return Assembly(core=Parts(**kinds))
+
+
 MUTANTS: dict[str, Callable[[], Assembly]] = {
     "early-answers": lambda: acceptor(EarlyAnswers),
     "forgets-promises": lambda: acceptor(ForgetsPromises),
@@ -206,6 +267,13 @@ MUTANTS: dict[str, Callable[[], Assembly]] = {
     "counts-twice": lambda: leader(CountsTwice),
     "loose-reads": lambda: leader(LooseReads),
     "eager-reads": lambda: leader(EagerReads),
+    "counts-old-answers": lambda: parts(pre_election=CountsOldAnswers),
+    "keeps-answers": lambda: parts(pre_election=KeepsAnswers),
+    "asks-nobody": lambda: parts(pre_election=AsksNobody),
+    "releases-any-grant": lambda: parts(grant=ReleasesAnyGrant),
+    "grants-after-the-word": lambda: parts(grant=GrantsAfterTheWord),
+    "leaves-in-a-hurry": lambda: leader(LeavesInAHurry),
+    "leaves-to-anybody": lambda: leader(LeavesToAnybody),
     "local-reads": lambda: Assembly(replica=LocalReads),
     "applies-twice": lambda: Assembly(replica=AppliesTwice),
 }
