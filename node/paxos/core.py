@@ -296,16 +296,16 @@ class Paxos:
         leader.handover = Handover(to, now + self.config.transfer_timeout_ms * MS)
 
     def _press_handover(self, now: int, leader: Leader, handover: Handover) -> None:
-        """Once all is chosen, tell the successor so; once it knows all, leave."""
+        """Once all is chosen, tell the successor so; once it says that it knows all, leave."""
         if not leader.drained:
             return
-        if leader.known_upto[handover.to] >= self.log.chosen_upto:
+        if handover.beat is None:
+            self._beat(now)
+            handover.beat = leader.beat
+        elif handover.ready:
             leader.handover = None
             self._handed_to = handover.to
             self._resign(now, leader, handover.to)
-        elif not handover.asked:
-            handover.asked = True
-            self._beat(now)
 
     def _give_handover_up(self, leader: Leader) -> None:
         """The leadership stays here, or was lost on the way."""
@@ -472,6 +472,9 @@ class Paxos:
             self.leader.known_upto[sender] = message.chosen_upto
             self.leader.lease.beat_acknowledged(sender, message.beat)
             self.leader.reads.on_ack(sender, message.beat)
+            if self.leader.handover is not None:
+                knows_all = message.chosen_upto >= self.log.chosen_upto
+                self.leader.handover.on_ack(sender, message.beat, knows_all=knows_all)
 
     def _follow(self, now: int, sender: int, ballot: Ballot, chosen_upto: int, age_ns: int | None = None) -> None:
         """A legitimate leader was heard: wait for it, learn what it knows to be chosen."""

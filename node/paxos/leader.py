@@ -38,13 +38,20 @@ class Flight:
 class Handover:
     """A leadership that is to be handed over to ``to``, unless that is not ready by ``until`` (ns)."""
 
-    __slots__ = ("asked", "to", "until")
+    __slots__ = ("beat", "ready", "to", "until")
 
     def __init__(self, to: int, until: int) -> None:
         self.to = to
         self.until = until
-        self.asked = False
-        """True once everything is chosen and the successor was told so."""
+        self.beat: int | None = None
+        """The beat that tells the successor that everything is chosen, once that is so."""
+        self.ready = False
+        """True once the successor has answered that beat or a later one, and knows as much."""
+
+    def on_ack(self, sender: int, beat: int, *, knows_all: bool) -> None:
+        """Take an acknowledgement of a beat."""
+        if sender == self.to and self.beat is not None and beat >= self.beat and knows_all:
+            self.ready = True
 
 
 class Leader:

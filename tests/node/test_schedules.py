@@ -18,6 +18,9 @@ RARE = (
     *("elections_won", "stepped_down", "quorum_lost", "promises_refused", "accepts_refused", "heartbeats_refused"),
     *("slots_replayed", "accepts_resent", "fetches_sent", "slots_learned", "old_incarnations_dropped", "read_rounds"),
     *("proposals_refused", "retries_deduplicated", "torn_tails_cut"),
+    *("suspicions", "suspicions_withdrawn", "own_pauses", "pre_elections_won", "pre_elections_refused"),
+    *("pre_election_answers_dropped", "resignations_heard"),
+    *("transfers_begun", "transfers_done", "transfers_given_up"),
 )
 """What each batch of seeds must have met, or its silence means nothing."""
 
