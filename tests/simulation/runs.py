@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.cluster.simulated import SimulatedCluster
 from harness.judgement import judge
 from harness.plan import make_plan
-from harness.results import RunVerdict
+from harness.results import NodeSummary, RunVerdict
 from harness.runner import Progress, Runner
 from harness.scenario import Scenario, Timed, changed
 from harness.seeds import SeedTree
@@ -43,6 +43,16 @@ class Ran:
     history_sha256: str
     trace_sha256: str
     said: tuple[str, ...]
+    summaries: tuple[NodeSummary, ...] = ()
+
+    def total(self, counter: str) -> int:
+        """Return the sum of a counter over all nodes, since each one's last start."""
+        return sum((summary.counters or {}).get(counter, 0) for summary in self.summaries)
+
+    @property
+    def leader(self) -> str:
+        """The node that led at the end."""
+        return next(summary.node for summary in self.summaries if summary.role == "leader")
 
 
 def timed(at: str, until: str, fault: Fault) -> Timed:
@@ -88,4 +98,5 @@ def run(scenario: Scenario, seed: int, root: Path) -> Ran:
         folder.history_sha256(),
         cluster.trace.sha256,
         tuple(line for node in cluster.nodes for line in cluster.said(node)),
+        runner.outcome.summaries,
     )
