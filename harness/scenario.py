@@ -99,7 +99,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     operation_timeout: str = "2s"
     recovery: str = "30s"
     bug: str | None = None
-    node: Mapping[str, int] = {}
+    node: Mapping[str, int | float | str] = {}
 
     def __post_init__(self) -> None:
         _one_of("system", self.system, SYSTEM_NAMES)

@@ -51,7 +51,7 @@ class Candidate:
     time: int
     faults: tuple[PlacedFault, ...]
     operations: tuple[PlacedOperation, ...]
-    settings: tuple[tuple[str, int], ...] = ()
+    settings: tuple[tuple[str, int | float | str], ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:

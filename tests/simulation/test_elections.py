@@ -28,12 +28,12 @@ def test_who_is_cut_off_and_comes_back_deposes_nobody(seed: int, way: str, tmp_p
     """A ballot is taken by an election, so none was: the highest ballot is the one from before."""
     before = valid(run(scenario(time="3s"), seed, tmp_path / "before"))
     away = others(before.leader)[seed % 4]
-    grudge = {
+    grudges: dict[str, dict[str, tuple[str, ...]]] = {
         "isolated": {away: others(away)} | dict.fromkeys(others(away), (away,)),
         "deaf": {away: others(away)},
         "mute": dict.fromkeys(others(away), (away,)),
-    }[way]
-    ran = valid(run(scenario(timed("1s", "6s", Partition(grudge=grudge)), time="8s"), seed, tmp_path / "after"))
+    }
+    ran = valid(run(scenario(timed("1s", "6s", Partition(grudge=grudges[way])), time="8s"), seed, tmp_path / "after"))
     assert ran.leader == before.leader
     assert ran.total("elections_started") == before.total("elections_started")
     assert ran.total("stepped_down") == before.total("stepped_down") == 0

@@ -20,6 +20,9 @@ from harness.simulation.tape import TraceLine
 FAMILIES = {
     "prepare": "election",
     "promise": "election",
+    "pre-vote": "election",
+    "pre-vote-reply": "election",
+    "resign": "election",
     "accept": "accept",
     "accepted": "accept",
     "heartbeat": "heartbeat",
@@ -31,7 +34,7 @@ FAMILIES = {
     "refused": "refused",
 }
 """Each type of message between nodes, and the family it is drawn as."""
-ANSWERS = frozenset({"promise", "accepted", "heartbeat-ack", "read-index-reply", "chosen", "refused"})
+ANSWERS = frozenset({"promise", "pre-vote-reply", "accepted", "heartbeat-ack", "read-index-reply", "chosen", "refused"})
 QUIET = frozenset({"heartbeat", "heartbeat-ack", "statusrequest", "status"})
 """What goes on all the time and says little."""
 LABEL_CHARS_MAX = 48
@@ -227,6 +230,12 @@ def _words(what: str, body: Any) -> str:
         case "promise":
             count = len(items(body, "reported"))
             return f"promise {ballot}, {count} slot{'' if count == 1 else 's'}"
+        case "pre-vote":
+            return "lost the leader?"
+        case "pre-vote-reply":
+            return f"lost the leader: {'yes' if field(body, 'yes') else 'no'}"
+        case "resign":
+            return f"resign {ballot} to {_named(field(body, 'successor'))}"
         case "accept":
             return f"accept {ballot} #{field(body, 'slot')}{'' if items(body, 'value') else ' no-op'}"
         case "accepted":
@@ -246,6 +255,10 @@ def _words(what: str, body: Any) -> str:
             slots = slots_of(TraceLine(event=0, at=0, kind="send", what=what, body=body))
             return f"chosen #{slots[0]} to #{slots[-1]}" if slots else "chosen, nothing"
     return _client_words(what, body)
+
+
+def _named(node: Any) -> str:
+    return f"n{node}" if isinstance(node, int) else "anybody"
 
 
 def _client_words(what: str, body: Any) -> str:
