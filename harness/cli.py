@@ -1,5 +1,5 @@
 """The command line: ``antipaxos run``, ``replay``, ``explore``, ``shrink``, ``plan``, ``check``, ``list``, ``report``,
-``clean``.
+``tune``, ``clean``.
 
 Exit status: 0 valid (or shrunk), 1 violation, 2 usage, 3 unknown (or not reproduced), 4 faults or coverage not met, 5
 harness failure; 130 if it was interrupted, which is no verdict.
@@ -45,6 +45,7 @@ from harness.shrinking import reduction
 from harness.shrinking.screen import TriedLine, print_reduction
 from harness.shrinking.shrinker import RUNS_MAX
 from harness.store import DEFAULT_STORE, REPORT, Store, StoreError
+from harness.tuning.trace import BEATS_MAX, BEATS_MIN, Trace, TraceError, read, synthetic
 from nemesis.faults import EVERYWHERE, KINDS
 
 JOBS_MAX = 512
@@ -382,6 +383,56 @@ def report(
         print(msgspec.json.encode(result).decode(), flush=True)  # noqa: T201
     if not (folder / REPORT).exists():
         raise typer.Exit(EXIT_CODES[RunVerdict.HARNESS_FAILURE])
+
+
+@app.command()
+def tune(
+    trace: Annotated[
+        Path | None,
+        typer.Argument(metavar="TRACE", help="A recorded trace (JSON lines); without one, a cluster here is recorded."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Make a trace up from this seed instead.", min=0)] = None,
+    beats: Annotated[int, typer.Option(help="How many heartbeats to make up.", min=BEATS_MIN, max=BEATS_MAX)] = 200_000,
+    nodes: Annotated[int, typer.Option(help="Members of the recorded cluster, the recorder among them.")] = 3,
+    heartbeat: Annotated[int, typer.Option(help="The recorded or made-up heartbeat, ms.", min=1, max=10_000)] = 50,
+    time: Annotated[str, typer.Option(help="How long to record.")] = "60s",
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("tune.html"),
+    keep: Annotated[Path | None, typer.Option(help="Where to keep the trace.")] = None,
+    json: Json = False,
+) -> None:
+    """Compare failure detectors over heartbeats, and recommend heartbeat, threshold, time-out and lease."""
+    from harness.tuning.command import as_data, leave, print_tuned  # noqa: PLC0415 - only this command needs NumPy
+    from harness.tuning.command import tune as tuned_over  # noqa: PLC0415
+
+    if trace is not None and seed is not None:
+        _usage("a trace or a seed, not both")
+    tuned = tuned_over(_heartbeats(trace, seed, beats, nodes, heartbeat, _seconds("--time", time)))
+    try:
+        leave(tuned, out, keep)
+    except OSError as error:
+        _usage(str(error))
+    console = Console(stderr=json)
+    print_tuned(console, tuned)
+    console.print(f"page         {out}", highlight=False, soft_wrap=True)
+    if json:
+        print(msgspec.json.encode(as_data(tuned)).decode(), flush=True)  # noqa: T201
+
+
+def _heartbeats(trace: Path | None, seed: int | None, beats: int, nodes: int, heartbeat: int, seconds: float) -> Trace:
+    """Read, make up or record heartbeats."""
+    from harness.tuning.recorder import RecorderError, record  # noqa: PLC0415
+
+    try:
+        if trace is not None:
+            return read(trace)
+        if seed is not None:
+            return synthetic(seed, beats, heartbeat)
+        return record(nodes, heartbeat, seconds)
+    except (OSError, TraceError) as error:
+        _usage(str(error))
+    except RecorderError as error:
+        print(f"antipaxos tune: {error}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(EXIT_CODES[RunVerdict.HARNESS_FAILURE]) from None
 
 
 @app.command()
