@@ -84,12 +84,13 @@ def advise(trace: Trace, qualities: Sequence[Quality]) -> Advice:
     round_trip_ms = float(np.percentile(trace.round_trips, 99)) / MS if len(trace.round_trips) else 0.0
     reasons = [_heard(trace, gaps, support, gap_ms)]
     heartbeat_ms = _heartbeat(interval_ms, round_trip_ms, reasons)
-    timeout_ms = _up(max(SAFETY * (heartbeat_ms + lateness_ms), 2 * heartbeat_ms))
+    least_ms = LEASE_BEATS_MIN * heartbeat_ms + round_trip_ms
+    timeout_ms = _up(max(SAFETY * (heartbeat_ms + lateness_ms), least_ms))
     reasons.append(
         f"election_timeout_ms = {timeout_ms}: {SAFETY:g} times the heartbeat and the {support.percentile:.6g}th "
-        f"percentile of lateness, {heartbeat_ms} + {lateness_ms:.1f} ms, and no less than two heartbeats"
+        f"percentile of lateness, {heartbeat_ms} + {lateness_ms:.1f} ms; at least two heartbeats and a round trip"
     )
-    lease_ms = _lease(timeout_ms, heartbeat_ms, round_trip_ms, reasons)
+    lease_ms = _lease(timeout_ms, least_ms, reasons)
     chosen = _detector(qualities, timeout_ms, reasons)
     return Advice(heartbeat_ms, timeout_ms, lease_ms, chosen, support, tuple(reasons))
 
@@ -128,8 +129,7 @@ def _heartbeat(interval_ms: float, round_trip_ms: float, reasons: list[str]) -> 
     return round(interval_ms)
 
 
-def _lease(timeout_ms: int, heartbeat_ms: int, round_trip_ms: float, reasons: list[str]) -> int:
-    least = LEASE_BEATS_MIN * heartbeat_ms + round_trip_ms
+def _lease(timeout_ms: int, least: float, reasons: list[str]) -> int:
     lease_ms = min(timeout_ms, max(_up(least), timeout_ms * 3 // 4 // ROUND_TO_MS * ROUND_TO_MS))
     reasons.append(
         f"lease_ms = {lease_ms}: at least two heartbeats and a round trip, {least:.1f} ms, so that one lost beat does "
@@ -144,7 +144,7 @@ def _detector(qualities: Sequence[Quality], timeout_ms: int, reasons: list[str])
         hours = max((one.hours for one in qualities), default=0.0)
         few = frontier(qualities)[-1] if qualities else None
         why = (
-            f"it takes {3 / MISTAKES_PER_HOUR_MAX:g} hours without a mistake to show that there is at most one an hour, "
+            f"it takes {3 / MISTAKES_PER_HOUR_MAX:g} hours without one to show that it is at most one an hour, "
             f"and the trace has {hours:.2f}"
             if few is not None and not few.mistakes
             else f"none makes fewer than {MISTAKES_PER_HOUR_MAX:g} mistakes an hour over this trace"

@@ -56,8 +56,9 @@ def print_tuned(console: Console, tuned: Tuned) -> None:
     """Show the frontiers, thinned, and the advice."""
     console.print(f"{tuned.trace.source}; a heartbeat every {tuned.trace.heartbeat / 1e6:g} ms", highlight=False)
     table = Table(box=None, pad_edge=False)
-    for name in ("detector", "setting", "mean T_D", "p99 T_D", "mistakes/h", "mean T_M", "P_A"):
-        table.add_column(name, justify="left" if name in ("detector", "setting") else "right", no_wrap=True, min_width=8)
+    for name in ("detector", "setting", "T_D, ms", "p99, ms", "λ_M, 1/h", "T_M, ms", "P_A"):
+        words = name in ("detector", "setting")
+        table.add_column(name, justify="left" if words else "right", no_wrap=not words, overflow="fold")
     for detector in dict.fromkeys(one.detector for one in tuned.qualities):
         best = frontier([one for one in tuned.qualities if one.detector == detector])
         step = max(1, (len(best) + TOLD_MAX - 1) // TOLD_MAX)
@@ -66,10 +67,10 @@ def print_tuned(console: Console, tuned: Tuned) -> None:
             table.add_row(
                 one.detector,
                 f"{one.setting}={one.value:g}",
-                f"{one.detection_mean_ms:.0f} ms",
-                f"{one.detection_p99_ms:.0f} ms",
+                f"{one.detection_mean_ms:.0f}",
+                f"{one.detection_p99_ms:.0f}",
                 rate,
-                f"{one.mistake_mean_ms:.0f} ms",
+                f"{one.mistake_mean_ms:.0f}",
                 f"{one.query_accuracy:.6f}",
             )
     console.print(table)
