@@ -110,7 +110,8 @@ class Invariants:
                 self._proposed(node, record)
         if type(event) is Durable:
             self._durable(node, seen, event.upto)
-        for _, message in output.sends:
+        for send in output.sends:
+            message = send.message
             if type(message) is Accepted:
                 self._answers(node, seen, message.ballot)
                 if seen.durable.get(message.slot, ZERO) < message.ballot:

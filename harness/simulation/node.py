@@ -295,8 +295,8 @@ class SimulatedNode:
             self._commit_next()
         if output.sends:
             incarnation = replica.incarnation
-            for to, message in output.sends:
-                self._send(self.number, incarnation, to, self._frame(message))
+            for send in output.sends:
+                self._send(self.number, incarnation, send.to, self._frame(send.message))
         for client, reply in output.replies:
             end = self._clients.get(client)
             if end is not None:
@@ -365,7 +365,10 @@ class SimulatedNode:
 
         Most wake-ups are put off before they come, so an alarm that is set stays, and looks at the time when it rings.
         """
+        later = wake_at >= self._wake_at
         self._wake_at = wake_at
+        if later and self._alarm_at is not None:
+            return
         when = self.clock.when(wake_at)
         if when is not None and (self._alarm_at is None or when < self._alarm_at):
             self._alarm_at = when
