@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+
 import msgspec
 
 from node.kv import Result, Store
@@ -58,24 +59,25 @@ class Machine:
         self.store = Store()
         self.sessions = Sessions()
         self.applied_upto = 0
-        self._digest = bytes(16)
+        self.summed = bytes(16)
+        """The digest over everything applied so far."""
         self._counters = counters
 
     @property
     def digest(self) -> str:
-        """The digest over everything applied so far, hexadecimal."""
-        return self._digest.hex()
+        """The same, hexadecimal."""
+        return self.summed.hex()
 
     def apply(self, slot: int, value: Value) -> Iterator[Applied]:
         """Apply one chosen slot: the next one, always. Yields each entry with its answer."""
         assert slot == self.applied_upto + 1, f"slot {slot} applied after slot {self.applied_upto}"
-        told = [self._digest, slot.to_bytes(8, "little")]
+        told = [self.summed, slot.to_bytes(8, "little")]
         for place, command in enumerate(value):
             entry = decode_entry(command)
             answer = self.apply_entry(entry, (slot << COMMANDS_PER_SLOT_BITS) + place)
             told += (command, _encoder.encode(answer))
             yield Applied(entry, answer)
-        self._digest = hashlib.blake2b(b"".join(told), digest_size=16).digest()
+        self.summed = hashlib.blake2b(b"".join(told), digest_size=16).digest()
         self.applied_upto = slot
 
     def apply_entry(self, entry: Entry, number: int) -> Answer:

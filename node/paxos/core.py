@@ -468,11 +468,9 @@ class Paxos:
             entry = self.log.get(self.handed_out)
             assert entry is not None
             self._effects.apply.append((self.handed_out, entry.value))
-        self._effects.wake_at = self._wake_at()
+        self._effects.wake_at = self._wake_at() if leader is None else leader.next_heartbeat
 
     def _wake_at(self) -> int:
-        if self.leader is not None:
-            return self.leader.next_heartbeat
         wake_at = max(self.election.deadline, self.grant.until)
         if self.candidate is not None:
             wake_at = min(wake_at, self._prepare_again_at)

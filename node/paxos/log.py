@@ -81,15 +81,16 @@ class Log:
         if entry is None:
             return False
         entry.chosen = True
-        self._advance()
+        if slot == self.chosen_upto + 1:
+            self._advance()
         return True
 
     def _advance(self) -> None:
         entries = self._entries
-        following = entries.get(self.chosen_upto + 1)
-        while following is not None and following.chosen:
-            self.chosen_upto += 1
-            following = entries.get(self.chosen_upto + 1)
+        upto = self.chosen_upto
+        while (following := entries.get(upto + 1)) is not None and following.chosen:
+            upto += 1
+        self.chosen_upto = upto
 
     def report(self, from_slot: int) -> Iterator[Reported]:
         """Yield everything accepted or chosen from a slot on: what a promise has to tell."""
