@@ -71,16 +71,13 @@ class Asked(NamedTuple):
     operation: kv.Operation
 
 
-class Output:
+class Output(msgspec.Struct, gc=False):
     """What the shell must do after a step; ``wake_at`` is ns on the clock of the steps, 0 if it has not changed."""
 
-    __slots__ = ("persist", "replies", "sends", "wake_at")
-
-    def __init__(self) -> None:
-        self.persist: list[Record] = []
-        self.sends: list[Send | Deferred] = []
-        self.replies: list[tuple[int, Reply]] = []
-        self.wake_at = 0
+    persist: list[Record] = []
+    sends: list[Send | Deferred] = []
+    replies: list[tuple[int, Reply]] = []
+    wake_at: int = 0
 
 
 class Replica:

@@ -77,26 +77,14 @@ class ReadReady(_Plain, frozen=True):
     upto: int
 
 
-class Effects:
+class Effects(msgspec.Struct, gc=False):
     """What one step wants done; see the module's table."""
 
-    __slots__ = (
-        "apply",
-        "persist",
-        "reads",
-        "reads_failed",
-        "send_after_persist",
-        "send_now",
-        "stepped_down",
-        "wake_at",
-    )
-
-    def __init__(self) -> None:
-        self.persist: list[Record] = []
-        self.send_now: list[Send] = []
-        self.send_after_persist: list[Deferred] = []
-        self.apply: list[tuple[int, Value]] = []
-        self.reads: list[ReadReady] = []
-        self.reads_failed: list[int] = []
-        self.stepped_down = False
-        self.wake_at = 0
+    persist: list[Record] = []
+    send_now: list[Send] = []
+    send_after_persist: list[Deferred] = []
+    apply: list[tuple[int, Value]] = []
+    reads: list[ReadReady] = []
+    reads_failed: list[int] = []
+    stepped_down: bool = False
+    wake_at: int = 0

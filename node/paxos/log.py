@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from node.paxos.ballot import Ballot
 from node.paxos.messages import Reported, Value
 
@@ -15,15 +17,12 @@ class SafetyError(AssertionError):
     """Two values for one slot: the one thing that must never happen. The node stops rather than go on."""
 
 
-class Entry:
+class Entry(msgspec.Struct, gc=False):
     """One slot: the value, the ballot it was accepted in, and whether it is known to be chosen."""
 
-    __slots__ = ("ballot", "chosen", "value")
-
-    def __init__(self, ballot: Ballot, value: Value, chosen: bool) -> None:
-        self.ballot = ballot
-        self.value = value
-        self.chosen = chosen
+    ballot: Ballot
+    value: Value
+    chosen: bool
 
 
 class Log:
