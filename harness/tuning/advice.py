@@ -144,7 +144,7 @@ def _detector(qualities: Sequence[Quality], timeout_ms: int, reasons: list[str])
         hours = max((one.hours for one in qualities), default=0.0)
         few = frontier(qualities)[-1] if qualities else None
         why = (
-            f"it takes {3 / MISTAKES_PER_HOUR_MAX:g} hours without one to show that it is at most one an hour, "
+            f"{3 / MISTAKES_PER_HOUR_MAX:g} hours without one would show that it is at most one an hour, "
             f"and the trace has {hours:.2f}"
             if few is not None and not few.mistakes
             else f"none makes fewer than {MISTAKES_PER_HOUR_MAX:g} mistakes an hour over this trace"
@@ -153,9 +153,9 @@ def _detector(qualities: Sequence[Quality], timeout_ms: int, reasons: list[str])
         return None
     best = good[0]
     reasons.append(
-        f"{best.detector} with {best.setting} = {best.value:g}: of those with at most {MISTAKES_PER_HOUR_MAX:g} mistake "
-        f"an hour the quickest, {best.detection_mean_ms:.0f} ms to detect a crash (99th percentile "
-        f"{best.detection_p99_ms:.0f} ms); never later than election_timeout_ms = {timeout_ms} after a beat"
+        f"{best.detector} with {best.setting} = {best.value:g}: of those with {MISTAKES_PER_HOUR_MAX:g} mistake "
+        f"an hour or fewer the quickest, {best.detection_mean_ms:.0f} ms to detect a crash (99th percentile "
+        f"{best.detection_p99_ms:.0f} ms); never later than election_timeout_ms = {timeout_ms} after one"
     )
     return best
 
