@@ -22,7 +22,7 @@ SIZES = {
     "commit-by-index": 6,
     "double-apply": 4,
     "early-ack": 4,
-    "first-report": 6,
+    "first-report": 7,
     "forgotten-promises": 4,
     "late-lease": 6,
     "local-reads": 4,
