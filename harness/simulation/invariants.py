@@ -12,6 +12,7 @@ Simple*, 2001; names of its section 2) or a promise of the node's:
   remembers after a restart is no less than what it has answered for;
 - *answers wait for the disk*: an acknowledgement leaves only when the record that it tells of is durable;
 - *one lease*: in true time, no two nodes at once may take themselves for the holder of the lease;
+- *a lease that is given up is over*: who says so does not lead in that ballot any more;
 - *one state a prefix*: nodes that have applied the same slots have the same digest.
 """
 
@@ -25,7 +26,7 @@ from harness.simulation.node import SimulatedNode
 from harness.simulation.trace import Trace
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.log import Log
-from node.paxos.messages import Accepted, Promise, Value
+from node.paxos.messages import Accepted, Promise, Resign, Value
 from node.paxos.records import AcceptedRecord, Learned, Promised, Record, Remembered
 from node.replica import Durable, Output, ReplicaEvent
 
@@ -120,6 +121,8 @@ class Invariants:
                 self._answers(node, seen, message.ballot)
                 if seen.promised < message.ballot:
                     self._broken(node, f"promises {message.ballot} before that is durable")
+            elif type(message) is Resign:
+                self._resigns(node, message.ballot)
         replica = node.replica
         assert replica is not None
         if replica.paxos.leader is not None:
@@ -190,6 +193,13 @@ class Invariants:
             elif entry is None or (entry.value is not chosen.value and entry.value != chosen.value):
                 self._broken(node, f"holds another value for chosen in slot {slot} than {chosen.ballot} had chosen")
         seen.chosen_upto = log.chosen_upto
+
+    def _resigns(self, node: SimulatedNode, ballot: Ballot) -> None:
+        """The word voids what others have granted, so nobody may lead in that ballot once it is said."""
+        assert node.replica is not None
+        leader = node.replica.paxos.leader
+        if leader is not None and leader.ballot == ballot:
+            self._broken(node, f"says that it has given its lease up, and leads on in {ballot}")
 
     def _leases(self, node: SimulatedNode) -> None:
         if not _holds_lease(node, self._loop.now_ns):

@@ -287,9 +287,11 @@ class Paxos:
 
     def _hand_over(self, now: int, to: int | None) -> None:
         leader = self.leader
+        if leader is not None and leader.handover is not None:
+            return  # one is under way
         if leader is not None and to is None:
             to = leader.successor(now, self.config.election_timeout_ms * MS)
-        if leader is None or leader.handover is not None or to not in self._peers:
+        if leader is None or to not in self._peers:
             self._effects.handed_over = False
             return
         self.counters.transfers_begun += 1

@@ -14,7 +14,7 @@ from harness.simulation.trace import Trace
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.effects import Send, Tick
 from node.paxos.log import Log
-from node.paxos.messages import Accepted, Promise, Value
+from node.paxos.messages import Accepted, Promise, Resign, Value
 from node.paxos.records import AcceptedRecord, Learned, Promised, Record, Remembered
 from node.replica import Durable, Output, ReplicaEvent
 
@@ -34,10 +34,11 @@ class Scene:
         self,
         node: int,
         event: ReplicaEvent | None = None,
-        *sends: Promise | Accepted,
+        *sends: Promise | Accepted | Resign,
         persist: tuple[Record, ...] = (),
         log: Log | None = None,
         applied: tuple[int, str] = (0, ""),
+        leader: Any = None,
     ) -> None:
         output = Output()
         output.persist = list(persist)
@@ -46,7 +47,7 @@ class Scene:
             number=node,
             name=f"n{node}",
             replica=SimpleNamespace(
-                paxos=SimpleNamespace(log=log or Log(), leader=None),
+                paxos=SimpleNamespace(log=log or Log(), leader=leader),
                 machine=SimpleNamespace(applied_upto=applied[0], summed=applied[1].encode()),
             ),
         )
@@ -112,6 +113,14 @@ def test_a_chosen_value_that_is_about_to_be_overruled_is_caught() -> None:
     scene.choose(1, A)
     with pytest.raises(InvariantError, match=r"n3 accepts another value for slot 1 in 2\.1 than 1\.1 had chosen"):
         scene.step(3, persist=(AcceptedRecord(1, HIGH, X, 0),))
+
+
+def test_who_resigns_and_leads_on_is_caught() -> None:
+    scene = Scene()
+    scene.step(1, None, Resign(LOW, 2))
+    lease = SimpleNamespace(holds=lambda now: False)
+    with pytest.raises(InvariantError, match=r"n1 says that it has given its lease up, and leads on in 1\.1"):
+        scene.step(1, None, Resign(LOW, 2), leader=SimpleNamespace(ballot=LOW, lease=lease))
 
 
 def test_a_value_that_lost_may_be_accepted_late() -> None:
