@@ -176,20 +176,20 @@ class PhiExponential:
 
 
 class NfdE:
-    """Chen's NFD-E: the expected arrival of the next beat, plus alpha."""
+    """Chen's NFD-E: the expected arrival of the next beat, plus alpha.
+
+    A sign of life that does not tell when it was sent is one all the same: the next comes a heartbeat later.
+    """
 
     def __init__(self, heartbeat: int, alpha: int, window: int) -> None:
         self._delays = Window(window)
         self.patience = heartbeat + alpha
-
-    @property
-    def samples(self) -> int:
-        """How many arrivals are in the window."""
-        return len(self._delays)
+        self.samples = 0
 
     def beat(self, now: int, gap: int, sent_at: int | None) -> int:
         """Take the arrival in."""
         del gap
+        self.samples += 1
         if sent_at is None:
             return now + self.patience
         self._delays.add(now - sent_at)
@@ -198,6 +198,7 @@ class NfdE:
     def another_leader(self) -> None:
         """Another clock, another offset: begin anew."""
         self._delays.clear()
+        self.samples = 0
 
 
 def detector(config: Config) -> Detector:
