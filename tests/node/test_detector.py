@@ -26,12 +26,14 @@ NS = st.integers(1, 10_000 * MS)
 GAPS = st.lists(NS, min_size=1, max_size=60)
 
 
+@settings(deadline=None)
 @given(st.floats(-30, 36))
 def test_the_normal_tail_is_its_logarithm_where_that_can_be_computed(x: float) -> None:
     """From five deviations on ours is another formula than the reference: a continued fraction, not ``erfc``."""
     assert normal_tail_log10(x) == pytest.approx(math.log10(math.erfc(x / math.sqrt(2)) / 2), rel=1e-11)
 
 
+@settings(deadline=None)
 @given(st.floats(5, 1e5))
 def test_far_out_it_lies_between_its_bounds(x: float) -> None:
     """Gordon's bounds: x / (x^2 + 1) < tail / density < 1 / x."""
@@ -46,11 +48,13 @@ def test_it_is_finite_where_the_chance_itself_is_nothing_and_joins_without_a_ste
     assert normal_tail_log10(5 - 1e-12) == pytest.approx(normal_tail_log10(5), rel=1e-10)
 
 
+@settings(deadline=None)
 @given(st.floats(0.5, 1_000))
 def test_the_deviations_of_a_threshold_are_the_inverse_of_the_tail(threshold: float) -> None:
     assert -normal_tail_log10(normal_deviations(threshold)) == pytest.approx(threshold, rel=1e-6)
 
 
+@settings(deadline=None)
 @given(GAPS, st.integers(1, 20))
 def test_a_window_has_the_mean_and_deviation_of_its_last_numbers(numbers: list[int], size: int) -> None:
     window = Window(size)
@@ -63,7 +67,7 @@ def test_a_window_has_the_mean_and_deviation_of_its_last_numbers(numbers: list[i
     assert abs(window.deviation - statistics.pstdev(last)) <= 1
 
 
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=200)
 @given(GAPS, st.floats(0.5, 50), st.integers(1, 30), st.integers(1, 200), st.integers(0, 500))
 def test_phi_reaches_its_threshold_at_the_deadline(
     gaps: list[int], threshold: float, window: int, deviation_ms: int, pause_ms: int
@@ -84,6 +88,7 @@ def test_phi_reaches_its_threshold_at_the_deadline(
     assert phi.phi(nearby) == pytest.approx(-math.log10(1 - gaps_law.cdf(nearby)), rel=1e-5)
 
 
+@settings(deadline=None)
 @given(GAPS, st.floats(0.5, 50), st.integers(1, 30))
 def test_exponential_phi_is_proportional_to_the_silence(gaps: list[int], threshold: float, window: int) -> None:
     phi = PhiExponential(threshold, window)
@@ -96,6 +101,7 @@ def test_exponential_phi_is_proportional_to_the_silence(gaps: list[int], thresho
     assert phi.phi(int(mean * 3)) == pytest.approx(3 / math.log(10), rel=1e-5, abs=2 / mean)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 400 * MS), min_size=1, max_size=60), st.integers(1, 20), st.integers(-(10**12), 10**12))
 def test_nfd_e_expects_beats_as_chen_says_whatever_the_senders_clock(
     delays: list[int], window: int, offset: int

@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.paxos.ballot import Ballot
@@ -40,6 +40,7 @@ def test_until_there_are_samples_the_fixed_time_out_holds(detector: str) -> None
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
+@settings(deadline=None)
 @given(gaps=st.lists(st.integers(1, 1_000 * MS), max_size=80), accepts=st.integers(0, 3))
 def test_suspicion_is_within_its_bounds_whatever_comes(detector: str, gaps: list[int], accepts: int) -> None:
     it = timer(detector)

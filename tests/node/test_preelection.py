@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.paxos.ballot import ZERO
@@ -22,6 +22,7 @@ ANSWERS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(ANSWERS, st.integers(1, 4), st.integers(0, 150))
 def test_it_is_ready_when_a_majority_says_so_and_is_free(
     answers: list[tuple[int, int, bool, int, int]], majority: int, wait: int
@@ -49,6 +50,7 @@ def test_it_is_ready_when_a_majority_says_so_and_is_free(
         assert sum(free_at < ready_at for free_at in free) < others
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 10**9))
 def test_no_life_asks_a_question_of_another_again(incarnation: int, asked: int) -> None:
     assert first_question(incarnation) < first_question(incarnation) + asked <= first_question(incarnation + 1)
