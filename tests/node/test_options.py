@@ -32,3 +32,23 @@ def test_what_is_no_setting_is_refused_with_those_there_are() -> None:
     with pytest.raises(ConfigError, match=r"'me' is none of heartbeat_ms.*log_segment_bytes"):
         configured("me=2")
     assert "members" not in SETTINGS
+
+
+def test_the_detector_is_a_word_and_thresholds_have_a_point() -> None:
+    core = configured("detector=nfd-e", "phi_threshold=2.5", "phi_exponential_threshold=3").core
+    assert (core.detector, core.phi_threshold, core.phi_exponential_threshold) == ("nfd-e", 2.5, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("detector=psychic", "'detector=psychic' is not detector= one of fixed, phi, phi-exponential, nfd-e"),
+        ("detector", "'detector' is not detector= one of"),
+        ("phi_threshold=1e9", "'phi_threshold=1e9' is not phi_threshold=NUMBER"),
+        ("phi_threshold=0.1", "phi_threshold=0.1 is not 0.5 to 1000"),
+        ("retry_ms=1.5", "'retry_ms=1.5' is not retry_ms=NUMBER"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(setting: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        configured(setting)
