@@ -229,13 +229,6 @@ def leader(kind: type[Leader]) -> Assembly:
     return Assembly(core=Parts(leader=kind))
 
 
-FORGETFUL_MUTANTS: dict[str, Callable[[], Assembly]] = {
-    "votes-at-once": lambda: Assembly(core=Parts(recovery=VotesAtOnce)),
-    "votes-unlearned": lambda: Assembly(core=Parts(recovery=VotesUnlearned)),
-    "welcomes-all": lambda: leader(WelcomesAll),
-}
-"""What matters only to nodes that may forget."""
-
 MUTANTS: dict[str, Callable[[], Assembly]] = {
     "early-answers": lambda: acceptor(EarlyAnswers),
     "forgets-promises": lambda: acceptor(ForgetsPromises),
@@ -253,4 +246,7 @@ MUTANTS: dict[str, Callable[[], Assembly]] = {
     "eager-reads": lambda: leader(EagerReads),
     "local-reads": lambda: Assembly(replica=LocalReads),
     "applies-twice": lambda: Assembly(replica=AppliesTwice),
+    "votes-at-once": lambda: Assembly(core=Parts(recovery=VotesAtOnce)),
+    "votes-unlearned": lambda: Assembly(core=Parts(recovery=VotesUnlearned)),
+    "welcomes-all": lambda: leader(WelcomesAll),
 }

@@ -19,7 +19,7 @@ tests/node/test_scenarios.py`` writes what is printed now into the files: then r
     > lead n1                       let n1 campaign and settle, silently
     > propose n1 a b                a client writes a, then b, at n1
     > open n1 c / write n1 c x 7 / cas n1 c x 7 8 / retry n1 c / read n2 c x     client c, with a session
-    > crash n1 / poweroff n1 / wipe n1 / restart n1
+    > crash n1 / poweroff n1 / wipe n1 / stop n1 / restart n1
     > partition n1 n2 | n3 / heal
     > log n1 / disk n1 / status / letters / counters n1 noops_filled
 
@@ -154,6 +154,9 @@ class Script:
 
     def do_poweroff(self, node: str) -> None:
         self.cluster.lose_power(number(node))
+
+    def do_stop(self, node: str) -> None:
+        self.cluster.stop(number(node))
 
     def do_wipe(self, node: str) -> None:
         self.cluster.wipe(number(node))
