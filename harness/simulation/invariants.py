@@ -10,7 +10,7 @@ Simple*, 2001; names of its section 2) or a promise of the node's:
 - *nothing is applied that is not chosen*, and what is applied goes forward, slot by slot, within one life;
 - *promises never go back*: over all its lives, a node never answers in a lower ballot than before, and what it
   remembers after a restart is no less than what it has answered for (with ``amnesia_safe`` it may have forgotten, and
-  then answers nothing until the others have told it);
+  then answers nothing until the others have told it; that a disk which lied has lost something is no finding yet);
 - *answers wait for the disk*: an acknowledgement leaves only when the record that it tells of is durable;
 - *one lease*: in true time, no two nodes at once may take themselves for the holder of the lease;
 - *one state a prefix*: nodes that have applied the same slots have the same digest.
@@ -85,7 +85,8 @@ class Invariants:
     def booted(self, node: SimulatedNode, remembered: Remembered) -> None:
         """Compare what a process remembers with what was durable before it. Raises InvariantError."""
         seen = self._seen[node.number]
-        if _recovers(node):  # it may have forgotten, and votes only when that does no harm
+        if _recovers(node) or node.disk.betrayed:
+            # the one does not vote before that does no harm; the other has been harmed, and what comes of it will show
             seen.answered = seen.promised = ZERO
             seen.durable.clear()
         if remembered.promised < max(seen.answered, seen.promised):

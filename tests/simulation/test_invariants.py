@@ -70,6 +70,7 @@ class Scene:
         return SimpleNamespace(
             number=node,
             name=f"n{node}",
+            disk=SimpleNamespace(betrayed=False),
             replica=SimpleNamespace(
                 paxos=SimpleNamespace(
                     log=log or Log(), leader=None, recovery=object() if self.recovers.get(node) else None
