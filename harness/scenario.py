@@ -122,8 +122,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for key in DURATION_KEYS:
             if not _duration(key, getattr(self, key)):
                 raise ScenarioError(f"{key}: must be longer than nothing")
-        for key in self.node:
-            _one_of("node", key, NODE_SETTINGS, what="setting")
+        for key, value in self.node.items():
+            _node_setting(key, value)
         if self.bug is not None:
             _one_of("bug", self.bug, bug_names(), what="planted bug")
         for number, timed in enumerate(self.schedule):
@@ -294,6 +294,13 @@ def _place(place: str) -> None:
     if place in PLACES_LATER:
         raise ScenarioError(f"place: {place!r} is planned but not built yet; there are: {', '.join(PLACES)}")
     _one_of("place", place, PLACES)
+
+
+def _node_setting(key: str, value: float | str) -> None:
+    _one_of("node", key, NODE_SETTINGS, what="setting")
+    word = key == "detector"
+    if isinstance(value, str) != word:
+        raise ScenarioError(f"node.{key}: {value!r} is not a {'word' if word else 'number'}")
 
 
 def _one_of(key: str, value: str, known: Iterable[str], what: str = "value") -> None:

@@ -13,6 +13,7 @@ DetectorName = Literal["fixed", "phi", "phi-exponential", "nfd-e"]
 DETECTORS: tuple[str, ...] = ("fixed", "phi", "phi-exponential", "nfd-e")
 THRESHOLDS = ("phi_threshold", "phi_exponential_threshold")
 THRESHOLD_RANGE = (0.5, 1_000.0)
+MAY_BE_ZERO = ("lease_ms", "drift_ppm", "amnesia_safe", "phi_pause_ms", "election_lag_slots_max")
 
 
 class ConfigError(ValueError):
@@ -24,7 +25,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     ``me`` and ``members`` are node ids (positive integers). Times are milliseconds of the node's monotonic clock.
     ``lease_ms`` is how long a follower grants its leader a lease (0 for no leases), ``drift_ppm`` by how much the rate
-    of any node's monotonic clock may be off, in parts per million.
+    of any node's monotonic clock may be off, in parts per million. ``amnesia_safe`` is 1 if a node that was not stopped
+    cleanly must ask the others before it votes (``node.paxos.recovery``).
 
     ``detector`` is what suspects the leader (``node.paxos.detector``), over the last ``detector_window`` samples:
     ``phi_threshold``, ``phi_deviation_min_ms`` and ``phi_pause_ms`` are of ``phi``, ``phi_exponential_threshold`` of
@@ -52,6 +54,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     read_timeout_ms: int = 2_000
     lease_ms: int = 300
     drift_ppm: int = 1_000
+    amnesia_safe: int = 0
     batch_commands_max: int = 128
     batch_bytes_max: int = 256 * 1024
     window_max: int = 4
@@ -70,7 +73,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if self.detector not in DETECTORS:
             raise ConfigError(f"detector={self.detector} is none of {', '.join(DETECTORS)}")
         for name in self.__struct_fields__:
-            least = 0 if name in ("lease_ms", "drift_ppm", "phi_pause_ms", "election_lag_slots_max") else 1
+            least = 0 if name in MAY_BE_ZERO else 1
             if name not in ("me", "members", "detector", *THRESHOLDS) and getattr(self, name) < least:
                 raise ConfigError(f"{name}={getattr(self, name)} must be at least {least}")
         low, high = THRESHOLD_RANGE
@@ -81,6 +84,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ConfigError(
                 f"lease_ms={self.lease_ms} must not be over election_timeout_ms={self.election_timeout_ms}: "
                 "a leader that is gone would be waited for longer than that"
+            )
+        if self.amnesia_safe > 1:
+            raise ConfigError(f"amnesia_safe={self.amnesia_safe} must be 0 or 1")
+        if self.amnesia_safe and len(self.members) < 3:
+            raise ConfigError(
+                f"amnesia_safe=1 needs three members or more, not {len(self.members)}: "
+                "without one of them, the others must be a majority"
             )
         if self.drift_ppm >= MILLION:
             raise ConfigError(f"drift_ppm={self.drift_ppm} must be below {MILLION}: a clock may not stand still")

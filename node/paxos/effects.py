@@ -9,6 +9,7 @@ Events go in one at a time; ``Effects`` come out and must be carried out by the 
 ``apply``              slots newly chosen, in order and without gaps: apply them to the state machine
 ``reads``              reads that may be answered once everything up to their slot is applied
 ``reads_failed``       reads that this node could not confirm; nothing happened, they may be tried anywhere again
+``incarnation``        the node's own from now on, if not 0: it has learned of a later life than it knew
 ``stepped_down``       True if this node has stopped leading: what it had proposed may or may not be chosen
 ``handed_over``        True if the leadership that was to be handed over has a new holder, the one that was asked for;
                        False if not: this node goes on, or somebody else leads. None: nothing is to be said
@@ -94,6 +95,7 @@ class Effects(msgspec.Struct, gc=False):
     apply: list[tuple[int, Value]] = []
     reads: list[ReadReady] = []
     reads_failed: list[int] = []
+    incarnation: int = 0
     stepped_down: bool = False
     handed_over: bool | None = None
     wake_at: int = 0

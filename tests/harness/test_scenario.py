@@ -200,7 +200,8 @@ def test_operations_that_cannot_be_carried_out(data: dict[str, Any], message: st
         (scheduled({"type": "kill", "target": "n1,n2"}), "is neither of leader"),
         ({"schedule": ["kill"]}, "$.schedule[0]"),
         ({"schedule": [{"at": "1s", "fault": {"type": "kill"}}]}, "until"),
-        ({"node": {"window_max": "1"}}, "Expected `int`, got `str`"),
+        ({"node": {"window_max": "1"}}, "node.window_max: '1' is not a number"),
+        ({"node": {"detector": 8}}, "node.detector: 8 is not a word"),
     ],
 )
 def test_what_cannot_be_run_is_refused_with_its_key(data: dict[str, Any], message: str) -> None:

@@ -53,6 +53,9 @@ def test_scenario(path: Path) -> None:
         ("leaves-to-anybody", "leaving"),
         ("local-reads", "follower_reads"),
         ("applies-twice", "sessions"),
+        ("votes-at-once", "recovery"),
+        ("votes-unlearned", "recovery"),
+        ("welcomes-all", "recovery"),
     ],
 )
 def test_a_planted_bug_is_caught(mutant: str, scenario: str) -> None:

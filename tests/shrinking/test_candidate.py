@@ -185,6 +185,7 @@ def test_the_story_tells_faults_and_operations_by_time() -> None:
     scenario = load(path)
     assert scenario.seed is not None
     lines = story(of_plan(scenario, make_plan(scenario, scenario.seed)), simulate(scenario).faults)
-    assert lines[0] == "  0.0994 s  client 0 (at home with n1) writes 1 to x"
-    assert lines[1].startswith("     0.1 s  partition leader: {n") and lines[1].endswith(", until 1.6 s")
-    assert lines[2] == "      then  everything is healed, and the harness reads x"
+    assert lines[0] == "  0.0988 s  client 0 (at home with n1) writes 1 to x"
+    assert lines[1].startswith("     0.1 s  partition leader: {n") and lines[1].endswith(", until 0.67 s")
+    assert lines[2].startswith("   0.665 s  kill n") and lines[2].endswith(", until 2.9 s")
+    assert lines[3] == "      then  everything is healed, and the harness reads x"
