@@ -277,16 +277,14 @@ class Paxos:
             self._ask_again_at = min(self._ask_again_at, ready_at)
 
     def _on_pre_vote(self, now: int, sender: int, message: PreVote) -> None:
-        yes = self.has_lost(sender, now) and self._is_fresh(message)
+        yes = not self._may_not_vote() and self.has_lost(sender, now) and self._is_fresh(message)
         self.counters.pre_elections_refused += not yes
         bound = max(0, self.grant.until - now) if self.grant.forbids(sender, now) else 0
         self._send(sender, PreVoteReply(message.question, yes, self.acceptor.promised, self.log.chosen_upto, bound))
 
     def has_lost(self, asker: int, now: int) -> bool:
         """Say whether this node has lost its leader; it has if the leader is the one who asks."""
-        if self.leader is not None or self.recovery is not None:
-            return False  # a recovering node could not promise anything
-        return self.election.suspects(now) or self.election.waits_for == asker
+        return self.leader is None and (self.election.suspects(now) or self.election.waits_for == asker)
 
     def _is_fresh(self, message: PreVote) -> bool:
         """Say whether the asker's log is no reason to wait for another: after some time, no log is."""
