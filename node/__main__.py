@@ -28,6 +28,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     # Imported here: looking into a folder needs no event loop, and starts faster without it.
     import uvloop  # noqa: PLC0415
 
+    from node.machine import StateError  # noqa: PLC0415
     from node.server import Server  # noqa: PLC0415
     from node.storage.wal import CorruptLogError, LogFailedError  # noqa: PLC0415
 
@@ -49,7 +50,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve())
-    except (CorruptLogError, LogFailedError) as error:
+    except (CorruptLogError, LogFailedError, StateError) as error:
         logging.getLogger("antipaxos.node").critical("%s: %s", arguments.data, error)
         return EXIT_CORRUPT
     except OSError as error:
@@ -60,6 +61,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _inspect(arguments: argparse.Namespace) -> int:
     from node.inspection import describe, dump_json  # noqa: PLC0415
+    from node.machine import StateError  # noqa: PLC0415
     from node.paxos.log import SafetyError  # noqa: PLC0415
     from node.paxos.records import RecoveryError  # noqa: PLC0415
     from node.storage.wal import CorruptLogError  # noqa: PLC0415
@@ -70,7 +72,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     try:
         for line in (dump_json if arguments.json else describe)(arguments.data):
             print(line)  # noqa: T201
-    except (CorruptLogError, RecoveryError, SafetyError) as error:
+    except (CorruptLogError, RecoveryError, SafetyError, StateError) as error:
         print(f"{arguments.data}: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_CORRUPT
     except BrokenPipeError:

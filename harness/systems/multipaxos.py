@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -18,10 +18,12 @@ from nemesis.ground import NodeView
 from node import kv
 from node.client import Client, NotDoneError, Stream, UnknownError
 from node.inspection import Digester, chosen_values, value_digest, value_refs
+from node.machine import StateError, decode_state
 from node.paxos.messages import Value
-from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Promised, Record, Started, replay
+from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Promised, Record, Started
+from node.sessions import Sessions
 from node.storage.disk import PosixDisk
-from node.storage.journal import inspect
+from node.storage.journal import Inspected, inspect
 from node.storage.wal import CorruptLogError
 from node.wire import Status
 from workloads.base import Operation
@@ -150,6 +152,14 @@ def store_operation(operation: Operation) -> kv.Operation:
     raise ValueError(f"the store has no operation {operation.f!r}")
 
 
+def _base_events(inspected: Inspected) -> Iterator[AuditEvent]:
+    """Yield what the records that are gone came to."""
+    if inspected.first > 1:
+        base = inspected.base
+        yield Incarnation(base.incarnation)
+        yield PromiseMade((base.promised.round, base.promised.node))
+
+
 class LogReader:
     """Reads the logs of one run's stopped nodes for the audit. They are much alike: what is the same is told once."""
 
@@ -161,14 +171,27 @@ class LogReader:
         """Read a node's write-ahead log. Raises LogUnreadableError."""
         try:
             inspected = inspect(PosixDisk(folder / "data"))
-            log = replay(inspected.records).log
-        except (CorruptLogError, OSError) as error:
+            log = inspected.replay().log
+            state = decode_state(inspected.snapshot.state) if inspected.snapshot is not None else None
+        except (CorruptLogError, StateError, OSError) as error:
             raise LogUnreadableError(f"{node}: {error}") from error
-        values = chosen_values(log)
-        events = [event for record in inspected.records if (event := self._event(record)) is not None]
-        events += [ChosenLearned(slot, self._value(value)) for slot, value in enumerate(values, start=1)]
-        digests = dict(enumerate(self._digester.digests(values), start=1))
-        return NodeLog(node=node, events=tuple(events), applied_upto=log.chosen_upto, digests=digests)
+        values, first = chosen_values(log), log.truncated_upto + 1
+        events: list[AuditEvent] = list(_base_events(inspected))
+        events += [event for record in inspected.records if (event := self._event(record)) is not None]
+        events += [ChosenLearned(slot, self._value(value)) for slot, value in enumerate(values, start=first)]
+        if state is None:
+            digests = dict(enumerate(self._digester.digests(values), start=1))
+            return NodeLog(node=node, events=tuple(events), applied_upto=log.chosen_upto, digests=digests)
+        sessions = Sessions()
+        sessions.restore(state.sessions)
+        return NodeLog(
+            node=node,
+            events=tuple(events),
+            applied_upto=log.chosen_upto,
+            digests=self._digester.digests_after(state, values),
+            snapshot_slot=state.applied_upto,
+            snapshot_refs=frozenset(f"{session}/{sequence}" for session, sequence in sessions.applied()),
+        )
 
     def _event(self, record: Record) -> AuditEvent | None:
         """Return what a durable record says for the audit."""

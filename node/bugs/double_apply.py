@@ -19,11 +19,6 @@ from dataclasses import replace
 
 from node.assembly import Assembly
 from node.machine import Machine
-from node.paxos.config import Config
-from node.paxos.core import Parts
-from node.paxos.counters import Counters
-from node.paxos.election import RandomStream
-from node.paxos.records import Remembered
 from node.replica import Replica
 from node.sessions import Sessions, Standing
 
@@ -40,18 +35,11 @@ class AlwaysNew(Sessions):
 class DoubleApply(Replica):
     """A replica without memory of what it has applied."""
 
-    def __init__(
-        self,
-        config: Config,
-        remembered: Remembered,
-        rng: RandomStream,
-        now: int,
-        counters: Counters,
-        parts: Parts | None = None,
-    ) -> None:
-        super().__init__(config, remembered, rng, now, counters, parts)
-        self.machine = Machine(counters)
-        self.machine.sessions = AlwaysNew()
+    def new_machine(self) -> Machine:
+        """Return a machine that cannot tell a retry."""
+        machine = super().new_machine()
+        machine.sessions = AlwaysNew()
+        return machine
 
 
 def plant(healthy: Assembly) -> Assembly:

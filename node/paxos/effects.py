@@ -9,6 +9,7 @@ Events go in one at a time; ``Effects`` come out and must be carried out by the 
 ``apply``              slots newly chosen, in order and without gaps: apply them to the state machine
 ``reads``              reads that may be answered once everything up to their slot is applied
 ``reads_failed``       reads that this node could not confirm; nothing happened, they may be tried anywhere again
+``install``            a whole snapshot from another node: make it durable, then step with ``Saved``
 ``stepped_down``       True if this node has stopped leading: what it had proposed may or may not be chosen
 ``wake_at``            the time (ns) by which the core wants a ``Tick``
 =====================  ===============================================================================================
@@ -22,6 +23,7 @@ from typing import NamedTuple
 
 from node.paxos.messages import Message, Value
 from node.paxos.records import Record
+from node.paxos.snapshot import Snapshot
 
 
 class Receive(NamedTuple):
@@ -48,7 +50,13 @@ class Tick(NamedTuple):
     """Time has passed."""
 
 
-Event = Receive | Propose | ReadRequest | Tick
+class Saved(NamedTuple):
+    """A snapshot is durable: one that was taken here, or came from another node and holds more than this one knew."""
+
+    snapshot: Snapshot
+
+
+Event = Receive | Propose | ReadRequest | Tick | Saved
 
 
 class Send(NamedTuple):
@@ -78,6 +86,7 @@ class Effects:
 
     __slots__ = (
         "apply",
+        "install",
         "persist",
         "reads",
         "reads_failed",
@@ -94,5 +103,6 @@ class Effects:
         self.apply: list[tuple[int, Value]] = []
         self.reads: list[ReadReady] = []
         self.reads_failed: list[int] = []
+        self.install: Snapshot | None = None
         self.stepped_down = False
         self.wake_at = 0

@@ -48,6 +48,9 @@ class Disk(Protocol):
     def remove(self, name: str) -> None:
         """Remove a file."""
 
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name, in place of any file that has it; durable after ``sync_names``."""
+
     def sync_names(self) -> None:
         """Return when creations, renames and removals in the folder are durable."""
 
@@ -115,6 +118,10 @@ class PosixDisk:
     def remove(self, name: str) -> None:
         """Remove a file."""
         (self._folder / name).unlink()
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename a file."""
+        (self._folder / old).replace(self._folder / new)
 
     def sync_names(self) -> None:
         """Sync the folder itself."""

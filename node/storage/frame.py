@@ -1,12 +1,16 @@
 """The bytes of a log segment: a header, then records.
 
-    header  (40 bytes)  magic "APXWAL01" | generation u64 | first lsn u64 | node u64 | crc32 u32 | zero u32
+    header  (72 bytes)  magic "APXWAL02" | generation u64 | first lsn u64 | node u64 | base 32 bytes | crc32 u32 |
+                        zero u32
     record  (32 bytes + payload)
             magic "APXR" | length u32 | crc32 u32 | zero u32 | lsn u64 | durable lsn u64 | payload
 
 all little-endian. The record's checksum covers the generation of its segment, the length, both numbers and the payload,
 so a record is valid only whole, in its own segment and at its own place in the order: a block left over from another
 life of the file, or one that was written to the wrong place, does not pass.
+
+The *base* is what all records of earlier segments add up to, as far as no snapshot holds it (``node.storage.journal``):
+a log whose first segments are gone needs no more of them than that.
 
 *Durable lsn* is how far the log was durable when the record was written. It tells two kinds of damage apart that look
 alike: a bad record that a later record calls durable has rotted (its acknowledgement is out, so the node must not go on
@@ -19,9 +23,11 @@ import struct
 import zlib
 from typing import NamedTuple
 
-SEGMENT_MAGIC = b"APXWAL01"
+SEGMENT_MAGIC = b"APXWAL02"
 RECORD_MAGIC = b"APXR"
-_HEADER = struct.Struct("<8sQQQII")
+BASE_BYTES = 32
+NO_BASE = bytes(BASE_BYTES)
+_HEADER = struct.Struct("<8sQQQ32sII")
 _RECORD = struct.Struct("<4sIIIQQ")
 _SUMMED = struct.Struct("<QIQQ")
 HEADER_BYTES = _HEADER.size
@@ -35,6 +41,7 @@ class SegmentHeader(NamedTuple):
     generation: int
     first_lsn: int
     node: int
+    base: bytes = NO_BASE
 
 
 class Framed(NamedTuple):
@@ -48,16 +55,16 @@ class Framed(NamedTuple):
 
 def encode_header(header: SegmentHeader) -> bytes:
     """Return a segment's first bytes."""
-    body = _HEADER.pack(SEGMENT_MAGIC, header.generation, header.first_lsn, header.node, 0, 0)
-    return _HEADER.pack(SEGMENT_MAGIC, header.generation, header.first_lsn, header.node, zlib.crc32(body), 0)
+    crc = zlib.crc32(_HEADER.pack(SEGMENT_MAGIC, *header, 0, 0))
+    return _HEADER.pack(SEGMENT_MAGIC, *header, crc, 0)
 
 
 def decode_header(data: bytes) -> SegmentHeader | None:
     """Return the header that ``data`` starts with, or None if it is not one."""
     if len(data) < HEADER_BYTES:
         return None
-    magic, generation, first_lsn, node, _crc, _zero = _HEADER.unpack_from(data)
-    header = SegmentHeader(generation, first_lsn, node)
+    magic, generation, first_lsn, node, base, _crc, _zero = _HEADER.unpack_from(data)
+    header = SegmentHeader(generation, first_lsn, node, base)
     if magic != SEGMENT_MAGIC or encode_header(header) != data[:HEADER_BYTES]:
         return None
     return header

@@ -8,16 +8,22 @@ fsync the kernel may call the lost pages clean, and a second fsync would say tha
 Opening a log reads it all. A record that does not check out ends it: as a torn tail, which is cut off, if no later
 record says that it had been durable; else the log is damaged in its middle and ``CorruptLogError`` says where. What was
 read is made durable before anything is built on it: a process that was killed may have left it in the cache alone.
+
+What a durable snapshot covers need not be in the log any more: ``release`` removes the segments before the last one
+whose *base* says that the snapshot holds everything before it. Nobody waits until they are gone for good, so a power
+cut may bring any of them back; therefore opening starts at that last one, too, and never looks at those before. A log
+that begins later than with its first record, and has no snapshot that covers what is missing, is damaged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from node.storage.disk import Disk, File
 from node.storage.frame import (
     HEADER_BYTES,
+    NO_BASE,
     RECORD_MAGIC,
     Framed,
     SegmentHeader,
@@ -61,10 +67,18 @@ class Wal:
     """The log of one node over one disk; used by one thread at a time."""
 
     def __init__(
-        self, disk: Disk, node: int | None, segment_bytes: int = SEGMENT_BYTES, *, read_only: bool = False
+        self,
+        disk: Disk,
+        node: int | None,
+        segment_bytes: int = SEGMENT_BYTES,
+        *,
+        read_only: bool = False,
+        covered: Callable[[bytes], bool] = lambda base: False,
     ) -> None:
         """Open the log, or make a new one.
 
+        ``covered`` says whether a snapshot holds everything before a segment of that base, ``base`` (to be set) returns
+        the base of a segment that is begun now.
         ``payloads`` holds what was read until it is taken. With ``read_only`` a torn tail is left where it is, and
         ``node`` may be None: the log of any node. Raises CorruptLogError, and OSError if the disk does not answer.
         """
@@ -77,6 +91,10 @@ class Wal:
         self._offset = 0
         self._generation = 0
         self._failed = False
+        self._covered = covered
+        self._segments: list[SegmentHeader] = []
+        """The segments that are needed, the one that is written to last."""
+        self.base: Callable[[], bytes] = lambda: NO_BASE
         self.payloads: list[bytes] = []
         self.last_lsn = 0
         self.durable_lsn = 0
@@ -104,6 +122,27 @@ class Wal:
         self._gathered = []
         self.durable_lsn = self.last_lsn
         return self.durable_lsn
+
+    def release(self) -> int:
+        """Remove the segments that are covered, never the last one; return how many. Raises LogFailedError."""
+        self._check()
+        start = len(self._segments) - 1
+        while start > 0 and not self._covered(self._segments[start].base):
+            start -= 1
+        start = max(start, 0)
+        released, self._segments = self._segments[:start], self._segments[start:]
+        try:
+            for header in released:
+                self._disk.remove(segment_name(header.generation))
+        except OSError as error:
+            self._failed = True
+            raise LogFailedError(f"removing a segment of the log failed: {error}") from error
+        return len(released)
+
+    @property
+    def first(self) -> SegmentHeader | None:
+        """The header of the first segment that is needed, None before there is one."""
+        return self._segments[0] if self._segments else None
 
     def close(self) -> None:
         """Close the file; what was gathered and not committed is not kept."""
@@ -136,17 +175,20 @@ class Wal:
         self._generation += 1
         self._file = self._disk.open(segment_name(self._generation), create=True)
         assert self.node is not None
-        self._file.write(0, encode_header(SegmentHeader(self._generation, first_lsn, self.node)))
+        header = SegmentHeader(self._generation, first_lsn, self.node, self.base())
+        self._file.write(0, encode_header(header))
         self._file.sync()
         self._disk.sync_names()
         self._offset = HEADER_BYTES
+        self._segments.append(header)
 
     # -- opening ------------------------------------------------------------------------------------------------------
 
     def _open(self) -> WalStatistics:
-        names = [name for name in self._disk.names() if name.startswith(_PREFIX) and name.endswith(_SUFFIX)]
+        names = self._needed([n for n in self._disk.names() if n.startswith(_PREFIX) and n.endswith(_SUFFIX)])
         torn = 0
         segments = 0
+        first_lsn = 1
         for position, name in enumerate(names):
             is_last = position == len(names) - 1
             scan = self._scan(name, is_last)
@@ -154,9 +196,25 @@ class Wal:
                 torn += self._drop(name)
                 continue
             segments += 1
+            first_lsn = first_lsn if self._segments else scan.header.first_lsn
             torn += self._take(scan, is_last)
         self.durable_lsn = self.last_lsn
-        return WalStatistics(self.last_lsn, segments, torn)
+        return WalStatistics(self.last_lsn - first_lsn + 1, segments, torn)
+
+    def _needed(self, names: list[str]) -> list[str]:
+        """Return the names from the last segment on before which everything is covered; remove those before it."""
+        for position in reversed(range(len(names))):
+            file = self._disk.open(names[position])
+            try:
+                header = decode_header(file.read(0, HEADER_BYTES))
+            finally:
+                file.close()
+            if header is not None and self._covered(header.base):
+                self.last_lsn = header.first_lsn - 1
+                for name in names[:position] if not self._read_only else ():
+                    self._disk.remove(name)
+                return names[position:]
+        return names
 
     def _scan(self, name: str, is_last: bool) -> _Scan | None:
         """Read a segment; None if it is the last one and its header never became durable."""
@@ -189,6 +247,11 @@ class Wal:
             raise CorruptLogError(f"{name}, offset 0: this log belongs to node {header.node}, not to node {self.node}")
         if segment_name(header.generation) != name or header.generation <= self._generation:
             raise CorruptLogError(f"{name}, offset 0: generation {header.generation} does not belong here")
+        if header.first_lsn != self.last_lsn + 1 and not self._segments:
+            raise CorruptLogError(
+                f"{name}, offset 0: the log begins with record {header.first_lsn}, and no snapshot covers what was "
+                "before: a snapshot or a segment is missing"
+            )
         if header.first_lsn != self.last_lsn + 1:
             raise CorruptLogError(
                 f"{name}, offset 0: begins with record {header.first_lsn}, but record {self.last_lsn + 1} is next: "
@@ -198,6 +261,7 @@ class Wal:
     def _take(self, scan: _Scan, is_last: bool) -> int:
         """Take a segment's records over; cut a torn tail off the last one. Returns the bytes cut."""
         self._generation = scan.header.generation
+        self._segments.append(scan.header)
         self.last_lsn += len(scan.records)
         self.payloads.extend(record.payload for record in scan.records)
         torn = scan.size - scan.end

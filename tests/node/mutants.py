@@ -18,13 +18,10 @@ from node.paxos.ballot import Ballot
 from node.paxos.candidate import Candidate
 from node.paxos.config import Config
 from node.paxos.core import Parts
-from node.paxos.counters import Counters
 from node.paxos.effects import Deferred, Effects
-from node.paxos.election import RandomStream
 from node.paxos.leader import Flight, Leader
 from node.paxos.messages import Accept, Accepted, Prepare, Promise, Reported, Value
 from node.paxos.reads import ReadRounds
-from node.paxos.records import Remembered
 from node.replica import Replica
 from node.sessions import Sessions, Standing
 
@@ -162,18 +159,11 @@ class NoSessions(Sessions):
 class AppliesTwice(Replica):
     """Applies every retry."""
 
-    def __init__(
-        self,
-        config: Config,
-        remembered: Remembered,
-        rng: RandomStream,
-        now: int,
-        counters: Counters,
-        parts: Parts | None = None,
-    ) -> None:
-        super().__init__(config, remembered, rng, now, counters, parts)
-        self.machine = Machine(counters)
-        self.machine.sessions = NoSessions()
+    def new_machine(self) -> Machine:
+        """Return a machine that cannot tell a retry."""
+        machine = super().new_machine()
+        machine.sessions = NoSessions()
+        return machine
 
 
 def acceptor(kind: type[Acceptor]) -> Assembly:

@@ -169,9 +169,9 @@ def test_a_record_over_the_limit_is_refused() -> None:
 
 def test_segments_roll_over() -> None:
     disk = MemoryDisk()
-    write(disk, [[b"x" * 50]] * 5, segment_bytes=150)
+    write(disk, [[b"x" * 50]] * 5, segment_bytes=182)
     assert disk.names() == [ONE, TWO, THREE]
-    wal = Wal(disk, NODE, 150)
+    wal = Wal(disk, NODE, 182)
     assert wal.payloads == [b"x" * 50] * 5
     assert wal.statistics == (5, 3, 0)
 
@@ -225,7 +225,7 @@ def test_a_new_segment_whose_name_was_not_synced_vanishes_and_recovery_works() -
 
 def test_a_missing_segment_is_reported() -> None:
     disk = MemoryDisk()
-    write(disk, [[b"x" * 50]] * 5, segment_bytes=150)
+    write(disk, [[b"x" * 50]] * 5, segment_bytes=182)
     disk.remove(TWO)
     with pytest.raises(CorruptLogError, match=r"begins with record 5, but record 3 is next: a segment is missing"):
         read(disk)
@@ -233,7 +233,7 @@ def test_a_missing_segment_is_reported() -> None:
 
 def test_a_segment_under_a_wrong_name_is_reported() -> None:
     disk = MemoryDisk()
-    write(disk, [[b"x" * 50]] * 5, segment_bytes=150)
+    write(disk, [[b"x" * 50]] * 5, segment_bytes=182)
     disk.put(segment_name(4), disk.content(THREE))
     with pytest.raises(CorruptLogError, match="generation 3 does not belong here"):
         read(disk)
@@ -256,7 +256,7 @@ def test_the_log_of_another_node_is_refused() -> None:
 @pytest.mark.parametrize("offset", range(HEADER_BYTES))
 def test_header_damage_is_reported(offset: int) -> None:
     disk = MemoryDisk()
-    write(disk, [[b"x" * 50]] * 3, segment_bytes=150)
+    write(disk, [[b"x" * 50]] * 3, segment_bytes=182)
     for name in (ONE, TWO):
         with pytest.raises(CorruptLogError, match=rf"{name}, offset 0: the segment's header is damaged"):
             read(flip(disk, name, offset))
@@ -265,13 +265,13 @@ def test_header_damage_is_reported(offset: int) -> None:
 @pytest.mark.parametrize("size", range(HEADER_BYTES))
 def test_a_last_segment_that_never_got_a_whole_header_is_dropped(size: int) -> None:
     disk = MemoryDisk()
-    write(disk, [[b"x" * 50]] * 2, segment_bytes=150)
+    write(disk, [[b"x" * 50]] * 2, segment_bytes=182)
     header = disk.content(ONE)[:size]
     disk.put(TWO, header)
     assert read(disk) == [b"x" * 50] * 2
     assert disk.names() == [ONE]
     disk.put(TWO, bytes(HEADER_BYTES))
-    write(disk, [[b"y"]], segment_bytes=150)
+    write(disk, [[b"y"]], segment_bytes=182)
     assert read(disk) == [b"x" * 50] * 2 + [b"y"]
 
 
@@ -351,7 +351,7 @@ def test_every_restart_leaves_a_commit_that_vouches_for_all_before_it() -> None:
 
 def test_rot_in_an_earlier_segment_is_reported_even_in_its_last_commit() -> None:
     disk = MemoryDisk()
-    write(disk, [[b"x" * 50]] * 4, segment_bytes=150)
+    write(disk, [[b"x" * 50]] * 4, segment_bytes=182)
     assert disk.names() == [ONE, TWO]
     for offset in range(HEADER_BYTES, len(disk.content(ONE))):
         if (offset - HEADER_BYTES) % (RECORD_BYTES + 50) in RESERVED:
@@ -362,7 +362,7 @@ def test_rot_in_an_earlier_segment_is_reported_even_in_its_last_commit() -> None
 
 def test_an_earlier_segment_cut_short_is_reported() -> None:
     disk = MemoryDisk()
-    write(disk, [[b"x" * 50]] * 4, segment_bytes=150)
+    write(disk, [[b"x" * 50]] * 4, segment_bytes=182)
     for size in range(len(disk.content(ONE))):
         with pytest.raises(CorruptLogError):
             read(cut(disk, ONE, size))

@@ -27,15 +27,20 @@ from node.paxos.messages import (
     ReadIndexReply,
     Refused,
     Reported,
+    SnapshotPart,
+    Truncated,
 )
 
 B, C = Ballot(3, 2), Ballot(7, 1)
 MESSAGES: list[Message] = [
     Prepare(B, 4),
-    Promise(B, 4, 17, 0, 2, (Reported(4, C, (b"x", b""), True), Reported(9, B, (), False))),
+    Promise(B, 4, 17, 0, 2, 3, (Reported(4, C, (b"x", b""), True), Reported(9, B, (), False))),
     Accept(B, 4, (b"command", b"another"), 3),
     Accepted(B, 4),
     Refused(B, C),
+    Truncated(B, 3),
+    SnapshotPart(40, B, 9, 77, 3, b"state"),
+    Fetch(4, 40, 77, 8),
     Heartbeat(B, 12, 3),
     HeartbeatAck(B, 12),
     ReadIndex((5 << 40) + 1),

@@ -88,7 +88,7 @@ def test_what_is_right_passes() -> None:
     scene.step(1, log=log(A), applied=(1, "a"))
     scene.step(2, log=log(A), applied=(1, "a"))
     scene.write(3, Promised(HIGH))
-    scene.step(3, None, Promise(HIGH, 1, 0, 0, 1, ()))
+    scene.step(3, None, Promise(HIGH, 1, 0, 0, 1, 0, ()))
     scene.write(3, AcceptedRecord(1, HIGH, A, 0))
     scene.boot(1, AcceptedRecord(1, LOW, A, 0))
     scene.step(1, log=log(A), applied=(1, "a"))  # another life begins anew
@@ -180,7 +180,7 @@ def test_an_answer_in_a_lower_ballot_is_caught_over_all_lives() -> None:
     ("message", "why"),
     [
         (Accepted(LOW, 1), r"answers for slot 1 in 1\.1 before that is durable"),
-        (Promise(LOW, 1, 0, 0, 1, ()), r"promises 1\.1 before that is durable"),
+        (Promise(LOW, 1, 0, 0, 1, 0, ()), r"promises 1\.1 before that is durable"),
     ],
 )
 def test_an_answer_before_its_record_is_durable_is_caught(message: Accepted | Promise, why: str) -> None:
