@@ -67,8 +67,8 @@ class Seen:
         """The number of the last record handed out in this life."""
         self.pending: deque[tuple[int, Record]] = deque()
         """Records on their way to the disk."""
-        self.saving = 0
-        """The slot of the snapshot that is on its way to the disk."""
+        self.saving: Snapshot | None = None
+        """The snapshot that is on its way to the disk."""
         self.snapshot = 0
         """The slot of the last one that is durable."""
         self.truncated = 0
@@ -107,7 +107,7 @@ class Invariants:
             if entry is None or chosen is None or entry.value != chosen.value:
                 self._broken(node, f"has forgotten slot {slot}, and has a snapshot of slot {covered} only")
         seen.snapshot = seen.truncated = covered
-        seen.saving = 0
+        seen.saving = None
         seen.durable = {slot: ballot for slot, ballot in seen.durable.items() if slot > covered}
         for slot, ballot in seen.durable.items():
             entry = remembered.log.get(slot)
@@ -133,7 +133,7 @@ class Invariants:
         if type(event) is Durable:
             self._durable(node, seen, event.upto)
         elif type(event) is SnapshotDurable:
-            seen.snapshot = max(seen.snapshot, seen.saving)
+            self._saved(seen)
         if output.snapshot is not None:
             self._saves(node, seen, output.snapshot)
         for _, message in output.sends:
@@ -224,10 +224,16 @@ class Invariants:
 
     def _saves(self, node: SimulatedNode, seen: Seen, snapshot: Snapshot) -> None:
         """A snapshot is handed out: of a state that others have, too, and of chosen slots only."""
-        seen.saving = snapshot.slot
+        seen.saving = snapshot
         if snapshot.slot not in self._chosen:
             self._broken(node, f"writes a snapshot of slot {snapshot.slot}, which no majority has accepted")
         self._state(node, snapshot.slot, decode_state(snapshot.state).digest.hex())
+
+    def _saved(self, seen: Seen) -> None:
+        """A snapshot is durable, and with it a promise of its ballot."""
+        if seen.saving is not None:
+            seen.snapshot = seen.saving.slot
+            seen.promised = max(seen.promised, seen.saving.ballot)
 
     def _truncates(self, node: SimulatedNode, seen: Seen, log: Log) -> None:
         if log.truncated_upto > seen.snapshot:

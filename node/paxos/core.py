@@ -353,10 +353,11 @@ class Paxos:
     def _fetch(self, now: int, sender: int) -> None:
         self.counters.fetches_sent += 1
         self._fetch_again_at = now + self.config.retry_ms * MS
-        download = self._download
         if self._installing:
             return
-        if download is None:
+        download = self._download
+        if download is None or download.slot <= self.log.chosen_upto:  # overtaken by what was learnt slot by slot
+            self._download = None
             self._send(sender, Fetch(self.log.chosen_upto + 1))
             return
         self.counters.snapshot_downloads_resumed += download.asked == download.offset
@@ -405,8 +406,9 @@ class Paxos:
         named = (asked.snapshot_slot, asked.snapshot_crc)
         snapshot = self.snapshot
         assert snapshot is not None, "slots are truncated, but there is no snapshot of them"
-        if self._lent is not None and named == (self._lent.slot, self._lent.crc):
-            snapshot = self._lent
+        lent = self._lent
+        if lent is not None and named == (lent.slot, lent.crc) and lent.slot >= asked.from_slot:
+            snapshot = lent
         offset = asked.offset if named == (snapshot.slot, snapshot.crc) else 0
         self._lent, self._lent_until = snapshot, now + LENT_RETRIES * self.config.retry_ms * MS
         data = snapshot.state[offset : offset + self.config.snapshot_part_bytes]

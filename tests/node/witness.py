@@ -71,7 +71,7 @@ class Witness:
         self._prepared: dict[Ballot, tuple[int, int]] = {}
         self._digests: dict[int, str] = {}
         self._applied = dict.fromkeys(members, 0)
-        self._saving = dict.fromkeys(members, 0)
+        self._saving: dict[int, Snapshot] = {}
         self._promised = dict.fromkeys(members, ZERO)
 
     # -- what nodes write ---------------------------------------------------------------------------------------------
@@ -93,11 +93,13 @@ class Witness:
         if snapshot.slot not in self.chosen:
             raise ViolationError(f"n{node} writes a snapshot of slot {snapshot.slot}, which is not chosen")
         self._state(node, snapshot.slot, decode_state(snapshot.state).digest.hex())
-        self._saving[node] = snapshot.slot
+        self._saving[node] = snapshot
 
     def saved(self, node: int) -> None:
         """The snapshot is on the node's disk."""
-        self._disks[node].snapshot = self._saving[node]
+        snapshot, disk = self._saving[node], self._disks[node]
+        disk.snapshot = snapshot.slot
+        disk.promised = max(disk.promised, snapshot.ballot)
 
     def restarted(self, node: int, found: Inspected, replica: Replica) -> None:
         """A node has come back with this on its disk."""
