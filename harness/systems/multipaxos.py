@@ -11,6 +11,7 @@ import msgspec
 from checkers.audit import Accepted, AuditEvent, AuditValue, ChosenLearned, Incarnation, NodeLog, PromiseMade
 from checkers.history import EventType
 from harness.cluster.base import Address, Cluster, Launch
+from harness.plan import node_settings
 from harness.results import NodeSummary
 from harness.scenario import Scenario
 from harness.systems.base import Completion, LogUnreadableError
@@ -53,7 +54,7 @@ class MultiPaxos:
         peers = ",".join(f"{node_id(name)}={address.host}:{address.port}" for name, address in addresses.items())
         argv = [sys.executable, "-m", "node", "serve", "--id", str(node_id(node)), "--peers", peers]
         argv += ["--data", str(folder / "data"), "--cluster", CLUSTER_NAME, "--seed", str(self._seed)]
-        for key, value in sorted(self._scenario.node.items()):
+        for key, value in sorted(node_settings(self._scenario, self._seed).items()):
             argv += ["--set", f"{key}={value}"]
         if self._scenario.bug is not None:
             argv += ["--bug", self._scenario.bug]
