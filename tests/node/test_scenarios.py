@@ -44,6 +44,12 @@ def test_scenario(path: Path) -> None:
         ("eager-reads", "no_read_before_the_noop"),
         ("local-reads", "follower_reads"),
         ("applies-twice", "sessions"),
+        ("hides-truncation", "truncated_slots_are_caught_up_first"),
+        ("leads-behind", "truncated_slots_are_caught_up_first"),
+        ("acknowledges-truncated", "truncated_slot_is_not_accepted"),
+        ("truncates-early", "unfinished_snapshot"),
+        ("installs-early", "snapshot_in_parts"),
+        ("loses-sessions", "snapshot_and_truncation"),
     ],
 )
 def test_a_planted_bug_is_caught(mutant: str, scenario: str) -> None:

@@ -35,6 +35,11 @@ CAUGHT_WITHIN = {
     "counts-twice": 40,
     "local-reads": 40,
     "applies-twice": 40,
+    "hides-truncation": 40,
+    "leads-behind": 40,
+    "truncates-early": 5,
+    "installs-early": 40,
+    "loses-sessions": 40,
 }
 """Planted bugs that random schedules meet, and how many seeds that may take; the text scenarios catch the others."""
 
