@@ -55,7 +55,7 @@ class Scene:
                 machine=SimpleNamespace(applied_upto=applied[0], digest=applied[1]),
             ),
         )
-        self.invariants.stepped(seen, event or Tick(), output)
+        self.invariants.stepped(seen, event if event is not None else Tick(), output)
 
     def write(self, node: int, *records: Record) -> None:
         """A node hands records out, and they become durable."""
