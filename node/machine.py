@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -46,7 +46,7 @@ def decode_entry(command: bytes) -> Entry:
     return _entry.decode(command)
 
 
-class Applied(NamedTuple):
+class Applied(msgspec.Struct, frozen=True, gc=False):
     """An entry and the answer to whoever waits for it."""
 
     entry: Entry
@@ -85,39 +85,38 @@ class Machine:
         self.sessions = Sessions()
         self.applied_upto = 0
         self.command_bytes = 0
-        self._digest = bytes(16)
+        self.summed = bytes(16)
+        """The digest over everything applied so far."""
         self._counters = counters
 
     @property
     def digest(self) -> str:
-        """The digest over everything applied so far, hexadecimal."""
-        return self._digest.hex()
+        """The same, hexadecimal."""
+        return self.summed.hex()
 
     def state(self) -> bytes:
         """Return the whole state, for a snapshot."""
-        state = State(self.applied_upto, self._digest, dict(self.store.data()), self.sessions.rows())
+        state = State(self.applied_upto, self.summed, dict(self.store.data()), self.sessions.rows())
         return _encoder.encode(state)
 
     def restore(self, state: State) -> None:
         """Take over a snapshot's state in place of all that was applied."""
         self.applied_upto = state.applied_upto
-        self._digest = state.digest
+        self.summed = state.digest
         self.store.restore(dict(state.data))
         self.sessions.restore(state.sessions)
 
     def apply(self, slot: int, value: Value) -> Iterator[Applied]:
         """Apply one chosen slot: the next one, always. Yields each entry with its answer."""
         assert slot == self.applied_upto + 1, f"slot {slot} applied after slot {self.applied_upto}"
-        summed = hashlib.blake2b(self._digest, digest_size=16)
-        summed.update(slot.to_bytes(8, "little"))
+        told = [self.summed, slot.to_bytes(8, "little")]
         for place, command in enumerate(value):
             entry = decode_entry(command)
             answer = self.apply_entry(entry, (slot << COMMANDS_PER_SLOT_BITS) + place)
-            summed.update(command)
-            summed.update(_encoder.encode(answer))
+            told += (command, _encoder.encode(answer))
             self.command_bytes += len(command)
             yield Applied(entry, answer)
-        self._digest = summed.digest()
+        self.summed = hashlib.blake2b(b"".join(told), digest_size=16).digest()
         self.applied_upto = slot
 
     def apply_entry(self, entry: Entry, number: int) -> Answer:

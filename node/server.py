@@ -118,8 +118,8 @@ class Server(InboundHost):
             self._committer.submit(output.persist)
         if output.snapshot is not None:
             self._committer.save(output.snapshot)
-        for to, message in output.sends:
-            self._links[to].outbox.put(wire.encode(message))
+        for send in output.sends:
+            self._links[send.to].outbox.put(wire.encode(send.message))
         for client, reply in output.replies:
             connection = self._clients.get(client)
             if connection is not None:

@@ -40,7 +40,7 @@ class Scene:
         *sends: Promise | Accepted,
         persist: tuple[Record, ...] = (),
         log: Log | None = None,
-        applied: tuple[int, str] = (0, ""),
+        applied: tuple[int, str | bytes] = (0, ""),
         snapshot: Snapshot | None = None,
     ) -> None:
         output = Output()
@@ -52,7 +52,7 @@ class Scene:
             name=f"n{node}",
             replica=SimpleNamespace(
                 paxos=SimpleNamespace(log=log if log is not None else Log(), leader=None),
-                machine=SimpleNamespace(applied_upto=applied[0], digest=applied[1]),
+                machine=SimpleNamespace(applied_upto=applied[0], summed=digest_of(applied[1])),
             ),
         )
         self.invariants.stepped(seen, event if event is not None else Tick(), output)
@@ -76,6 +76,11 @@ class Scene:
         self.records[node] = remembered.records
         seen: Any = SimpleNamespace(number=node, name=f"n{node}")
         self.invariants.booted(seen, remembered)
+
+
+def digest_of(digest: str | bytes) -> bytes:
+    """Return a digest that was given in words."""
+    return digest if isinstance(digest, bytes) else digest.encode()
 
 
 def log(*values: Value) -> Log:
@@ -230,12 +235,12 @@ def snapshot(upto: int) -> Snapshot:
     return snapshot_of(upto, LOW, machine.state())
 
 
-def digest(upto: int) -> str:
+def digest(upto: int) -> bytes:
     """Return the digest of that state."""
     machine = Machine(Counters())
     for slot in range(1, upto + 1):
         assert not list(machine.apply(slot, ()))
-    return machine.digest
+    return machine.summed
 
 
 def truncated(upto: int) -> Log:
@@ -255,9 +260,9 @@ def no_ops(*slots: int) -> Scene:
 
 def test_a_snapshot_stands_for_the_log_once_it_is_durable() -> None:
     scene = no_ops(1, 2)
+    scene.write(1, Promised(HIGH))
     scene.step(1, log=log((), ()), applied=(2, digest(2)), snapshot=snapshot(2))
     scene.step(1, SnapshotDurable(), log=truncated(2), applied=(2, digest(2)))
-    scene.write(1, Promised(HIGH))
     scene.step(1, None, Promise(HIGH, 1, 0, 0, 1, 2, ()), log=truncated(2), applied=(2, digest(2)))
     scene.boot(1, Promised(HIGH), snapshot=snapshot(2))
     scene.step(1, log=truncated(2), applied=(2, digest(2)))
