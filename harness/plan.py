@@ -198,6 +198,7 @@ SNAPSHOT_SETTINGS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("snapshot_tail_slots", (0, 5, 50)),
     ("snapshot_part_bytes", (200, 2_000, 65_536)),
     ("log_segment_bytes", (2_048, 16_384)),
+    ("log_zero_ahead_bytes", (0, 512, 4_096)),
 )
 """What a swarm draws for the nodes' snapshots."""
 

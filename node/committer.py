@@ -81,6 +81,11 @@ class Committer:
         return batch
 
     @property
+    def segments_recycled(self) -> int:
+        """How many segments of the log were begun in the file of another one."""
+        return self._journal.segments_recycled
+
+    @property
     def saves_next(self) -> bool:
         """True if a step of the snapshot comes before the next commit: they take turns."""
         return self._saving is not None and not (self._commit_first and self._waiting)

@@ -46,7 +46,7 @@ class Server(InboundHost):
         self._counters = Counters()
         disk = PosixDisk(config.data, create=True)
         self._lock = lock_folder(config.data)
-        journal = Journal(disk, self._me, config.log_segment_bytes)
+        journal = Journal(disk, self._me, config.log_segment_bytes, config.log_zero_ahead_bytes)
         remembered = journal.remembered
         statistics = journal.statistics
         self._counters.torn_tails_cut += bool(statistics.torn_bytes)
@@ -156,6 +156,7 @@ class Server(InboundHost):
 
     def _saved(self, segments: int) -> None:
         self._counters.segments_removed += segments
+        self._counters.segments_recycled = self._committer.segments_recycled
         if not self._stopping.is_set():
             self._step(SnapshotDurable())
             snapshot = self._replica.paxos.snapshot

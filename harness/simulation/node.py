@@ -221,7 +221,7 @@ class SimulatedNode:
         assert self.config is not None
         core = self.config.core
         try:
-            journal = Journal(self.disk, core.me, self.config.log_segment_bytes)
+            journal = Journal(self.disk, core.me, self.config.log_segment_bytes, self.config.log_zero_ahead_bytes)
             self.disk.settle()
             remembered = journal.remembered
             counters = Counters(torn_tails_cut=int(bool(journal.statistics.torn_bytes)))
@@ -392,6 +392,7 @@ class SimulatedNode:
         replica = self.replica
         if life == self._life and replica is not None:
             replica.counters.segments_removed += segments
+            replica.counters.segments_recycled = self._committer.segments_recycled
             self._trace.give(Given.SAVED, self.number, 0, b"%d" % segments)
             self._take(SnapshotDurable())
 

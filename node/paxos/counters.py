@@ -29,6 +29,7 @@ class Counters(msgspec.Struct):
     slots_truncated: int = 0
     elections_caught_up: int = 0
     segments_removed: int = 0
+    segments_recycled: int = 0
     old_incarnations_dropped: int = 0
     read_rounds: int = 0
     reads_under_lease: int = 0

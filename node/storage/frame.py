@@ -1,13 +1,14 @@
 """The bytes of a log segment: a header, then records.
 
-    header  (72 bytes)  magic "APXWAL02" | generation u64 | first lsn u64 | node u64 | base 32 bytes | crc32 u32 |
-                        zero u32
+    header  (72 bytes)  magic "APXWAL02" | generation u64 | first lsn u64 | node u64 | base 32 bytes | recycled u32 |
+                        crc32 u32
     record  (32 bytes + payload)
             magic "APXR" | length u32 | crc32 u32 | zero u32 | lsn u64 | durable lsn u64 | payload
 
 all little-endian. The record's checksum covers the generation of its segment, the length, both numbers and the payload,
 so a record is valid only whole, in its own segment and at its own place in the order: a block left over from another
-life of the file, or one that was written to the wrong place, does not pass.
+life of the file, or one that was written to the wrong place, does not pass. *Recycled* is 1 if the file had a life
+before this one, so that behind the last record there may be records of that life; else there are zeros, or nothing.
 
 The *base* is what all records of earlier segments add up to, as far as no snapshot holds it (``node.storage.journal``):
 a log whose first segments are gone needs no more of them than that.
@@ -42,6 +43,7 @@ class SegmentHeader(NamedTuple):
     first_lsn: int
     node: int
     base: bytes = NO_BASE
+    recycled: int = 0
 
 
 class Framed(NamedTuple):
@@ -55,16 +57,15 @@ class Framed(NamedTuple):
 
 def encode_header(header: SegmentHeader) -> bytes:
     """Return a segment's first bytes."""
-    crc = zlib.crc32(_HEADER.pack(SEGMENT_MAGIC, *header, 0, 0))
-    return _HEADER.pack(SEGMENT_MAGIC, *header, crc, 0)
+    return _HEADER.pack(SEGMENT_MAGIC, *header, zlib.crc32(_HEADER.pack(SEGMENT_MAGIC, *header, 0)))
 
 
 def decode_header(data: bytes) -> SegmentHeader | None:
     """Return the header that ``data`` starts with, or None if it is not one."""
     if len(data) < HEADER_BYTES:
         return None
-    magic, generation, first_lsn, node, base, _crc, _zero = _HEADER.unpack_from(data)
-    header = SegmentHeader(generation, first_lsn, node, base)
+    magic, generation, first_lsn, node, base, recycled, _crc = _HEADER.unpack_from(data)
+    header = SegmentHeader(generation, first_lsn, node, base, recycled)
     if magic != SEGMENT_MAGIC or encode_header(header) != data[:HEADER_BYTES]:
         return None
     return header
@@ -76,6 +77,21 @@ def encode_record(generation: int, lsn: int, durable: int, payload: bytes) -> by
         raise ValueError(f"a record of {len(payload)} bytes is over the limit of {PAYLOAD_BYTES_MAX}")
     crc = checksum(generation, lsn, durable, payload)
     return _RECORD.pack(RECORD_MAGIC, len(payload), crc, 0, lsn, durable) + payload
+
+
+def claimed_end(data: bytes, offset: int, lsn: int) -> int:
+    """Return where the last thing at ``offset`` or behind ends that claims to be record ``lsn`` or a later one.
+
+    It need not be valid, or whole. Returns ``offset`` if nothing does: records of an earlier life have lower numbers.
+    """
+    end = offset
+    found = data.find(RECORD_MAGIC, offset)
+    while found >= 0 and found + RECORD_BYTES <= len(data):
+        _, length, _, _, claimed, _ = _RECORD.unpack_from(data, found)
+        if claimed >= lsn:
+            end = max(end, min(len(data), found + RECORD_BYTES + length))
+        found = data.find(RECORD_MAGIC, found + 1)
+    return end
 
 
 def decode_record(data: bytes, offset: int, generation: int) -> Framed | None:

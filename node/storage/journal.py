@@ -33,10 +33,12 @@ _BASE = struct.Struct("<QQQQ")
 class Journal:
     """The durable memory of one node."""
 
-    def __init__(self, disk: Disk, node: int, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(self, disk: Disk, node: int, segment_bytes: int = SEGMENT_BYTES, zero_ahead_bytes: int = 0) -> None:
         """Recover from the disk and count the start. Raises CorruptLogError, LogFailedError, OSError."""
         self._snapshots = SnapshotFiles(disk, node)
-        self._wal = Wal(disk, node, segment_bytes, covered=lambda base: _covers(self._snapshots.latest, base))
+        self._wal = Wal(
+            disk, node, segment_bytes, zero_ahead_bytes, covered=lambda base: _covers(self._snapshots.latest, base)
+        )
         payloads, self._wal.payloads = self._wal.payloads, []
         records = list(_decode(payloads))
         self._base = _first_base(self._wal)
@@ -51,6 +53,11 @@ class Journal:
     def statistics(self) -> WalStatistics:
         """What opening the log found."""
         return self._wal.statistics
+
+    @property
+    def segments_recycled(self) -> int:
+        """How many segments of the log were begun in the file of another one."""
+        return self._wal.recycled
 
     def commit(self, records: Sequence[Record]) -> int:
         """Make records durable, in order; return the number of the last durable one. Raises LogFailedError."""

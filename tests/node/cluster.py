@@ -72,6 +72,7 @@ class Cluster:
         seed: int = 0,
         *,
         segment_bytes: int = 64 * 1024,
+        zero_ahead_bytes: int = 0,
         assembly: Assembly | None = None,
         settings: dict[str, int] | None = None,
     ) -> None:
@@ -84,6 +85,7 @@ class Cluster:
         self.witness = Witness(self.members)
         self.cut: set[tuple[int, int]] = set()
         self._segment_bytes = segment_bytes
+        self._zero_ahead_bytes = zero_ahead_bytes
         self._assembly = assembly or Assembly()
         self.nodes = {node: Node(Config(me=node, members=self.members, **(settings or {}))) for node in self.members}
 
@@ -96,7 +98,7 @@ class Cluster:
         it.starts += 1
         it.waiting.clear()
         found = inspect(it.disk)
-        journal = it.journal = Journal(it.disk, node, self._segment_bytes)
+        journal = it.journal = Journal(it.disk, node, self._segment_bytes, self._zero_ahead_bytes)
         it.counters.torn_tails_cut += bool(journal.statistics.torn_bytes)
         rng = random.Random(f"{self.seed}/{node}/{it.starts}")
         it.replica = self._assembly.replica(
@@ -141,6 +143,8 @@ class Cluster:
         except StopIteration as done:
             it.saving = None
             it.counters.segments_removed += done.value
+            assert it.journal is not None
+            it.counters.segments_recycled = it.journal.segments_recycled
             self.witness.saved(node)
             self.step(node, SnapshotDurable())
         return it.saving is not None

@@ -53,6 +53,7 @@ class Weather(msgspec.Struct, frozen=True):
     power_loss: float
     think_ms: float
     segment_bytes: int
+    zero_ahead_bytes: int
     settings: dict[str, int]
 
 
@@ -86,6 +87,7 @@ def forecast(rng: random.Random) -> Weather:
         power_loss=rng.choice((0.0, 0.5, 1.0)),
         think_ms=rng.choice((15.0, 60.0)),
         segment_bytes=rng.choice((200, 2_000, 1 << 20)),
+        zero_ahead_bytes=rng.choice((0, 64, 1_000)),
         settings=settings,
     )
 
@@ -220,6 +222,7 @@ class Run:
             size,
             seed,
             segment_bytes=self.weather.segment_bytes,
+            zero_ahead_bytes=self.weather.zero_ahead_bytes,
             assembly=assembly,
             settings=self.weather.settings,
         )
