@@ -15,7 +15,7 @@ from node.assembly import Assembly, assemble
 from node.paxos.config import Config, ConfigError
 from node.storage.wal import SEGMENT_BYTES, ZERO_AHEAD_BYTES
 
-LOG_SETTINGS = {"log_segment_bytes": (256, 2**40), "log_zero_ahead_bytes": (0, 2**30)}
+LOG_SETTINGS = {"log_segment_bytes": (256, 2**40), "log_zero_ahead_bytes": (0, 2**30), "log_direct": (0, 1)}
 """The log's settings, and the least and most that each may be."""
 SETTINGS = (*(name for name in Config.__struct_fields__ if name not in ("me", "members")), *LOG_SETTINGS)
 """What ``--set`` can set: the core's settings, and the log's."""
@@ -26,7 +26,7 @@ class ServerConfig:
     """Where a node listens, whom it talks to, where it keeps its data; ``seed`` drives its election time-outs.
 
     ``log_segment_bytes``: the log begins a new file once one is this long. ``log_zero_ahead_bytes``: so many zeros are
-    written ahead of the records, and files are recycled; with 0, neither.
+    written ahead of the records, and files are recycled; with 0, neither. ``log_direct``: with 1, past the page cache.
     """
 
     cluster: str
@@ -36,6 +36,7 @@ class ServerConfig:
     seed: int
     log_segment_bytes: int = SEGMENT_BYTES
     log_zero_ahead_bytes: int = ZERO_AHEAD_BYTES
+    log_direct: int = 0
 
 
 @functools.cache

@@ -44,8 +44,13 @@ class Server(InboundHost):
         self._me = config.core.me
         self._loop = asyncio.get_running_loop()
         self._counters = Counters()
-        disk = PosixDisk(config.data, create=True)
+        PosixDisk(config.data, create=True)
         self._lock = lock_folder(config.data)
+        disk = PosixDisk(config.data, direct=bool(config.log_direct))
+        if disk.refusal is not None:
+            log.warning("the file system refuses O_DIRECT, the log goes through the page cache: %s", disk.refusal)
+        elif config.log_direct:
+            log.info("the log is written with O_DIRECT")
         journal = Journal(disk, self._me, config.log_segment_bytes, config.log_zero_ahead_bytes)
         remembered = journal.remembered
         statistics = journal.statistics
