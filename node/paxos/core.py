@@ -265,7 +265,7 @@ class Paxos:
         self.candidate = None
         self.leader = self.parts.leader(self.config, candidate.ballot, candidate.last_slot + 1, now)
         self._set_leader(self.config.me)
-        for slot in range(candidate.from_slot, candidate.last_slot + 1):
+        for slot in range(self.log.chosen_upto + 1, candidate.last_slot + 1):
             self._settle_slot(now, slot, candidate)
         self.leader.read_floor = self.leader.next_slot
         self._launch(now, self.leader.next_slot, NOOP)
