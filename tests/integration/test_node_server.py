@@ -604,14 +604,15 @@ OFTEN_SETTINGS = ("snapshot_slots=20", "snapshot_tail_slots=0", "snapshot_part_b
 OFTEN = tuple(word for setting in OFTEN_SETTINGS for word in ("--set", setting))
 
 
-@pytest.mark.parametrize("ahead", [0, 512])
-def test_a_node_that_was_away_gets_a_snapshot_and_the_logs_stay_short(nodes: Nodes, ahead: int) -> None:
-    more = (*OFTEN, "--set", f"log_zero_ahead_bytes={ahead}")
+@pytest.mark.parametrize(("ahead", "direct"), [(0, 0), (512, 0), (512, 1)])
+def test_a_node_that_was_away_gets_a_snapshot_and_the_logs_stay_short(nodes: Nodes, ahead: int, direct: int) -> None:
+    more = (*OFTEN, "--set", f"log_zero_ahead_bytes={ahead}", "--set", f"log_direct={direct}")
     nodes.start(more=more)
     nodes.leader()
     nodes.kill(3)
     counted = nodes.run(*[Increment("n", 1)] * 150)
     assert counted[-1] == Result(True, 150)
+    assert ("O_DIRECT" in nodes.log(1)) == bool(direct), "written so, or said why not"
     nodes.start(3, more=more)
 
     def caught_up() -> bool:
