@@ -360,8 +360,7 @@ class Paxos:
             self._download = None
             self._send(sender, Fetch(self.log.chosen_upto + 1))
             return
-        self.counters.snapshot_downloads_resumed += download.asked == download.offset
-        download.asked = download.offset
+        self.counters.snapshot_downloads_resumed += download.ask()
         self._send(sender, Fetch(self.log.chosen_upto + 1, download.slot, download.crc, download.offset))
 
     def _on_fetch(self, now: int, sender: int, message: Fetch) -> None:
@@ -421,8 +420,8 @@ class Paxos:
             return
         download = self._download
         if download is None or not download.is_of(message.slot, message.size, message.crc):
-            if download is not None and message.slot < download.slot:
-                return  # late, or from somebody who is behind what has begun to come
+            if download is not None and message.slot < download.slot and not download.stalled:
+                return  # late
             if message.size > SNAPSHOT_BYTES_MAX:
                 self.counters.snapshots_refused += 1
                 return

@@ -50,7 +50,7 @@ def snapshot_of(slot: int, ballot: Ballot, state: bytes) -> Snapshot:
 class Download:
     """A snapshot that comes over: which one, and what is there of it."""
 
-    __slots__ = ("_data", "asked", "ballot", "crc", "size", "slot")
+    __slots__ = ("_asked", "_data", "ballot", "crc", "size", "slot", "stalled")
 
     def __init__(self, slot: int, ballot: Ballot, size: int, crc: int) -> None:
         self.slot = slot
@@ -58,8 +58,9 @@ class Download:
         self.size = size
         self.crc = crc
         self._data = bytearray()
-        self.asked = 0
-        """From where on the next part was asked for the last time."""
+        self._asked = -1
+        self.stalled = False
+        """True while a part was asked for more than once: who has this snapshot may be gone, an older one will do."""
 
     @property
     def offset(self) -> int:
@@ -75,11 +76,18 @@ class Download:
         """Say whether it is this snapshot that comes over."""
         return (slot, size, crc) == (self.slot, self.size, self.crc)
 
+    def ask(self) -> bool:
+        """The next part is being asked for; True if it was before."""
+        self.stalled = self._asked == self.offset
+        self._asked = self.offset
+        return self.stalled
+
     def add(self, offset: int, data: bytes) -> bool:
         """Take a part in; False if it is not the next one, or too long."""
         if offset != len(self._data) or not data or offset + len(data) > self.size:
             return False
         self._data += data
+        self.stalled = False
         return True
 
     def snapshot(self) -> Snapshot | None:
