@@ -14,7 +14,7 @@ from node.paxos.ballot import Ballot
 from node.paxos.counters import Counters
 from node.paxos.log import Log
 from node.paxos.messages import Value
-from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Promised, Record, Started
+from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Noted, Promised, Record, Started
 from node.paxos.snapshot import Snapshot
 from node.storage.disk import PosixDisk
 from node.storage.journal import Inspected, inspect
@@ -23,13 +23,14 @@ from node.storage.journal import Inspected, inspect
 class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One durable record in plain words; ``refs`` name clients' operations as ``session/sequence``.
 
-    ``kind`` is started, promised, accepted, learned or chosen-upto. ``digest`` stands for the slot's value. A truncated
-    log begins with its ``snapshot`` (``digest`` stands for the state after ``slot``), and with its ``base``: the last
-    incarnation and promise, and the last slot, of the records that are gone.
+    ``kind`` is started, promised, accepted, learned, chosen-upto or noted. ``digest`` stands for the slot's value. A
+    truncated log begins with its ``snapshot`` (``digest`` stands for the state after ``slot``), and with its ``base``:
+    the last incarnation and promise, and the last slot, of the records that are gone.
     """
 
     kind: str
     incarnation: int | None = None
+    node: int | None = None
     slot: int | None = None
     ballot: tuple[int, int] | None = None
     digest: str | None = None
@@ -49,7 +50,7 @@ def _beginning(inspected: Inspected) -> Iterator[AuditRecord]:
         digest = decode_state(snapshot.state).digest.hex()
         yield AuditRecord("snapshot", slot=snapshot.slot, ballot=_pair(snapshot.ballot), digest=digest)
     if inspected.first > 1:
-        yield AuditRecord("base", base.incarnation, base.last_slot, _pair(base.promised))
+        yield AuditRecord("base", incarnation=base.incarnation, slot=base.last_slot, ballot=_pair(base.promised))
 
 
 def _pair(ballot: Ballot) -> tuple[int, int]:
@@ -112,6 +113,8 @@ def audit_record(record: Record) -> AuditRecord:
             )
         case ChosenUpto():
             return AuditRecord("chosen-upto", chosen_upto=record.slot)
+        case Noted():
+            return AuditRecord("noted", node=record.node, incarnation=record.incarnation)
 
 
 def value_digest(value: Value) -> str:

@@ -21,7 +21,7 @@ from node.client import Client, NotDoneError, Stream, UnknownError
 from node.inspection import Digester, chosen_values, value_digest, value_refs
 from node.machine import StateError, decode_state
 from node.paxos.messages import Value
-from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Promised, Record, Started
+from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Noted, Promised, Record, Started
 from node.sessions import Sessions
 from node.storage.disk import PosixDisk
 from node.storage.journal import Inspected, inspect
@@ -210,7 +210,7 @@ class LogReader:
                 return PromiseMade(record.ballot)
             case Started():
                 return Incarnation(record.incarnation)
-            case ChosenUpto():
+            case ChosenUpto() | Noted():
                 return None
 
     def _value(self, value: Value) -> AuditValue:

@@ -16,16 +16,17 @@ snapshot which covers them, and the candidate must have caught up to ``truncated
 from __future__ import annotations
 
 from node.paxos.ballot import Ballot
-from node.paxos.messages import Prepare, Promise, Reported
+from node.paxos.messages import Lives, Prepare, Promise, Reported
 
 
 class Candidate:
     """One attempt to lead, in one ballot."""
 
-    def __init__(self, ballot: Ballot, from_slot: int, majority: int) -> None:
+    def __init__(self, ballot: Ballot, from_slot: int, majority: int, lives: Lives = ()) -> None:
         self.ballot = ballot
         self.from_slot = from_slot
         self.majority = majority
+        self.lives = lives
         self.best: dict[int, Reported] = {}
         self.truncated_upto = 0
         self.ahead: int | None = None
@@ -34,7 +35,7 @@ class Candidate:
 
     def prepare(self) -> Prepare:
         """Return Phase 1a's message."""
-        return Prepare(self.ballot, self.from_slot)
+        return Prepare(self.ballot, self.from_slot, self.lives)
 
     @property
     def has_majority(self) -> bool:
@@ -62,8 +63,12 @@ class Candidate:
                 self.truncated_upto, self.ahead = message.truncated_upto, sender
 
     def belongs(self, message: Promise) -> bool:
-        """Say whether a promise answers this very attempt."""
-        return message.ballot == self.ballot and message.from_slot == self.from_slot
+        """Say whether a promise answers this very attempt, by one who has noted all lives that it knew of."""
+        return (
+            message.ballot == self.ballot
+            and message.from_slot == self.from_slot
+            and (not self.lives or covers(message.lives, self.lives))
+        )
 
     def merge(self, reported: Reported) -> None:
         """Keep the report that binds more: chosen over accepted, higher ballot over lower."""
@@ -81,3 +86,12 @@ class Candidate:
     def last_slot(self) -> int:
         """The last slot that any promise reports or has truncated, or the one before the first open slot."""
         return max(max(self.best, default=0), self.truncated_upto, self.from_slot - 1)
+
+
+def covers(noted: Lives, lives: Lives) -> bool:
+    """Say whether who has noted the one knows of all the others, or of later ones."""
+    known = {node: (incarnation, nonce) for node, incarnation, nonce in noted}
+    return all(
+        node in known and (known[node] == (incarnation, nonce) or known[node][0] > incarnation)
+        for node, incarnation, nonce in lives
+    )

@@ -10,6 +10,7 @@ A log that lost its beginning to a snapshot begins with a ``Base``: what the mis
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -53,12 +54,27 @@ class Learned(_Record, frozen=True, tag="learned"):
 
 
 class ChosenUpto(_Record, frozen=True, tag="chosen-upto"):
-    """Every slot up to ``slot`` is chosen as this log has it (written at a clean stop, to restart faster)."""
+    """Every slot up to ``slot`` is chosen as this log has it (the last record of a clean stop, and only there)."""
 
     slot: int
 
 
-Record = Started | Promised | AcceptedRecord | Learned | ChosenUpto
+class Noted(_Record, frozen=True, tag="noted"):
+    """A node has begun its ``incarnation``-th life, with this nonce: what it said in earlier ones counts no more."""
+
+    node: int
+    incarnation: int
+    nonce: int
+
+
+Record = Started | Promised | AcceptedRecord | Learned | ChosenUpto | Noted
+
+
+class Life(NamedTuple):
+    """One life of a node: no two have both numbers in common."""
+
+    incarnation: int
+    nonce: int
 
 
 class Base(_Record, frozen=True):
@@ -67,10 +83,11 @@ class Base(_Record, frozen=True):
     incarnation: int = 0
     promised: Ballot = ZERO
     last_slot: int = 0
+    lives: tuple[tuple[int, int, int], ...] = ()
 
     def after(self, records: Iterable[Record]) -> Base:
         """Return the base with more records behind it."""
-        incarnation, promised, last_slot = self.incarnation, self.promised, self.last_slot
+        incarnation, promised, last_slot, lives = self.incarnation, self.promised, self.last_slot, self.lives
         for record in records:
             kind = type(record)
             if kind is AcceptedRecord or kind is Learned:
@@ -80,7 +97,10 @@ class Base(_Record, frozen=True):
                 promised = max(promised, record.ballot)  # type: ignore[union-attr]
             elif kind is Started:
                 incarnation = max(incarnation, record.incarnation)  # type: ignore[union-attr]
-        return Base(incarnation, promised, last_slot)
+            elif isinstance(record, Noted):
+                others = (life for life in lives if life[0] != record.node)
+                lives = (*others, (record.node, record.incarnation, record.nonce))
+        return Base(incarnation, promised, last_slot, lives)
 
 
 class RecoveryError(Exception):
@@ -93,7 +113,7 @@ class Remembered:
     ``base`` is what the log begins with, ``first`` the number of its first record.
     """
 
-    __slots__ = ("incarnation", "log", "promised", "records", "snapshot")
+    __slots__ = ("incarnation", "lives", "log", "promised", "records", "snapshot", "stopped_cleanly")
 
     def __init__(self, snapshot: Snapshot | None = None, base: Base | None = None, first: int = 1) -> None:
         base = base or Base()
@@ -102,10 +122,20 @@ class Remembered:
         self.snapshot = snapshot
         self.log = Log(snapshot.slot if snapshot is not None else 0)
         self.records = first - 1
+        self.lives = {node: Life(incarnation, nonce) for node, incarnation, nonce in base.lives}
+        """The life of each node that has asked for it to be noted."""
+        self.stopped_cleanly = False
+        """The last life ended with its last record on the disk; nothing it had answered for can be missing."""
+
+    @property
+    def blank(self) -> bool:
+        """True if there is nothing but starts."""
+        return self.promised == ZERO and self.log.last == 0
 
     def replay(self, record: Record) -> None:
         """Fold one record in. Raises RecoveryError where it contradicts what came before."""
         self.records += 1
+        self.stopped_cleanly = isinstance(record, ChosenUpto)
         match record:
             case Started():
                 self.incarnation = max(self.incarnation, record.incarnation)
@@ -120,6 +150,8 @@ class Remembered:
                 self.log.learn(record.slot, record.ballot, record.value)
             case ChosenUpto():
                 self._chosen_upto(record.slot)
+            case Noted():
+                self.lives[record.node] = Life(record.incarnation, record.nonce)
 
     def _promise(self, ballot: Ballot) -> None:
         if ballot < self.promised:

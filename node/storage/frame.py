@@ -1,7 +1,7 @@
 """The bytes of a log segment: a header, then records.
 
-    header  (72 bytes)  magic "APXWAL02" | generation u64 | first lsn u64 | node u64 | base 32 bytes | recycled u32 |
-                        crc32 u32
+    header  (72 bytes)  magic "APXWAL02" | generation u64 | first lsn u64 | node u64 | base 32 bytes | recycled u16 |
+                        further u16 | crc32 u32, and ``further`` times 24 bytes, which belong to the base
     record  (32 bytes + payload)
             magic "APXR" | length u32 | crc32 u32 | zero u32 | lsn u64 | durable lsn u64 | payload
 
@@ -28,10 +28,14 @@ SEGMENT_MAGIC = b"APXWAL02"
 RECORD_MAGIC = b"APXR"
 BASE_BYTES = 32
 NO_BASE = bytes(BASE_BYTES)
-_HEADER = struct.Struct("<8sQQQ32sII")
+FURTHER_BYTES = 24
+FURTHER_MAX = 255
+_HEADER = struct.Struct("<8sQQQ32sHHI")
 _RECORD = struct.Struct("<4sIIIQQ")
 _SUMMED = struct.Struct("<QIQQ")
 HEADER_BYTES = _HEADER.size
+"""Of a header whose base has no further parts."""
+HEADER_BYTES_MAX = HEADER_BYTES + FURTHER_MAX * FURTHER_BYTES
 RECORD_BYTES = _RECORD.size
 PAYLOAD_BYTES_MAX = 16 * 1024 * 1024
 
@@ -45,6 +49,11 @@ class SegmentHeader(NamedTuple):
     base: bytes = NO_BASE
     recycled: int = 0
 
+    @property
+    def size(self) -> int:
+        """How many bytes it takes: the first record is behind them."""
+        return HEADER_BYTES + len(self.base) - BASE_BYTES
+
 
 class Framed(NamedTuple):
     """A valid record: its number, how far the log was durable then, its payload, and its size in the file."""
@@ -57,18 +66,24 @@ class Framed(NamedTuple):
 
 def encode_header(header: SegmentHeader) -> bytes:
     """Return a segment's first bytes."""
-    return _HEADER.pack(SEGMENT_MAGIC, *header, zlib.crc32(_HEADER.pack(SEGMENT_MAGIC, *header, 0)))
+    base, more = header.base[:BASE_BYTES], header.base[BASE_BYTES:]
+    further = len(more) // FURTHER_BYTES
+    if len(base) != BASE_BYTES or len(more) != further * FURTHER_BYTES or further > FURTHER_MAX:
+        raise ValueError(f"a base of {len(header.base)} bytes does not fit a segment's header")
+    fields = (SEGMENT_MAGIC, header.generation, header.first_lsn, header.node, base, header.recycled, further)
+    return _HEADER.pack(*fields, zlib.crc32(more, zlib.crc32(_HEADER.pack(*fields, 0)))) + more
 
 
 def decode_header(data: bytes) -> SegmentHeader | None:
     """Return the header that ``data`` starts with, or None if it is not one."""
     if len(data) < HEADER_BYTES:
         return None
-    magic, generation, first_lsn, node, base, recycled, _crc = _HEADER.unpack_from(data)
-    header = SegmentHeader(generation, first_lsn, node, base, recycled)
-    if magic != SEGMENT_MAGIC or encode_header(header) != data[:HEADER_BYTES]:
+    magic, generation, first_lsn, node, base, recycled, further, _crc = _HEADER.unpack_from(data)
+    size = HEADER_BYTES + further * FURTHER_BYTES
+    if magic != SEGMENT_MAGIC or further > FURTHER_MAX or len(data) < size:
         return None
-    return header
+    header = SegmentHeader(generation, first_lsn, node, base + data[HEADER_BYTES:size], recycled)
+    return header if encode_header(header) == data[:size] else None
 
 
 def encode_record(generation: int, lsn: int, durable: int, payload: bytes) -> bytes:

@@ -28,6 +28,7 @@ from node.storage.wal import SEGMENT_BYTES, CorruptLogError, LogFailedError, Wal
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
 _BASE = struct.Struct("<QQQQ")
+_LIFE = struct.Struct("<QQQ")
 
 
 class Journal:
@@ -45,9 +46,11 @@ class Journal:
         self.remembered: Remembered = recover(self._wal, self._base, records, self._snapshots.latest)
         self._base = self._base.after(records)
         self._wal.base = lambda: encode_base(self._base)
+        stopped_cleanly = self.remembered.stopped_cleanly
         started = Started(self.remembered.incarnation + 1)
         self.commit([started])
         self.remembered.replay(started)
+        self.remembered.stopped_cleanly = stopped_cleanly
 
     @property
     def statistics(self) -> WalStatistics:
@@ -96,13 +99,15 @@ def recover(wal: Wal, base: Base, records: Sequence[Record], snapshot: Snapshot 
 
 def encode_base(base: Base) -> bytes:
     """Return a base as it stands in a segment's header."""
-    return _BASE.pack(base.incarnation, base.promised.round, base.promised.node, base.last_slot)
+    lives = b"".join(_LIFE.pack(*life) for life in sorted(base.lives))
+    return _BASE.pack(base.incarnation, base.promised.round, base.promised.node, base.last_slot) + lives
 
 
 def decode_base(data: bytes) -> Base:
     """Return the base of a segment's header."""
-    incarnation, round_, node, last_slot = _BASE.unpack(data)
-    return Base(incarnation, Ballot(round_, node), last_slot)
+    incarnation, round_, node, last_slot = _BASE.unpack_from(data)
+    lives = tuple((int(n), int(life), int(nonce)) for n, life, nonce in _LIFE.iter_unpack(data[_BASE.size :]))
+    return Base(incarnation, Ballot(round_, node), last_slot, lives)
 
 
 def _covers(snapshot: Snapshot | None, base: bytes) -> bool:

@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 from node.storage.disk import Disk, File
 from node.storage.frame import (
-    HEADER_BYTES,
+    HEADER_BYTES_MAX,
     NO_BASE,
     RECORD_MAGIC,
     Framed,
@@ -226,8 +226,8 @@ class Wal:
         self._file.sync()
         if not recycled:
             self._disk.sync_names()
-        self._offset = HEADER_BYTES
-        self._file_bytes = max(HEADER_BYTES, self._file.size())
+        self._offset = header.size
+        self._file_bytes = max(header.size, self._file.size())
         self._segments.append(header)
 
     # -- opening ------------------------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ class Wal:
         for position in reversed(range(len(names))):
             file = self._disk.open(names[position])
             try:
-                header = decode_header(file.read(0, HEADER_BYTES))
+                header = decode_header(file.read(0, HEADER_BYTES_MAX))
             finally:
                 file.close()
             named = header is not None and segment_name(header.generation) == names[position]
@@ -292,7 +292,7 @@ class Wal:
             raise CorruptLogError(f"{name}, offset 0: the segment's header is damaged")
         self._check_header(name, header)
         records = list(_records(data, header, self.last_lsn))
-        end = HEADER_BYTES + sum(record.size for record in records)
+        end = header.size + sum(record.size for record in records)
         expected = self.last_lsn + len(records) + 1
         rotten = next((r for r in _later_records(data, end, header.generation) if r.durable >= expected), None)
         if rotten is not None:
@@ -375,7 +375,7 @@ def segment_name(generation: int) -> str:
 
 def _records(data: bytes, header: SegmentHeader, last_lsn: int) -> Iterator[Framed]:
     """Yield the unbroken run of valid records from the segment's start."""
-    offset = HEADER_BYTES
+    offset = header.size
     while (record := decode_record(data, offset, header.generation)) is not None and record.lsn == last_lsn + 1:
         yield record
         last_lsn = record.lsn

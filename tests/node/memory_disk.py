@@ -92,7 +92,8 @@ class MemoryFile:
             if self._disk.clean_after_error:
                 self._inode.pending.clear()
             raise
-        self._inode.settle()
+        if not self._disk.lies:
+            self._inode.settle()
 
     def close(self) -> None:
         self._disk.closed += 1
@@ -109,6 +110,8 @@ class MemoryDisk:
         self.clean_after_error = False
         self.calls: list[str] = []
         self.closed = 0
+        self.lies = False
+        """Syncs succeed and make nothing durable; the next honest one does."""
 
     # -- Disk ---------------------------------------------------------------------------------------------------------
 
@@ -140,8 +143,9 @@ class MemoryDisk:
 
     def sync_names(self) -> None:
         self.count("sync_names")
-        self._durable_names = dict(self.inodes)
-        self._changes.clear()
+        if not self.lies:
+            self._durable_names = dict(self.inodes)
+            self._changes.clear()
 
     # -- faults -------------------------------------------------------------------------------------------------------
 

@@ -50,6 +50,9 @@ def test_scenario(path: Path) -> None:
         ("truncates-early", "unfinished_snapshot"),
         ("installs-early", "snapshot_in_parts"),
         ("loses-sessions", "snapshot_and_truncation"),
+        ("votes-at-once", "recovery"),
+        ("votes-unlearned", "recovery"),
+        ("welcomes-all", "recovery"),
     ],
 )
 def test_a_planted_bug_is_caught(mutant: str, scenario: str) -> None:

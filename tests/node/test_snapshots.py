@@ -14,9 +14,21 @@ from node.kv import Increment, Result, Write
 from node.machine import Machine, OpenEntry, StateError, decode_state, encode_entry
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.counters import Counters
-from node.paxos.records import AcceptedRecord, Base, ChosenUpto, Promised, Record, RecoveryError, Started, replay
+from node.paxos.records import (
+    AcceptedRecord,
+    Base,
+    ChosenUpto,
+    Life,
+    Noted,
+    Promised,
+    Record,
+    RecoveryError,
+    Started,
+    replay,
+)
 from node.paxos.snapshot import Download, Snapshot, snapshot_of
 from node.sessions import SKIPPED_MAX, Sessions
+from node.storage.frame import SegmentHeader, decode_header, encode_header
 from node.storage.journal import Journal, decode_base, encode_base, inspect
 from node.storage.snapshots import (
     PIECE_BYTES,
@@ -203,6 +215,19 @@ def test_the_promise_and_the_incarnation_outlive_the_segments_that_told_of_them(
     assert again.commit(slots(31, 31)) == again.remembered.records + 1
 
 
+def test_the_lives_that_were_noted_outlive_the_segments_that_told_of_them() -> None:
+    disk, journal = filled(3)
+    journal.commit([Noted(2, 5, 77), Noted(1, 1, 8), Noted(2, 6, 78)])
+    for record in slots(4, 40):
+        journal.commit([record])
+    assert saved(journal, snapshot_of(40, B, b"s")) > 3
+    found = inspect(disk)
+    assert not any(isinstance(record, Noted) for record in found.records)
+    assert Journal(disk, NODE).remembered.lives == {1: Life(1, 8), 2: Life(6, 78)}
+    disk.lose_power()
+    assert inspect(disk).replay().lives == {1: Life(1, 8), 2: Life(6, 78)}
+
+
 def test_a_snapshot_from_another_node_raises_the_promise() -> None:
     disk, journal = filled(5)
     saved(journal, snapshot_of(90, Ballot(7, 2), b"s"))
@@ -328,9 +353,19 @@ def test_records_that_need_slots_which_no_snapshot_holds_contradict_it() -> None
         replay(slots(23, 24), snapshot_of(20, B, b"s"))
 
 
-@given(st.integers(0, 2**60), st.integers(0, 2**60), st.integers(0, 99), st.integers(0, 2**60))
-def test_a_base_round_trips(incarnation: int, round_: int, node: int, last_slot: int) -> None:
-    base = Base(incarnation, Ballot(round_, node), last_slot)
+number = st.integers(0, 2**60)
+lives = st.dictionaries(st.integers(1, 9), st.tuples(number, number)).map(
+    lambda noted: tuple((node, *life) for node, life in sorted(noted.items()))
+)
+
+
+@given(number, number, st.integers(0, 99), number, lives)
+def test_a_base_round_trips(
+    incarnation: int, round_: int, node: int, last_slot: int, noted: tuple[tuple[int, int, int], ...]
+) -> None:
+    base = Base(incarnation, Ballot(round_, node), last_slot, noted)
+    header = SegmentHeader(7, 8, 9, encode_base(base), 1)
+    assert decode_header(encode_header(header) + b"record") == header
     assert decode_base(encode_base(base)) == base
 
 

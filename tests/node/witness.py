@@ -113,6 +113,10 @@ class Witness:
             self._state(node, disk.snapshot, decode_state(found.snapshot.state).digest.hex())
             disk.promised = max(disk.promised, found.snapshot.ballot)
         self._promised[node] = replica.paxos.acceptor.promised
+        if replica.paxos.recovery is not None:  # it may have forgotten, and votes only when that does no harm
+            self._said[node] = ZERO
+            self._acked[node].clear()
+            return
         if self._promised[node] < self._said[node]:
             raise ViolationError(f"n{node} has said {self._said[node]}, but came back with {self._promised[node]}")
         for slot, ballot in self._acked[node].items():

@@ -32,6 +32,7 @@ class Scene:
 
     invariants: Invariants = field(default_factory=lambda: Invariants(loop := virtual_loop(), Trace(loop), 3))
     records: dict[int, int] = field(default_factory=dict)
+    recovers: dict[int, bool] = field(default_factory=dict)
 
     def step(
         self,
@@ -47,15 +48,7 @@ class Scene:
         output.snapshot = snapshot
         output.persist = list(persist)
         output.sends = [Send(9, message) for message in sends]
-        seen: Any = SimpleNamespace(
-            number=node,
-            name=f"n{node}",
-            replica=SimpleNamespace(
-                paxos=SimpleNamespace(log=log if log is not None else Log(), leader=None),
-                machine=SimpleNamespace(applied_upto=applied[0], summed=digest_of(applied[1])),
-            ),
-        )
-        self.invariants.stepped(seen, event if event is not None else Tick(), output)
+        self.invariants.stepped(self.seen(node, log, applied), event if event is not None else Tick(), output)
 
     def write(self, node: int, *records: Record) -> None:
         """A node hands records out, and they become durable."""
@@ -68,14 +61,30 @@ class Scene:
         for node in nodes or (1, 2):
             self.write(node, AcceptedRecord(slot, ballot, value, 0))
 
-    def boot(self, node: int, *records: Record, snapshot: Snapshot | None = None) -> None:
+    def boot(self, node: int, *records: Record, snapshot: Snapshot | None = None, recovers: bool = False) -> None:
         """A node's process starts on a disk that holds these records."""
         remembered = Remembered(snapshot)
         for record in records:
             remembered.replay(record)
         self.records[node] = remembered.records
-        seen: Any = SimpleNamespace(number=node, name=f"n{node}")
-        self.invariants.booted(seen, remembered)
+        self.recovers[node] = recovers
+        self.invariants.booted(self.seen(node), remembered)
+
+    def seen(self, node: int, log: Log | None = None, applied: tuple[int, str | bytes] = (0, "")) -> Any:
+        """Return a node as the invariants see it."""
+        return SimpleNamespace(
+            number=node,
+            name=f"n{node}",
+            disk=SimpleNamespace(betrayed=False),
+            replica=SimpleNamespace(
+                paxos=SimpleNamespace(
+                    log=log if log is not None else Log(),
+                    leader=None,
+                    recovery=object() if self.recovers.get(node) else None,
+                ),
+                machine=SimpleNamespace(applied_upto=applied[0], summed=digest_of(applied[1])),
+            ),
+        )
 
 
 def digest_of(digest: str | bytes) -> bytes:
@@ -311,3 +320,15 @@ def test_an_older_snapshot_with_the_log_behind_it_is_as_good() -> None:
     scene.step(1, SnapshotDurable(), log=truncated(2), applied=(2, digest(2)))
     scene.boot(1, AcceptedRecord(2, LOW, (), 1), snapshot=snapshot(1))
     assert scene.invariants.broken is None
+
+
+def test_a_process_that_may_have_forgotten_must_not_answer() -> None:
+    scene = Scene()
+    scene.write(1, Promised(HIGH), AcceptedRecord(1, HIGH, A, 0))
+    scene.step(1, None, Accepted(HIGH, 1))
+    scene.boot(1, recovers=True)
+    with pytest.raises(InvariantError, match=r"answers in ballot 1\.1 while it may have forgotten"):
+        scene.step(1, None, Promise(LOW, 1, 0, 0, 1, 0, ()))
+    scene.recovers[1] = False
+    scene.write(1, Promised(HIGH))
+    scene.step(1, None, Promise(HIGH, 1, 0, 0, 1, 0, ()))
