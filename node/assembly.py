@@ -13,6 +13,7 @@ from node import bugs
 from node.committer import Committer
 from node.paxos.core import Parts
 from node.replica import Replica
+from node.storage.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Assembly:
     core: Parts = field(default_factory=Parts)
     replica: type[Replica] = Replica
     committer: type[Committer] = Committer
+    journal: type[Journal] = Journal
 
 
 class UnknownBugError(ValueError):

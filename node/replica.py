@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from node import kv
 from node.machine import Applied, Entry, Machine, OpenEntry, encode_entry
@@ -82,7 +82,10 @@ class Output:
 
 
 class Replica:
-    """One node, driven by ``step``."""
+    """One node, driven by ``step``. The two classes it is made of are names here, so that another kind may have others."""
+
+    paxos_type: ClassVar[type[Paxos]] = Paxos
+    machine_type: ClassVar[type[Machine]] = Machine
 
     def __init__(
         self,
@@ -97,8 +100,8 @@ class Replica:
         self._me = config.me
         self.incarnation = remembered.incarnation
         self.counters = counters
-        self.paxos = Paxos(config, remembered, rng, now, counters, parts)
-        self.machine = Machine(counters)
+        self.paxos = self.paxos_type(config, remembered, rng, now, counters, parts)
+        self.machine = self.machine_type(counters)
         self._durable = remembered.records
         self._deferred: deque[Deferred] = deque()
         self._looped: deque[Event] = deque()

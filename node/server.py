@@ -23,7 +23,6 @@ from node.paxos.effects import Receive, Tick
 from node.paxos.messages import Message
 from node.replica import ClientRequest, Durable, Output, ReplicaEvent
 from node.storage.disk import PosixDisk, lock_folder
-from node.storage.journal import Journal
 from node.transport import Inbound, InboundHost, PeerLink
 
 log = logging.getLogger("antipaxos.node")
@@ -46,7 +45,7 @@ class Server(InboundHost):
         self._counters = Counters()
         disk = PosixDisk(config.data, create=True)
         self._lock = lock_folder(config.data)
-        journal = Journal(disk, self._me, config.log_segment_bytes)
+        journal = assembly.journal(disk, self._me, config.log_segment_bytes)
         remembered = journal.remembered
         statistics = journal.statistics
         self._counters.torn_tails_cut += bool(statistics.torn_bytes)

@@ -27,7 +27,6 @@ from node.paxos.messages import Message
 from node.paxos.records import Remembered
 from node.replica import ClientRequest, Durable, Output, Replica, ReplicaEvent
 from node.server import CLIENTS_MAX, EXIT_UNTRUSTWORTHY
-from node.storage.journal import Journal
 from node.storage.wal import CorruptLogError, LogFailedError
 
 START_NS = 20_000_000
@@ -219,7 +218,7 @@ class SimulatedNode:
         assert self.config is not None
         core = self.config.core
         try:
-            journal = Journal(self.disk, core.me, self.config.log_segment_bytes)
+            journal = self._assembly.journal(self.disk, core.me, self.config.log_segment_bytes)
         except (CorruptLogError, LogFailedError) as error:
             self._log(f"cannot start: {error}")
             self._end(EXIT_CORRUPT)

@@ -68,6 +68,7 @@ class Parts:
     acceptor: type[Acceptor] = Acceptor
     candidate: type[Candidate] = Candidate
     leader: type[Leader] = Leader
+    grant: type[Grant] = Grant
 
 
 class Paxos:
@@ -89,7 +90,7 @@ class Paxos:
         self.log = self.acceptor.log
         self.election = ElectionTimer(config, rng)
         self.election.heard(now)
-        self.grant = Grant(config, now)
+        self.grant = self.parts.grant(config, now)
         self.candidate: Candidate | None = None
         self.leader: Leader | None = None
         self.leader_hint: int | None = None

@@ -7,7 +7,7 @@ started once more. Only then may it speak.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
@@ -23,9 +23,11 @@ _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
 class Journal:
     """The durable memory of one node."""
 
+    wal_type: ClassVar[type[Wal]] = Wal
+
     def __init__(self, disk: Disk, node: int, segment_bytes: int = SEGMENT_BYTES) -> None:
         """Recover from the disk and count the start. Raises CorruptLogError, LogFailedError, OSError."""
-        self._wal = Wal(disk, node, segment_bytes)
+        self._wal = self.wal_type(disk, node, segment_bytes)
         self.remembered: Remembered = recover(self._wal)
         started = Started(self.remembered.incarnation + 1)
         self.commit([started])
