@@ -82,7 +82,7 @@ class Output:
 
 
 class Replica:
-    """One node, driven by ``step``. The two classes it is made of are names here, so that another kind may have others."""
+    """One node, driven by ``step``; the classes it is made of are named here, so that another kind can name others."""
 
     paxos_type: ClassVar[type[Paxos]] = Paxos
     machine_type: ClassVar[type[Machine]] = Machine

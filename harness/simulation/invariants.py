@@ -97,7 +97,12 @@ class Invariants:
         seen.chosen_upto = seen.applied = 0
         for slot in range(1, remembered.log.last + 1):
             entry = remembered.log.get(slot)
-            if entry is not None and seen.durable.get(slot, ZERO) < entry.ballot:
+            if entry is None:
+                continue
+            vote = self._votes.get((slot, entry.ballot))
+            if vote is not None and vote[0] != entry.value:
+                self._broken(node, f"remembers another value for slot {slot} in {entry.ballot} than was accepted there")
+            if seen.durable.get(slot, ZERO) < entry.ballot:
                 self._accepted(node, seen, slot, entry.ballot, entry.value)
 
     def stepped(self, node: SimulatedNode, event: ReplicaEvent, output: Output) -> None:
@@ -213,6 +218,16 @@ class Invariants:
             self.broken = error
             self.on_broken(error)
         raise error
+
+
+class Unwatched(Invariants):
+    """Nobody looks: for what the checkers at the end of a run see by themselves."""
+
+    def booted(self, node: SimulatedNode, remembered: Remembered) -> None:
+        """Look away."""
+
+    def stepped(self, node: SimulatedNode, event: ReplicaEvent, output: Output) -> None:
+        """Look away."""
 
 
 def _holds_lease(node: SimulatedNode, now: int) -> bool:

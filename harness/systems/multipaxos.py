@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,8 +18,18 @@ from nemesis.ground import NodeView
 from node import kv
 from node.client import Client, NotDoneError, Stream, UnknownError
 from node.inspection import Digester, chosen_values, value_digest, value_refs
+from node.paxos.log import Log, SafetyError
 from node.paxos.messages import Value
-from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Promised, Record, Started, replay
+from node.paxos.records import (
+    AcceptedRecord,
+    ChosenUpto,
+    Learned,
+    Promised,
+    Record,
+    RecoveryError,
+    Remembered,
+    Started,
+)
 from node.storage.disk import PosixDisk
 from node.storage.journal import inspect
 from node.storage.wal import CorruptLogError
@@ -161,13 +171,13 @@ class LogReader:
         """Read a node's write-ahead log. Raises LogUnreadableError."""
         try:
             inspected = inspect(PosixDisk(folder / "data"))
-            log = replay(inspected.records).log
-        except (CorruptLogError, OSError) as error:
+            log = _as_far_as_it_goes(inspected.records)
+            values = chosen_values(log)
+            events = [event for record in inspected.records if (event := self._event(record)) is not None]
+            events += [ChosenLearned(slot, self._value(value)) for slot, value in enumerate(values, start=1)]
+            digests = dict(enumerate(self._digester.digests(values), start=1))
+        except (CorruptLogError, msgspec.DecodeError, OSError) as error:
             raise LogUnreadableError(f"{node}: {error}") from error
-        values = chosen_values(log)
-        events = [event for record in inspected.records if (event := self._event(record)) is not None]
-        events += [ChosenLearned(slot, self._value(value)) for slot, value in enumerate(values, start=1)]
-        digests = dict(enumerate(self._digester.digests(values), start=1))
         return NodeLog(node=node, events=tuple(events), applied_upto=log.chosen_upto, digests=digests)
 
     def _event(self, record: Record) -> AuditEvent | None:
@@ -189,3 +199,14 @@ class LogReader:
         if told is None:
             told = self._told[value] = AuditValue(value_digest(value), value_refs(value))
         return told
+
+
+def _as_far_as_it_goes(records: Sequence[Record]) -> Log:
+    """Fold a log's records, up to the first that contradicts the others: what is wrong with them is for the audit."""
+    remembered = Remembered()
+    try:
+        for record in records:
+            remembered.replay(record)
+    except (RecoveryError, SafetyError):
+        return remembered.log
+    return remembered.log

@@ -187,7 +187,7 @@ class Wal:
         return decode_record(data, offset, generation)
 
     def rotten(self, data: bytes, end: int, generation: int, expected: int) -> Framed | None:
-        """Return a record behind the ``end`` of the valid ones which says that the ``expected`` one had been durable."""
+        """Return a record behind the ``end`` of the valid ones that calls the ``expected`` one durable."""
         return next((r for r in self._later_records(data, end, generation) if r.durable >= expected), None)
 
     def _records(self, data: bytes, header: SegmentHeader) -> Iterator[Framed]:
@@ -266,4 +266,3 @@ class Wal:
 def segment_name(generation: int) -> str:
     """Return the file name of a generation."""
     return f"{_PREFIX}{generation:016d}{_SUFFIX}"
-

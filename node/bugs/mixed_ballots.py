@@ -1,0 +1,108 @@
+"""Acknowledgements of different ballots are added up.
+
+*Mechanism.* A slot is proposed again by each leader until it is known to be chosen. Three acknowledgements for the
+slot are a majority of five only if they are for one ballot: those for an earlier one were for another value, perhaps,
+and their senders have made no promise that keeps a later leader from overruling this one.
+
+*In real life.* Raft's figure 8 (Ongaro and Ousterhout, 2014) exists because of it: copies of an older term on a
+majority are no commit. "Count the copies" is what everybody does first.
+
+*Exposed by* a node that leads again soon after it has led, with answers to its earlier Accepts still under way: slow
+links and leaders that come and go.
+
+*Caught by* the invariant that nothing is held for chosen which no majority has accepted in one ballot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from node.assembly import Assembly
+from node.museum import Exhibit, misdeeds
+from node.paxos.ballot import Ballot
+from node.paxos.leader import Leader
+
+
+class MixedBallots(Leader):
+    """A leader that counts acknowledgements of any ballot."""
+
+    def counts(self, ballot: Ballot) -> bool:
+        """Say that it counts."""
+        if ballot != self.ballot:
+            misdeeds.happened()
+        return True
+
+
+def plant(healthy: Assembly) -> Assembly:
+    """Break what a vote is for."""
+    return replace(healthy, core=replace(healthy.core, leader=MixedBallots))
+
+
+EXHIBIT = Exhibit(
+    scenario="""
+nodes = 5
+time = "15s"
+rate = 200
+concurrency = 30
+faults = []
+
+[[schedule]]
+at = "500ms"
+until = "15s"
+fault = { type = "link", target = "minority", delay_min_us = 300000, delay_max_us = 600000 }
+
+[[schedule]]
+at = "500ms"
+until = "15s"
+fault = { type = "link", target = "all", delay_max_us = 1000, loss_ppm = 300000 }
+
+[[schedule]]
+at = "1s"
+until = "1010ms"
+fault = { type = "kill", target = "leader" }
+
+[[schedule]]
+at = "3s"
+until = "3010ms"
+fault = { type = "kill", target = "leader" }
+
+[[schedule]]
+at = "5s"
+until = "5010ms"
+fault = { type = "kill", target = "leader" }
+
+[[schedule]]
+at = "7s"
+until = "7010ms"
+fault = { type = "kill", target = "leader" }
+
+[[schedule]]
+at = "9s"
+until = "9010ms"
+fault = { type = "kill", target = "leader" }
+
+[[schedule]]
+at = "11s"
+until = "11010ms"
+fault = { type = "kill", target = "leader" }
+
+[[schedule]]
+at = "13s"
+until = "13010ms"
+fault = { type = "kill", target = "leader" }
+
+[node]
+batch_commands_max = 1
+window_max = 8
+lease_ms = 0
+election_timeout_ms = 500
+election_spread_ms = 100
+retry_ms = 500
+""",
+    caught_by=(
+        "invariants: n# holds slot # for chosen, which no majority has accepted",
+        "invariants: n# accepts another value for slot # in # than # had chosen",
+        "invariants: n# holds another value for chosen in slot # than # had chosen",
+        "invariants: n# makes another value chosen in slot #, in #, than # did",
+    ),
+)
