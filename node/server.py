@@ -62,6 +62,7 @@ class Server(InboundHost):
         self._replica = assembly.replica(
             config.core, remembered, rng, time.monotonic_ns(), self._counters, assembly.core
         )
+        assembly.equip(self._replica, time.time_ns)
         self._committer = assembly.committer(journal, self._from_thread_durable, self._from_thread_failed)
         self._links: dict[int, PeerLink] = {}
         self._clients: dict[int, Inbound] = {}

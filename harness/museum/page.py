@@ -24,8 +24,8 @@ of it.
 
 Every seed is run twice, with the bug and without. A catch is what the exhibit says it is; anything said of the healthy
 node is a false alarm and fails the command. The bug counts its misdeeds, the moments in which it did what a healthy
-node would not have done, so that a miss is known to be a miss of the harness (it did wrong and nobody said so) or of the
-faults (it was never reached). *Seeds needed* is the median distance from one catch to the next.
+node would not have done, so that a miss is known to be a miss of the harness (it did wrong and nobody said so) or of
+the faults (it was never reached). *Seeds needed* is the median distance from one catch to the next.
 """
 
 

@@ -56,7 +56,8 @@ def print_story(console: Console, exhibit: Exhibit) -> None:
 
 def print_visit(console: Console, visit: Visit) -> None:
     """Print the table, what went wrong, and what it came to."""
-    console.print(_table(visit), width=None if console.is_terminal else PLAIN_TABLE_CHARACTERS)
+    wide = console if console.is_terminal else Console(file=console.file, width=PLAIN_TABLE_CHARACTERS)
+    wide.print(_table(visit))
     for line in troubles(visit):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(summary(visit), markup=False, highlight=False, soft_wrap=True)

@@ -233,6 +233,7 @@ class SimulatedNode:
         rng = election_stream(self.config.seed, core.me, remembered.incarnation)
         now = self.clock.read(self._loop.now_ns)
         self.replica = self._assembly.replica(core, remembered, rng, now, counters, self._assembly.core)
+        self._assembly.equip(self.replica, lambda: self.clock.wall(self._loop.now_ns))
         self._committer = self._assembly.committer(journal, lambda upto: self._durable(life, upto), self._die)
         self._wake_at = 0
         self._observer.booted(self, remembered)

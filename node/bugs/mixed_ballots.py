@@ -40,64 +40,128 @@ def plant(healthy: Assembly) -> Assembly:
 
 EXHIBIT = Exhibit(
     scenario="""
-nodes = 5
+nodes = 3
 time = "15s"
-rate = 200
+rate = 400
 concurrency = 30
 faults = []
 
 [[schedule]]
 at = "500ms"
 until = "15s"
-fault = { type = "link", target = "minority", delay_min_us = 300000, delay_max_us = 600000 }
-
-[[schedule]]
-at = "500ms"
-until = "15s"
-fault = { type = "link", target = "all", delay_max_us = 1000, loss_ppm = 300000 }
+fault = { type = "disk-slow", target = "all", times = 100 }
 
 [[schedule]]
 at = "1s"
-until = "1010ms"
-fault = { type = "kill", target = "leader" }
+until = "2400ms"
+fault = { type = "link", target = "leader", direction = "to", delay_min_us = 200000, delay_max_us = 900000 }
+
+[[schedule]]
+at = "1s"
+until = "1400ms"
+fault = { type = "link", target = "leader", direction = "from", delay_max_us = 100, loss_ppm = 300000 }
+
+[[schedule]]
+at = "1350ms"
+until = "1360ms"
+fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
 at = "3s"
-until = "3010ms"
-fault = { type = "kill", target = "leader" }
+until = "4400ms"
+fault = { type = "link", target = "leader", direction = "to", delay_min_us = 200000, delay_max_us = 900000 }
+
+[[schedule]]
+at = "3s"
+until = "3400ms"
+fault = { type = "link", target = "leader", direction = "from", delay_max_us = 100, loss_ppm = 300000 }
+
+[[schedule]]
+at = "3350ms"
+until = "3360ms"
+fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
 at = "5s"
-until = "5010ms"
-fault = { type = "kill", target = "leader" }
+until = "6400ms"
+fault = { type = "link", target = "leader", direction = "to", delay_min_us = 200000, delay_max_us = 900000 }
+
+[[schedule]]
+at = "5s"
+until = "5400ms"
+fault = { type = "link", target = "leader", direction = "from", delay_max_us = 100, loss_ppm = 300000 }
+
+[[schedule]]
+at = "5350ms"
+until = "5360ms"
+fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
 at = "7s"
-until = "7010ms"
-fault = { type = "kill", target = "leader" }
+until = "8400ms"
+fault = { type = "link", target = "leader", direction = "to", delay_min_us = 200000, delay_max_us = 900000 }
+
+[[schedule]]
+at = "7s"
+until = "7400ms"
+fault = { type = "link", target = "leader", direction = "from", delay_max_us = 100, loss_ppm = 300000 }
+
+[[schedule]]
+at = "7350ms"
+until = "7360ms"
+fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
 at = "9s"
-until = "9010ms"
-fault = { type = "kill", target = "leader" }
+until = "10400ms"
+fault = { type = "link", target = "leader", direction = "to", delay_min_us = 200000, delay_max_us = 900000 }
+
+[[schedule]]
+at = "9s"
+until = "9400ms"
+fault = { type = "link", target = "leader", direction = "from", delay_max_us = 100, loss_ppm = 300000 }
+
+[[schedule]]
+at = "9350ms"
+until = "9360ms"
+fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
 at = "11s"
-until = "11010ms"
-fault = { type = "kill", target = "leader" }
+until = "12400ms"
+fault = { type = "link", target = "leader", direction = "to", delay_min_us = 200000, delay_max_us = 900000 }
+
+[[schedule]]
+at = "11s"
+until = "11400ms"
+fault = { type = "link", target = "leader", direction = "from", delay_max_us = 100, loss_ppm = 300000 }
+
+[[schedule]]
+at = "11350ms"
+until = "11360ms"
+fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
 at = "13s"
-until = "13010ms"
-fault = { type = "kill", target = "leader" }
+until = "14400ms"
+fault = { type = "link", target = "leader", direction = "to", delay_min_us = 200000, delay_max_us = 900000 }
+
+[[schedule]]
+at = "13s"
+until = "13400ms"
+fault = { type = "link", target = "leader", direction = "from", delay_max_us = 100, loss_ppm = 300000 }
+
+[[schedule]]
+at = "13350ms"
+until = "13360ms"
+fault = { type = "power-off", target = "leader" }
 
 [node]
 batch_commands_max = 1
-window_max = 8
+window_max = 64
 lease_ms = 0
-election_timeout_ms = 500
-election_spread_ms = 100
-retry_ms = 500
+election_timeout_ms = 100
+election_spread_ms = 900
 """,
     caught_by=(
         "invariants: n# holds slot # for chosen, which no majority has accepted",

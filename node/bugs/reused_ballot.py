@@ -54,35 +54,36 @@ def plant(healthy: Assembly) -> Assembly:
 EXHIBIT = Exhibit(
     scenario="""
 nodes = 3
-time = "12s"
+time = "10s"
 rate = 400
 concurrency = 30
 faults = []
 schedule = [
-{ at = "500ms", until = "12s", fault = { type = "link", target = "all", delay_max_us = 10000 } },
-{ at = "500ms", until = "12s", fault = { type = "disk-slow", target = "all", times = 10 } },
-{ at = "1s", until = "1010ms", fault = { type = "power-off", target = "leader" } },
-{ at = "1800ms", until = "1810ms", fault = { type = "power-off", target = "leader" } },
-{ at = "2600ms", until = "2610ms", fault = { type = "power-off", target = "leader" } },
-{ at = "3400ms", until = "3410ms", fault = { type = "power-off", target = "leader" } },
-{ at = "4200ms", until = "4210ms", fault = { type = "power-off", target = "leader" } },
-{ at = "5s", until = "5010ms", fault = { type = "power-off", target = "leader" } },
-{ at = "5800ms", until = "5810ms", fault = { type = "power-off", target = "leader" } },
-{ at = "6600ms", until = "6610ms", fault = { type = "power-off", target = "leader" } },
-{ at = "7400ms", until = "7410ms", fault = { type = "power-off", target = "leader" } },
-{ at = "8200ms", until = "8210ms", fault = { type = "power-off", target = "leader" } },
-{ at = "9s", until = "9010ms", fault = { type = "power-off", target = "leader" } },
-{ at = "9800ms", until = "9810ms", fault = { type = "power-off", target = "leader" } },
-{ at = "10600ms", until = "10610ms", fault = { type = "power-off", target = "leader" } },
-{ at = "11400ms", until = "11410ms", fault = { type = "power-off", target = "leader" } },
+{ at = "500ms", until = "10s", fault = { type = "disk-slow", target = "all", times = 30 } },
+{ at = "1s", until = "1010ms", fault = { type = "power-off", target = "all" } },
+{ at = "1600ms", until = "1610ms", fault = { type = "power-off", target = "all" } },
+{ at = "2200ms", until = "2210ms", fault = { type = "power-off", target = "all" } },
+{ at = "2800ms", until = "2810ms", fault = { type = "power-off", target = "all" } },
+{ at = "3400ms", until = "3410ms", fault = { type = "power-off", target = "all" } },
+{ at = "4s", until = "4010ms", fault = { type = "power-off", target = "all" } },
+{ at = "4600ms", until = "4610ms", fault = { type = "power-off", target = "all" } },
+{ at = "5200ms", until = "5210ms", fault = { type = "power-off", target = "all" } },
+{ at = "5800ms", until = "5810ms", fault = { type = "power-off", target = "all" } },
+{ at = "6400ms", until = "6410ms", fault = { type = "power-off", target = "all" } },
+{ at = "7s", until = "7010ms", fault = { type = "power-off", target = "all" } },
+{ at = "7600ms", until = "7610ms", fault = { type = "power-off", target = "all" } },
+{ at = "8200ms", until = "8210ms", fault = { type = "power-off", target = "all" } },
+{ at = "8800ms", until = "8810ms", fault = { type = "power-off", target = "all" } },
+{ at = "9400ms", until = "9410ms", fault = { type = "power-off", target = "all" } },
 ]
 
 [node]
 batch_commands_max = 1
 window_max = 8
-lease_ms = 0
 election_timeout_ms = 100
-election_spread_ms = 1000
+election_spread_ms = 100
+heartbeat_ms = 50
+lease_ms = 100
 """,
     caught_by=(
         "invariants: n# has another value on its disk for slot # in # than others have",

@@ -39,15 +39,12 @@ def plant(healthy: Assembly) -> Assembly:
 
 EXHIBIT = Exhibit(
     scenario="""
-nodes = 3
-time = "10s"
-rate = 300
+nodes = 5
+time = "16s"
 faults = []
-
-[[schedule]]
-at = "500ms"
-until = "10s"
-fault = { type = "link", target = "one", delay_min_us = 50000, delay_max_us = 600000 }
+schedule = [
+{ at = "500ms", until = "16s", fault = { type = "link", target = "all", delay_max_us = 500000 } },
+]
 
 [node]
 election_timeout_ms = 100
