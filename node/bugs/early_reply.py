@@ -48,16 +48,20 @@ nodes = 3
 time = "8s"
 faults = []
 schedule = [
-{ at = "1s", until = "1500ms", fault = { type = "kill", target = "leader" } },
-{ at = "2s", until = "2500ms", fault = { type = "kill", target = "leader" } },
-{ at = "3s", until = "3500ms", fault = { type = "kill", target = "leader" } },
-{ at = "4s", until = "4500ms", fault = { type = "kill", target = "leader" } },
-{ at = "5s", until = "5500ms", fault = { type = "kill", target = "leader" } },
-{ at = "6s", until = "6500ms", fault = { type = "kill", target = "leader" } },
-{ at = "7s", until = "7500ms", fault = { type = "kill", target = "leader" } },
+    { at = "1s", until = "1500ms", fault = { type = "kill", target = "leader" } },
+    { at = "2s", until = "2500ms", fault = { type = "kill", target = "leader" } },
+    { at = "3s", until = "3500ms", fault = { type = "kill", target = "leader" } },
+    { at = "4s", until = "4500ms", fault = { type = "kill", target = "leader" } },
+    { at = "5s", until = "5500ms", fault = { type = "kill", target = "leader" } },
+    { at = "6s", until = "6500ms", fault = { type = "kill", target = "leader" } },
+    { at = "7s", until = "7500ms", fault = { type = "kill", target = "leader" } },
 ]
 """,
     caught_by=(
+        "linearizable: *",
+        "final-reads: *",
+    ),
+    checkers_alone=(
         "linearizable: *",
         "final-reads: *",
     ),

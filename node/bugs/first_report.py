@@ -79,4 +79,10 @@ window_max = 8
         "invariants: n# holds another value for chosen in slot # than # had chosen",
         "invariants: n# makes another value chosen in slot #, in #, than # did",
     ),
+    checkers_alone=(
+        "node-audit: *",
+        "linearizable: *",
+        "final-reads: *",
+        "recovery: *is not running (exit status *",
+    ),
 )

@@ -43,10 +43,14 @@ nodes = 3
 time = "6s"
 faults = []
 schedule = [
-{ at = "500ms", until = "6s", fault = { type = "link", target = "all", delay_max_us = 20000, loss_ppm = 50000 } },
+    { at = "500ms", until = "6s", fault = { type = "link", target = "all", delay_max_us = 20000, loss_ppm = 50000 } },
 ]
 """,
     caught_by=(
+        "linearizable: *",
+        "final-reads: *",
+    ),
+    checkers_alone=(
         "linearizable: *",
         "final-reads: *",
     ),

@@ -92,4 +92,8 @@ lease_ms = 0
         "linearizable: *",
         "final-reads: *",
     ),
+    checkers_alone=(
+        "linearizable: *",
+        "final-reads: *",
+    ),
 )

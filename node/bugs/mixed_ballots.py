@@ -41,127 +41,87 @@ def plant(healthy: Assembly) -> Assembly:
 EXHIBIT = Exhibit(
     scenario="""
 nodes = 3
-time = "15s"
+time = "10s"
 rate = 400
 concurrency = 30
 faults = []
 
 [[schedule]]
 at = "500ms"
-until = "15s"
-fault = { type = "disk-slow", target = "all", times = 100 }
+until = "10s"
+fault = { type = "link", target = "all", delay_max_us = 1000, reorder_ppm = 300000, held_us = 400000 }
+
+[[schedule]]
+at = "500ms"
+until = "10s"
+fault = { type = "disk-slow", target = "all", times = 50 }
 
 [[schedule]]
 at = "1s"
-until = "2400ms"
-fault = { type = "link", target = "leader", direction = "to", delay_min_us = 200000, delay_max_us = 900000 }
-
-[[schedule]]
-at = "1s"
-until = "1400ms"
-fault = { type = "link", target = "leader", direction = "from", delay_max_us = 100, loss_ppm = 300000 }
-
-[[schedule]]
-at = "1350ms"
-until = "1360ms"
+until = "1010ms"
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "3s"
-until = "4400ms"
-fault = { type = "link", target = "leader", direction = "to", delay_min_us = 200000, delay_max_us = 900000 }
+at = "1800ms"
+until = "1810ms"
+fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "3s"
-until = "3400ms"
-fault = { type = "link", target = "leader", direction = "from", delay_max_us = 100, loss_ppm = 300000 }
+at = "2600ms"
+until = "2610ms"
+fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "3350ms"
-until = "3360ms"
+at = "3400ms"
+until = "3410ms"
+fault = { type = "power-off", target = "leader" }
+
+[[schedule]]
+at = "4200ms"
+until = "4210ms"
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
 at = "5s"
-until = "6400ms"
-fault = { type = "link", target = "leader", direction = "to", delay_min_us = 200000, delay_max_us = 900000 }
-
-[[schedule]]
-at = "5s"
-until = "5400ms"
-fault = { type = "link", target = "leader", direction = "from", delay_max_us = 100, loss_ppm = 300000 }
-
-[[schedule]]
-at = "5350ms"
-until = "5360ms"
+until = "5010ms"
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "7s"
-until = "8400ms"
-fault = { type = "link", target = "leader", direction = "to", delay_min_us = 200000, delay_max_us = 900000 }
+at = "5800ms"
+until = "5810ms"
+fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "7s"
-until = "7400ms"
-fault = { type = "link", target = "leader", direction = "from", delay_max_us = 100, loss_ppm = 300000 }
+at = "6600ms"
+until = "6610ms"
+fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "7350ms"
-until = "7360ms"
+at = "7400ms"
+until = "7410ms"
+fault = { type = "power-off", target = "leader" }
+
+[[schedule]]
+at = "8200ms"
+until = "8210ms"
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
 at = "9s"
-until = "10400ms"
-fault = { type = "link", target = "leader", direction = "to", delay_min_us = 200000, delay_max_us = 900000 }
-
-[[schedule]]
-at = "9s"
-until = "9400ms"
-fault = { type = "link", target = "leader", direction = "from", delay_max_us = 100, loss_ppm = 300000 }
-
-[[schedule]]
-at = "9350ms"
-until = "9360ms"
+until = "9010ms"
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "11s"
-until = "12400ms"
-fault = { type = "link", target = "leader", direction = "to", delay_min_us = 200000, delay_max_us = 900000 }
-
-[[schedule]]
-at = "11s"
-until = "11400ms"
-fault = { type = "link", target = "leader", direction = "from", delay_max_us = 100, loss_ppm = 300000 }
-
-[[schedule]]
-at = "11350ms"
-until = "11360ms"
-fault = { type = "power-off", target = "leader" }
-
-[[schedule]]
-at = "13s"
-until = "14400ms"
-fault = { type = "link", target = "leader", direction = "to", delay_min_us = 200000, delay_max_us = 900000 }
-
-[[schedule]]
-at = "13s"
-until = "13400ms"
-fault = { type = "link", target = "leader", direction = "from", delay_max_us = 100, loss_ppm = 300000 }
-
-[[schedule]]
-at = "13350ms"
-until = "13360ms"
+at = "9800ms"
+until = "9810ms"
 fault = { type = "power-off", target = "leader" }
 
 [node]
 batch_commands_max = 1
-window_max = 64
+window_max = 16
 lease_ms = 0
-election_timeout_ms = 100
-election_spread_ms = 900
+election_timeout_ms = 150
+election_spread_ms = 150
 """,
     caught_by=(
         "invariants: n# holds slot # for chosen, which no majority has accepted",

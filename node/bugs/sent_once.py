@@ -42,8 +42,9 @@ nodes = 3
 time = "6s"
 faults = []
 schedule = [
-{ at = "1s", until = "5s", fault = { type = "link", target = "all", delay_max_us = 1000, loss_ppm = 100000 } },
+    { at = "1s", until = "5s", fault = { type = "link", target = "all", delay_max_us = 1000, loss_ppm = 100000 } },
 ]
 """,
     caught_by=("recovery: * no operation was served*",),
+    checkers_alone=("recovery: * no operation was served*",),
 )

@@ -43,7 +43,7 @@ nodes = 5
 time = "16s"
 faults = []
 schedule = [
-{ at = "500ms", until = "16s", fault = { type = "link", target = "all", delay_max_us = 500000 } },
+    { at = "500ms", until = "16s", fault = { type = "link", target = "all", delay_max_us = 500000 } },
 ]
 
 [node]

@@ -71,4 +71,8 @@ schedule = [
         "linearizable: *",
         "final-reads: *",
     ),
+    checkers_alone=(
+        "linearizable: *",
+        "final-reads: *",
+    ),
 )
