@@ -40,7 +40,7 @@ def plant(healthy: Assembly) -> Assembly:
 
 EXHIBIT = Exhibit(
     scenario="""
-nodes = 3
+nodes = 5
 time = "10s"
 rate = 400
 concurrency = 30
@@ -49,12 +49,12 @@ faults = []
 [[schedule]]
 at = "500ms"
 until = "10s"
-fault = { type = "link", target = "all", delay_max_us = 1000, reorder_ppm = 300000, held_us = 400000 }
+fault = { type = "link", target = "all", delay_max_us = 1000, reorder_ppm = 300000, held_us = 400000, loss_ppm = 300000 }
 
 [[schedule]]
 at = "500ms"
 until = "10s"
-fault = { type = "disk-slow", target = "all", times = 50 }
+fault = { type = "disk-slow", target = "all", times = 20 }
 
 [[schedule]]
 at = "1s"
@@ -62,33 +62,38 @@ until = "1010ms"
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "1800ms"
-until = "1810ms"
+at = "1700ms"
+until = "1710ms"
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "2600ms"
-until = "2610ms"
+at = "2400ms"
+until = "2410ms"
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "3400ms"
-until = "3410ms"
+at = "3100ms"
+until = "3110ms"
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "4200ms"
-until = "4210ms"
+at = "3800ms"
+until = "3810ms"
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "5s"
-until = "5010ms"
+at = "4500ms"
+until = "4510ms"
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "5800ms"
-until = "5810ms"
+at = "5200ms"
+until = "5210ms"
+fault = { type = "power-off", target = "leader" }
+
+[[schedule]]
+at = "5900ms"
+until = "5910ms"
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
@@ -97,23 +102,23 @@ until = "6610ms"
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "7400ms"
-until = "7410ms"
+at = "7300ms"
+until = "7310ms"
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "8200ms"
-until = "8210ms"
+at = "8s"
+until = "8010ms"
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "9s"
-until = "9010ms"
+at = "8700ms"
+until = "8710ms"
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "9800ms"
-until = "9810ms"
+at = "9400ms"
+until = "9410ms"
 fault = { type = "power-off", target = "leader" }
 
 [node]
@@ -122,6 +127,7 @@ window_max = 16
 lease_ms = 0
 election_timeout_ms = 150
 election_spread_ms = 150
+retry_ms = 300
 """,
     caught_by=(
         "invariants: n# holds slot # for chosen, which no majority has accepted",

@@ -84,7 +84,7 @@ def test_an_exhibit_tells_its_story_and_has_a_scenario_of_its_own(name: str) -> 
 
 def test_an_unknown_bug_is_an_error_with_all_names() -> None:
     with pytest.raises(UnknownBugError, match="early-ack"):
-        exhibit("early-ack")
+        exhibit("late-ack")
 
 
 def test_the_page_is_what_the_command_writes() -> None:
@@ -111,7 +111,7 @@ def test_a_cheap_exhibit_is_caught_and_the_healthy_node_is_not(name: str, tmp_pa
 
 
 def test_without_invariants_the_checkers_see_what_was_lost(tmp_path: Path) -> None:
-    shown = exhibit("early-ack")
+    shown = exhibit("forgotten-accepts")
     report = run(shown, 0, tmp_path, invariants=False)
     assert {finding.signature.checker for finding in report.findings} & {"linearizable", "final-reads", "node-audit"}
     assert any(shown.catches(finding, invariants=False) for finding in report.findings)
