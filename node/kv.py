@@ -210,10 +210,10 @@ def reads_only(operation: Operation) -> bool:
 
 
 def _check_value(value: Value, depth: int = 0) -> None:
-    if isinstance(value, list | tuple) and depth < 2:
+    if isinstance(value, (list, tuple)) and depth < 2:
         for item in value:
             _check_value(item, depth + 1)
-    elif not isinstance(value, bool | int | str | None):
+    elif value is not None and not isinstance(value, (int, str)):
         raise OperationError(f"a value is null, a boolean, an integer, a string or a list, not {type(value).__name__}")
     if depth == 0 and len(msgspec.msgpack.encode(value)) > VALUE_BYTES_MAX:
         raise OperationError(f"a value takes at most {VALUE_BYTES_MAX} bytes")

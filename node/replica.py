@@ -12,6 +12,8 @@ import heapq
 from collections import deque
 from typing import ClassVar, NamedTuple
 
+import msgspec
+
 from node import kv
 from node.machine import Applied, Entry, Machine, OpenEntry, encode_entry
 from node.paxos.config import Config
@@ -39,14 +41,14 @@ from node.wire import (
 _READ_ID_BITS = 40
 
 
-class ClientRequest(NamedTuple):
+class ClientRequest(msgspec.Struct, frozen=True, gc=False):
     """A request from a client's connection; the reply goes back to the same one."""
 
     client: int
     request: Request
 
 
-class Durable(NamedTuple):
+class Durable(msgspec.Struct, frozen=True, gc=False):
     """Every record up to number ``upto`` is durable."""
 
     upto: int
@@ -69,16 +71,13 @@ class Asked(NamedTuple):
     operation: kv.Operation
 
 
-class Output:
+class Output(msgspec.Struct, gc=False):
     """What the shell must do after a step; ``wake_at`` is ns on the clock of the steps, 0 if it has not changed."""
 
-    __slots__ = ("persist", "replies", "sends", "wake_at")
-
-    def __init__(self) -> None:
-        self.persist: list[Record] = []
-        self.sends: list[Send] = []
-        self.replies: list[tuple[int, Reply]] = []
-        self.wake_at = 0
+    persist: list[Record] = []
+    sends: list[Send | Deferred] = []
+    replies: list[tuple[int, Reply]] = []
+    wake_at: int = 0
 
 
 class Replica:
@@ -117,15 +116,14 @@ class Replica:
     def step(self, now: int, event: ReplicaEvent) -> Output:
         """Take one event at time ``now`` (ns, monotonic). Raises SafetyError: the node must stop then."""
         output = Output()
-        match event:
-            case ClientRequest():
-                self._request(now, event, output)
-            case Durable():
-                self._durable = event.upto
-                self._release(output)
-                self._drain(now, output)
-            case _:
-                self._core(now, event, output)
+        if isinstance(event, Durable):
+            self._durable = event.upto
+            self._release(output)
+            self._drain(now, output)
+        elif isinstance(event, ClientRequest):
+            self._request(now, event, output)
+        else:
+            self._core(now, event, output)
         return output
 
     def stop(self) -> list[Record]:
@@ -225,8 +223,11 @@ class Replica:
 
     def _core(self, now: int, event: Event, output: Output) -> None:
         """Step the core, and step it again for each message that it sends to itself."""
-        self._looped.append(event)
-        self._drain(now, output)
+        effects = self.paxos.step(now, event)
+        output.wake_at = effects.wake_at
+        self._absorb(effects, output)
+        if self._looped:
+            self._drain(now, output)
 
     def _drain(self, now: int, output: Output) -> None:
         looped = self._looped
@@ -243,7 +244,8 @@ class Replica:
         for slot, value in effects.apply:
             for applied in self.machine.apply(slot, value):
                 self._applied(applied, output)
-        self._finish_reads(effects, output)
+        if effects.reads or effects.reads_failed or self._reads_ready:
+            self._finish_reads(effects, output)
         if effects.stepped_down:
             self._abandon(output)
         if effects.send_after_persist:
@@ -254,10 +256,9 @@ class Replica:
         """Let go of the messages whose record is durable."""
         deferred, durable = self._deferred, self._durable
         while deferred and deferred[0].after <= durable:
-            free = deferred.popleft()
-            self._carry(Send(free.to, free.message), output)
+            self._carry(deferred.popleft(), output)
 
-    def _carry(self, send: Send, output: Output) -> None:
+    def _carry(self, send: Send | Deferred, output: Output) -> None:
         if send.to == self._me:
             self._looped.append(Receive(send.to, self.incarnation, send.message))
         else:

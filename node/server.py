@@ -112,8 +112,8 @@ class Server(InboundHost):
     def _carry_out(self, now: int, output: Output) -> None:
         if output.persist:
             self._committer.submit(output.persist)
-        for to, message in output.sends:
-            self._links[to].outbox.put(wire.encode(message))
+        for send in output.sends:
+            self._links[send.to].outbox.put(wire.encode(send.message))
         for client, reply in output.replies:
             connection = self._clients.get(client)
             if connection is not None:
