@@ -29,7 +29,7 @@ class ImpatientReads(Replica):
         """Queue a confirmed read for now."""
         if ready.upto > self.machine.applied_upto:
             misdeeds.happened()
-        super().read_when_applied(ready._replace(upto=min(ready.upto, self.machine.applied_upto)))
+        super().read_when_applied(ReadReady(ready.read_id, min(ready.upto, self.machine.applied_upto)))
 
 
 def plant(healthy: Assembly) -> Assembly:

@@ -40,7 +40,7 @@ def plant(healthy: Assembly) -> Assembly:
 
 EXHIBIT = Exhibit(
     scenario="""
-nodes = 5
+nodes = 3
 time = "10s"
 rate = 400
 concurrency = 30
@@ -49,12 +49,12 @@ faults = []
 [[schedule]]
 at = "500ms"
 until = "10s"
-fault = { type = "link", target = "all", delay_max_us = 1000, reorder_ppm = 300000, held_us = 400000, loss_ppm = 300000 }
+fault = { type = "link", delay_max_us = 1000, loss_ppm = 300000, reorder_ppm = 300000, held_us = 400000 }
 
 [[schedule]]
 at = "500ms"
 until = "10s"
-fault = { type = "disk-slow", target = "all", times = 20 }
+fault = { type = "disk-slow", target = "all", times = 50 }
 
 [[schedule]]
 at = "1s"
@@ -123,11 +123,11 @@ fault = { type = "power-off", target = "leader" }
 
 [node]
 batch_commands_max = 1
-window_max = 16
+window_max = 32
 lease_ms = 0
 election_timeout_ms = 150
 election_spread_ms = 150
-retry_ms = 300
+retry_ms = 600
 """,
     caught_by=(
         "invariants: n# holds slot # for chosen, which no majority has accepted",
