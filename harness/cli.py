@@ -34,7 +34,7 @@ from harness.exploration.explorer import Request, explore
 from harness.exploration.screen import PaceLine, as_data, print_exploration
 from harness.exploration.seedrange import SeedRangeError, parse_seeds
 from harness.exploration.tally import EXIT_INTERRUPTED
-from harness.museum import hall, page
+from harness.museum import hall, here, page
 from harness.museum import screen as museum_screen
 from harness.museum.exhibits import exhibits
 from harness.museum.showing import Terms
@@ -314,6 +314,9 @@ def bugs(
     no_invariants: Annotated[
         bool, typer.Option("--no-invariants", help="Let no invariant end a run: what the checkers see by themselves.")
     ] = False,
+    place: Annotated[
+        str, typer.Option("--place", help="simulated, or local: real processes, what the checkers see there.")
+    ] = hall.SIMULATED,
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, max=JOBS_MAX, help="Worker processes. [default: one a processor]")
     ] = None,
@@ -335,17 +338,21 @@ def bugs(
     if markdown:
         print(page.markdown(chosen), end="", flush=True)  # noqa: T201
         return
-    if no_invariants:
-        chosen = tuple(exhibit for exhibit in chosen if exhibit.checkers_alone)
+    if place not in (hall.SIMULATED, here.PLACE):
+        _usage(f"--place: unknown value {place!r}; there are: {hall.SIMULATED}, {here.PLACE}")
+    real = place == here.PLACE
+    if real or no_invariants:
+        chosen = here.showable(chosen) if real else tuple(one for one in chosen if one.checkers_alone)
         if not chosen:
-            _usage("--no-invariants: the checkers alone see nothing of that; its story says why")
+            _usage("nothing is left to show: invariants alone see that, or a fault that real processes cannot be given")
     least, wanted = (1, 1) if short else (min(at_least, seeds), catches)
     request = hall.Request(
         exhibits=chosen,
-        terms=Terms(seeds, least, wanted, not no_invariants),
+        terms=Terms(seeds, least, wanted, not (real or no_invariants)),
         jobs=jobs or min(len(os.sched_getaffinity(0)), JOBS_MAX),
         store=Store(store),
         started_at=datetime.now(UTC),
+        here=real,
     )
     console = Console(stderr=json)
     if names and len(chosen) == 1:

@@ -11,7 +11,11 @@ knows nothing; and so that one file has all there is to one bug: its story, its 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+ANNOUNCEMENT = "the planted bug did wrong for the first time"
+"""What a real process writes into its log then: nobody can look into it from outside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +35,16 @@ class Exhibit:
 class Misdeeds:
     """How often the planted bug did wrong."""
 
-    __slots__ = ("count",)
+    __slots__ = ("announce", "count")
 
     def __init__(self) -> None:
         self.count = 0
+        self.announce: Callable[[str], None] = lambda text: None
 
     def happened(self) -> None:
         """It did wrong, now."""
+        if not self.count:
+            self.announce(ANNOUNCEMENT)
         self.count += 1
 
     def forget(self) -> None:

@@ -23,10 +23,11 @@ from harness.exploration.explorer import SEED_LIMIT_S, working_directory
 from harness.exploration.findings import SeedReport, harness_finding
 from harness.exploration.pool import Lost, Pool
 from harness.museum.exhibits import Exhibit
+from harness.museum.here import PLACE, show_here
 from harness.museum.showing import Ordered, Showing, Shown, Terms
 from harness.museum.worker import MODULE
 from harness.results import EXIT_CODES, RunVerdict
-from harness.scenario import Scenario, dump
+from harness.scenario import Scenario, changed, dump
 from harness.shrinking.worker import Job, Order
 from harness.store import Store
 
@@ -34,6 +35,7 @@ POLL_S = 0.25
 RUNS_PER_WORKER = 2_000
 MUSEUM = "museum"
 """The folder of the store that keeps a scenario of each bug's first catch."""
+SIMULATED = "simulated"
 EXIT_INTERRUPTED = 130
 
 
@@ -75,7 +77,10 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to show, and how. ``limit_s`` is how long one run may take on the wall clock."""
+    """What to show, and how: ``here``, on real processes, one after the other, or in simulation, several at a time.
+
+    ``limit_s`` is how long one simulated run may take on the wall clock.
+    """
 
     exhibits: Sequence[Exhibit]
     terms: Terms
@@ -83,6 +88,7 @@ class Request:
     store: Store
     started_at: datetime
     limit_s: float = SEED_LIMIT_S
+    here: bool = False
 
 
 def visit(
@@ -93,6 +99,8 @@ def visit(
 ) -> Visit:
     """Show all exhibits, until all were shown or ``interrupted`` says so. Raises OSError, StoreError."""
     began = clock()
+    if request.here:
+        return _visit_here(request, watcher, interrupted, clock)
     with working_directory(request.store, request.jobs) as work:
         hall = _Hall(request, work, clock)
         with hall.pool:
@@ -100,6 +108,32 @@ def visit(
                 hall.serve()
                 watcher.pace(Pace(hall.done, len(request.exhibits), hall.runs, clock() - began))
         return Visit(hall.shown(), clock() - began, hall.open)
+
+
+def _visit_here(
+    request: Request, watcher: Watcher, interrupted: Callable[[], bool], clock: Callable[[], float]
+) -> Visit:
+    began, runs = clock(), 0
+    showings = [Showing(n, exhibit, request.terms) for n, exhibit in enumerate(request.exhibits)]
+    for done, showing in enumerate(showings):
+        while not showing.done and not interrupted():
+            for ordered in showing.order():
+                showing.take(ordered.seed, ordered.healthy, show_here(ordered, request.store, request.started_at))
+                runs += 1
+                watcher.pace(Pace(done, len(showings), runs, clock() - began))
+    shown = tuple(showing.shown(_keep(request.store, showing.first_catch, PLACE)) for showing in showings)
+    return Visit(shown, clock() - began, not all(showing.done for showing in showings))
+
+
+def _keep(store: Store, scenario: Scenario | None, place: str) -> str:
+    """Write the scenario of a first catch into the store; return the command that runs it."""
+    if scenario is None:
+        return ""
+    folder = store.root / MUSEUM
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{scenario.bug}.toml"
+    path.write_text(dump(changed(scenario, place=place)))
+    return shlex.join(["antipaxos", "run", str(path)])
 
 
 class _Hall:
@@ -147,7 +181,7 @@ class _Hall:
 
     def shown(self) -> tuple[Shown, ...]:
         """Return what all came to, and keep the scenarios of the first catches."""
-        return tuple(showing.shown(self._keep(showing.first_catch)) for showing in self._showings)
+        return tuple(showing.shown(_keep(self._store, showing.first_catch, SIMULATED)) for showing in self._showings)
 
     def _next(self) -> Ordered | None:
         for showing in self._showings:
@@ -155,16 +189,6 @@ class _Hall:
                 break
             self._orders.extend(showing.order())
         return self._orders.popleft() if self._orders else None
-
-    def _keep(self, scenario: Scenario | None) -> str:
-        """Write a scenario into the store; return the command that runs it."""
-        if scenario is None:
-            return ""
-        folder = self._store.root / MUSEUM
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{scenario.bug}.toml"
-        path.write_text(dump(scenario))
-        return shlex.join(["antipaxos", "run", str(path)])
 
 
 def _lost(lost: Lost) -> SeedReport:

@@ -21,6 +21,7 @@ of it.
     antipaxos bugs early-ack              # one: its story, its table, and the command that reproduces one catch
     antipaxos bugs --short                # each until it was caught once
     antipaxos bugs --no-invariants        # without the simulator's invariants: what the checkers alone see
+    antipaxos bugs --place local          # on real processes: those whose faults every place can inject
 
 Every seed is run twice, with the bug and without. A catch is what the exhibit says it is; anything said of the healthy
 node is a false alarm and fails the command. The bug counts its misdeeds, the moments in which it did what a healthy

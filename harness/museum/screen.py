@@ -112,7 +112,7 @@ def troubles(visit: Visit) -> list[str]:
         lines += [f"{ALARMED} {shown.bug}: false alarm, seed {m.seed}: {m.sentence}" for m in shown.false_alarms[:3]]
         if shown.caught and shown.reached < shown.caught:
             lines.append(f"{MISSED} {shown.bug}: caught more often than it did wrong: something else was caught")
-        if not shown.caught:
+        if shown.seeds and not shown.caught:
             why = "it did wrong and nobody said so" if shown.reached else "it was never reached"
             lines.append(f"{MISSED} {shown.bug}: missed in {shown.seeds} seeds: {why}")
             lines += [f"    said instead, in {count} seeds: {said}" for said, count in shown.said_otherwise.items()]

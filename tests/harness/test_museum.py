@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.exploration.findings import Finding, SeedReport, Signature
-from harness.museum import page
+from harness.museum import here, page
 from harness.museum.exhibits import Exhibit, exhibit, exhibits, matches
 from harness.museum.showing import Showing, Terms
 from harness.museum.worker import MISDEEDS, show
@@ -234,3 +234,32 @@ def test_a_bug_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
 def test_a_bug_that_checkers_cannot_see_is_not_shown_without_invariants(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["bugs", "early-promise", "--no-invariants", "--store", str(tmp_path)])
     assert done.exit_code == 2
+
+
+# -- on real processes ------------------------------------------------------------------------------------------------
+
+
+def test_real_processes_show_what_checkers_see_under_faults_of_every_place() -> None:
+    names = {shown.name for shown in here.showable(exhibits())}
+    assert {"deposed-reads", "local-reads", "early-reply"} <= names
+    assert not names & {"early-ack", "ignored-grant", "early-promise"}  # power cuts, invariants, invariants
+
+
+@pytest.mark.integration
+def test_a_bug_is_shown_on_real_processes(tmp_path: Path) -> None:
+    arguments = [
+        "bugs",
+        "local-reads",
+        "--place",
+        "local",
+        "--short",
+        "--seeds",
+        "3",
+        "--store",
+        str(tmp_path),
+        "--json",
+    ]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    (bug,) = msgspec.json.decode(done.stdout.splitlines()[-1])["bugs"]
+    assert bug["proven"] and bug["reached"] >= 1
