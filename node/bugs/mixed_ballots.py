@@ -41,93 +41,168 @@ def plant(healthy: Assembly) -> Assembly:
 EXHIBIT = Exhibit(
     scenario="""
 nodes = 3
-time = "10s"
-rate = 400
+time = "11s"
+rate = 300
 concurrency = 30
 faults = []
 
 [[schedule]]
-at = "500ms"
-until = "10s"
-fault = { type = "link", delay_max_us = 1000, loss_ppm = 300000, reorder_ppm = 300000, held_us = 400000 }
-
-[[schedule]]
-at = "500ms"
-until = "10s"
-fault = { type = "disk-slow", target = "all", times = 50 }
+at = "1s"
+until = "2600ms"
+order = ["n1", "n2", "n3"]
+fault = { type = "link", target = "follower", direction = "from", delay_min_us = 430000, delay_max_us = 440000 }
 
 [[schedule]]
 at = "1s"
-until = "1010ms"
+until = "2600ms"
+order = ["n3", "n2", "n1"]
+fault = { type = "link", target = "follower", direction = "to", delay_min_us = 70000, delay_max_us = 80000 }
+
+[[schedule]]
+at = "1540ms"
+until = "1620ms"
+order = ["n1", "n2", "n3"]
+fault = { type = "disk-slow", target = "leader", times = 0 }
+
+[[schedule]]
+at = "1599ms"
+until = "1670ms"
+order = ["n3", "n2", "n1"]
+fault = { type = "kill", target = "follower" }
+
+[[schedule]]
+at = "1600ms"
+until = "1610ms"
+order = ["n1", "n2", "n3"]
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "1700ms"
-until = "1710ms"
+at = "3s"
+until = "4600ms"
+order = ["n1", "n2", "n3"]
+fault = { type = "link", target = "follower", direction = "from", delay_min_us = 430000, delay_max_us = 440000 }
+
+[[schedule]]
+at = "3s"
+until = "4600ms"
+order = ["n3", "n2", "n1"]
+fault = { type = "link", target = "follower", direction = "to", delay_min_us = 70000, delay_max_us = 80000 }
+
+[[schedule]]
+at = "3540ms"
+until = "3620ms"
+order = ["n1", "n2", "n3"]
+fault = { type = "disk-slow", target = "leader", times = 0 }
+
+[[schedule]]
+at = "3599ms"
+until = "3670ms"
+order = ["n3", "n2", "n1"]
+fault = { type = "kill", target = "follower" }
+
+[[schedule]]
+at = "3600ms"
+until = "3610ms"
+order = ["n1", "n2", "n3"]
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "2400ms"
-until = "2410ms"
+at = "5s"
+until = "6600ms"
+order = ["n1", "n2", "n3"]
+fault = { type = "link", target = "follower", direction = "from", delay_min_us = 430000, delay_max_us = 440000 }
+
+[[schedule]]
+at = "5s"
+until = "6600ms"
+order = ["n3", "n2", "n1"]
+fault = { type = "link", target = "follower", direction = "to", delay_min_us = 70000, delay_max_us = 80000 }
+
+[[schedule]]
+at = "5540ms"
+until = "5620ms"
+order = ["n1", "n2", "n3"]
+fault = { type = "disk-slow", target = "leader", times = 0 }
+
+[[schedule]]
+at = "5599ms"
+until = "5670ms"
+order = ["n3", "n2", "n1"]
+fault = { type = "kill", target = "follower" }
+
+[[schedule]]
+at = "5600ms"
+until = "5610ms"
+order = ["n1", "n2", "n3"]
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "3100ms"
-until = "3110ms"
+at = "7s"
+until = "8600ms"
+order = ["n1", "n2", "n3"]
+fault = { type = "link", target = "follower", direction = "from", delay_min_us = 430000, delay_max_us = 440000 }
+
+[[schedule]]
+at = "7s"
+until = "8600ms"
+order = ["n3", "n2", "n1"]
+fault = { type = "link", target = "follower", direction = "to", delay_min_us = 70000, delay_max_us = 80000 }
+
+[[schedule]]
+at = "7540ms"
+until = "7620ms"
+order = ["n1", "n2", "n3"]
+fault = { type = "disk-slow", target = "leader", times = 0 }
+
+[[schedule]]
+at = "7599ms"
+until = "7670ms"
+order = ["n3", "n2", "n1"]
+fault = { type = "kill", target = "follower" }
+
+[[schedule]]
+at = "7600ms"
+until = "7610ms"
+order = ["n1", "n2", "n3"]
 fault = { type = "power-off", target = "leader" }
 
 [[schedule]]
-at = "3800ms"
-until = "3810ms"
-fault = { type = "power-off", target = "leader" }
+at = "9s"
+until = "10600ms"
+order = ["n1", "n2", "n3"]
+fault = { type = "link", target = "follower", direction = "from", delay_min_us = 430000, delay_max_us = 440000 }
 
 [[schedule]]
-at = "4500ms"
-until = "4510ms"
-fault = { type = "power-off", target = "leader" }
+at = "9s"
+until = "10600ms"
+order = ["n3", "n2", "n1"]
+fault = { type = "link", target = "follower", direction = "to", delay_min_us = 70000, delay_max_us = 80000 }
 
 [[schedule]]
-at = "5200ms"
-until = "5210ms"
-fault = { type = "power-off", target = "leader" }
+at = "9540ms"
+until = "9620ms"
+order = ["n1", "n2", "n3"]
+fault = { type = "disk-slow", target = "leader", times = 0 }
 
 [[schedule]]
-at = "5900ms"
-until = "5910ms"
-fault = { type = "power-off", target = "leader" }
+at = "9599ms"
+until = "9670ms"
+order = ["n3", "n2", "n1"]
+fault = { type = "kill", target = "follower" }
 
 [[schedule]]
-at = "6600ms"
-until = "6610ms"
-fault = { type = "power-off", target = "leader" }
-
-[[schedule]]
-at = "7300ms"
-until = "7310ms"
-fault = { type = "power-off", target = "leader" }
-
-[[schedule]]
-at = "8s"
-until = "8010ms"
-fault = { type = "power-off", target = "leader" }
-
-[[schedule]]
-at = "8700ms"
-until = "8710ms"
-fault = { type = "power-off", target = "leader" }
-
-[[schedule]]
-at = "9400ms"
-until = "9410ms"
+at = "9600ms"
+until = "9610ms"
+order = ["n1", "n2", "n3"]
 fault = { type = "power-off", target = "leader" }
 
 [node]
 batch_commands_max = 1
-window_max = 32
+window_max = 64
 lease_ms = 0
-election_timeout_ms = 150
-election_spread_ms = 150
-retry_ms = 600
+election_timeout_ms = 100
+election_spread_ms = 200
+retry_ms = 1000
 """,
     caught_by=(
         "invariants: n# holds slot # for chosen, which no majority has accepted",
