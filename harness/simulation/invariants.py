@@ -9,7 +9,7 @@ Simple*, 2001; names of its section 2) or a promise of the node's:
   operation is lost: this breaks when it is about to be, long before a client could notice;
 - *nothing is applied that is not chosen*, and what is applied goes forward, slot by slot, within one life;
 - *promises never go back*: over all its lives, a node never answers in a lower ballot than before, and what it
-  remembers after a restart is no less than what it has answered for;
+  remembers after a restart is no less than what it has answered for, and nothing else;
 - *answers wait for the disk*: an acknowledgement leaves only when the record that it tells of is durable;
 - *one lease*: in true time, no two nodes at once may take themselves for the holder of the lease;
 - *one state a prefix*: nodes that have applied the same slots have the same digest.
