@@ -24,6 +24,7 @@ from node.paxos.records import (
     AcceptedRecord,
     ChosenUpto,
     Learned,
+    Noted,
     Promised,
     Record,
     RecoveryError,
@@ -191,7 +192,7 @@ class LogReader:
                 return PromiseMade(record.ballot)
             case Started():
                 return Incarnation(record.incarnation)
-            case ChosenUpto():
+            case ChosenUpto() | Noted():
                 return None
 
     def _value(self, value: Value) -> AuditValue:

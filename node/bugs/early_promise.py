@@ -20,13 +20,15 @@ from node.assembly import Assembly
 from node.museum import Exhibit, misdeeds
 from node.paxos.acceptor import Acceptor
 from node.paxos.effects import Effects, Send
-from node.paxos.messages import Accepted, Prepare, Promise
+from node.paxos.messages import Accepted, LifeNoted, Prepare, Promise, Recover
 
 
 class EarlyPromise(Acceptor):
     """An acceptor whose promises do not wait."""
 
-    def after_persist(self, to: int, message: Promise | Accepted | Prepare, effects: Effects) -> None:
+    def after_persist(
+        self, to: int, message: Promise | Accepted | Prepare | Recover | LifeNoted, effects: Effects
+    ) -> None:
         """Let promises go at once."""
         if isinstance(message, Promise):
             misdeeds.happened()

@@ -21,13 +21,15 @@ from node.assembly import Assembly
 from node.museum import Exhibit, misdeeds
 from node.paxos.acceptor import Acceptor
 from node.paxos.effects import Effects, Send
-from node.paxos.messages import Accepted, Prepare, Promise
+from node.paxos.messages import Accepted, LifeNoted, Prepare, Promise, Recover
 
 
 class UndurableLeader(Acceptor):
     """An acceptor that answers its own leader at once."""
 
-    def after_persist(self, to: int, message: Promise | Accepted | Prepare, effects: Effects) -> None:
+    def after_persist(
+        self, to: int, message: Promise | Accepted | Prepare | Recover | LifeNoted, effects: Effects
+    ) -> None:
         """Tie a message to the last record, unless it is this node's vote for its own proposal."""
         if to == self.config.me and isinstance(message, Accepted):
             misdeeds.happened()
