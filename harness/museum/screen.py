@@ -17,7 +17,7 @@ from harness.museum.showing import Shown
 PLAIN_LINE_EVERY_S = 5.0
 PLAIN_TABLE_CHARACTERS = 150
 SAID_CHARACTERS_MAX = 62
-MISSED, ALARMED, CAUGHT = "✘", "⚠", "✔"
+MISSED, ALARMED, CAUGHT, NOT_SHOWN = "✘", "⚠", "✔", "·"
 
 
 class PaceLine:
@@ -89,7 +89,7 @@ def _table(visit: Visit) -> Table:
 
 def row(shown: Shown) -> tuple[str, ...]:
     """Return an exhibit's line of the table."""
-    mark = CAUGHT if shown.proven else ALARMED if shown.false_alarms else MISSED
+    mark = CAUGHT if shown.proven else ALARMED if shown.false_alarms else MISSED if shown.seeds else NOT_SHOWN
     low, high = shown.rate
     needed = f"{shown.seeds_needed:g}" if shown.seeds_needed is not None else "-"
     counts = (f"{shown.caught} of {shown.seeds}", f"{low:.0%}-{high:.0%}", f"{shown.reached} of {shown.seeds}")
