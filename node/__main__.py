@@ -8,6 +8,7 @@ import logging
 import sys
 
 from node.assembly import UnknownBugError
+from node.museum import misdeeds
 from node.options import configure, parser
 from node.paxos.config import ConfigError
 
@@ -43,6 +44,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     except (ConfigError, UnknownBugError) as error:
         print(f"python -m node serve: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_USAGE
+
+    misdeeds.announce = logging.getLogger("antipaxos.node").warning
 
     async def serve() -> None:
         await Server(config, assembly).run()

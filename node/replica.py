@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
@@ -91,7 +91,10 @@ class Output(msgspec.Struct, gc=False):
 
 
 class Replica:
-    """One node, driven by ``step``."""
+    """One node, driven by ``step``; the classes it is made of are named here, so that another kind can name others."""
+
+    paxos_type: ClassVar[type[Paxos]] = Paxos
+    machine_type: ClassVar[type[Machine]] = Machine
 
     def __init__(
         self,
@@ -106,8 +109,8 @@ class Replica:
         self._me = config.me
         self.incarnation = remembered.incarnation
         self.counters = counters
-        self.paxos = Paxos(config, remembered, rng, now, counters, parts)
-        self.machine = self.new_machine()
+        self.paxos = self.paxos_type(config, remembered, rng, now, counters, parts)
+        self.machine = self.machine_type(counters)
         if remembered.snapshot is not None:
             self.machine.restore(decode_state(remembered.snapshot.state))
         self._saving: Snapshot | None = None
@@ -124,10 +127,6 @@ class Replica:
         self._reads: dict[int, Asked] = {}
         self._reads_begun = 0
         self._reads_ready: list[tuple[int, int]] = []
-
-    def new_machine(self) -> Machine:
-        """Return an empty state machine."""
-        return Machine(self.counters)
 
     # -- surface ------------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,6 @@ from node.paxos.effects import Receive, Tick
 from node.paxos.messages import Message
 from node.replica import ClientRequest, Durable, Output, ReplicaEvent, SnapshotDurable
 from node.storage.disk import PosixDisk, lock_folder
-from node.storage.journal import Journal
 from node.transport import Inbound, InboundHost, PeerLink
 
 log = logging.getLogger("antipaxos.node")
@@ -51,7 +50,7 @@ class Server(InboundHost):
             log.warning("the file system refuses O_DIRECT, the log goes through the page cache: %s", disk.refusal)
         elif config.log_direct:
             log.info("the log is written with O_DIRECT")
-        journal = Journal(disk, self._me, config.log_segment_bytes, config.log_zero_ahead_bytes)
+        journal = assembly.journal(disk, self._me, config.log_segment_bytes, config.log_zero_ahead_bytes)
         remembered = journal.remembered
         statistics = journal.statistics
         self._counters.torn_tails_cut += bool(statistics.torn_bytes)
@@ -70,6 +69,7 @@ class Server(InboundHost):
         self._replica = assembly.replica(
             config.core, remembered, rng, time.monotonic_ns(), self._counters, assembly.core
         )
+        assembly.equip(self._replica, time.time_ns)
         self._committer = assembly.committer(
             journal, self._from_thread_durable, self._from_thread_failed, self._from_thread_saved
         )

@@ -9,8 +9,9 @@ Simple*, 2001; names of its section 2) or a promise of the node's:
   operation is lost: this breaks when it is about to be, long before a client could notice;
 - *nothing is applied that is not chosen*, and what is applied goes forward, slot by slot, within one life;
 - *promises never go back*: over all its lives, a node never answers in a lower ballot than before, and what it
-  remembers after a restart is no less than what it has answered for (with ``amnesia_safe`` it may have forgotten, and
-  then answers nothing until the others have told it; that a disk which lied has lost something is no finding yet);
+  remembers after a restart is no less than what it has answered for, and nothing else (with ``amnesia_safe`` it may
+  have forgotten, and then answers nothing until the others have told it; that a disk which lied has lost something is
+  no finding yet);
 - *answers wait for the disk*: an acknowledgement leaves only when the record that it tells of is durable;
 - *one lease*: in true time, no two nodes at once may take themselves for the holder of the lease;
 - *one state a prefix*: nodes that have applied the same slots have the same digest, and so has every snapshot;
@@ -123,7 +124,12 @@ class Invariants:
         seen.chosen_upto = seen.applied = 0
         for slot in range(covered + 1, remembered.log.last + 1):
             entry = remembered.log.get(slot)
-            if entry is not None and seen.durable.get(slot, ZERO) < entry.ballot:
+            if entry is None:
+                continue
+            vote = self._votes.get((slot, entry.ballot))
+            if vote is not None and vote[0] != entry.value:
+                self._broken(node, f"remembers another value for slot {slot} in {entry.ballot} than was accepted there")
+            if seen.durable.get(slot, ZERO) < entry.ballot:
                 self._accepted(node, seen, slot, entry.ballot, entry.value)
 
     def stepped(self, node: SimulatedNode, event: ReplicaEvent, output: Output) -> None:
@@ -277,6 +283,16 @@ class Invariants:
             self.broken = error
             self.on_broken(error)
         raise error
+
+
+class Unwatched(Invariants):
+    """Nobody looks: for what the checkers at the end of a run see by themselves."""
+
+    def booted(self, node: SimulatedNode, remembered: Remembered) -> None:
+        """Look away."""
+
+    def stepped(self, node: SimulatedNode, event: ReplicaEvent, output: Output) -> None:
+        """Look away."""
 
 
 def _recovers(node: SimulatedNode) -> bool:

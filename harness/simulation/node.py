@@ -28,7 +28,6 @@ from node.paxos.messages import Message
 from node.paxos.records import Remembered
 from node.replica import ClientRequest, Durable, Output, Replica, ReplicaEvent, SnapshotDurable
 from node.server import CLIENTS_MAX, EXIT_UNTRUSTWORTHY
-from node.storage.journal import Journal
 from node.storage.wal import CorruptLogError, LogFailedError
 
 START_NS = 20_000_000
@@ -221,7 +220,9 @@ class SimulatedNode:
         assert self.config is not None
         core = self.config.core
         try:
-            journal = Journal(self.disk, core.me, self.config.log_segment_bytes, self.config.log_zero_ahead_bytes)
+            journal = self._assembly.journal(
+                self.disk, core.me, self.config.log_segment_bytes, self.config.log_zero_ahead_bytes
+            )
             self.disk.settle()
             remembered = journal.remembered
             counters = Counters(torn_tails_cut=int(bool(journal.statistics.torn_bytes)))
@@ -236,6 +237,7 @@ class SimulatedNode:
             self._log(f"cannot serve: {error}")
             self._end(EXIT_CANNOT_SERVE)
             return
+        self._assembly.equip(self.replica, lambda: self.clock.wall(self._loop.now_ns))
         self._committer = self._assembly.committer(
             journal, lambda upto: self._durable(life, upto), self._die, lambda segments: self._saved(life, segments)
         )
@@ -281,7 +283,7 @@ class SimulatedNode:
             return
         try:
             output = replica.step(self.clock.read(self._loop.now_ns), event)
-        except AssertionError as error:
+        except Exception as error:  # noqa: BLE001 - as in the server: half a step was taken
             self._die(error)
             return
         self._observer.stepped(self, event, output)

@@ -20,8 +20,19 @@ from node import kv
 from node.client import Client, NotDoneError, Stream, UnknownError
 from node.inspection import Digester, chosen_values, value_digest, value_refs
 from node.machine import StateError, decode_state
+from node.paxos.log import Log, SafetyError
 from node.paxos.messages import Value
-from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Noted, Promised, Record, Started
+from node.paxos.records import (
+    AcceptedRecord,
+    ChosenUpto,
+    Learned,
+    Noted,
+    Promised,
+    Record,
+    RecoveryError,
+    Remembered,
+    Started,
+)
 from node.sessions import Sessions
 from node.storage.disk import PosixDisk
 from node.storage.journal import Inspected, inspect
@@ -177,24 +188,25 @@ class LogReader:
         """Read a node's write-ahead log. Raises LogUnreadableError."""
         try:
             inspected = inspect(PosixDisk(folder / "data"))
-            log = inspected.replay().log
+            log = _as_far_as_it_goes(inspected)
             state = decode_state(inspected.snapshot.state) if inspected.snapshot is not None else None
-        except (CorruptLogError, StateError, OSError) as error:
+            values, first = chosen_values(log), log.truncated_upto + 1
+            events: list[AuditEvent] = list(_base_events(inspected))
+            events += [event for record in inspected.records if (event := self._event(record)) is not None]
+            events += [ChosenLearned(slot, self._value(value)) for slot, value in enumerate(values, start=first)]
+            if state is None:
+                digests = dict(enumerate(self._digester.digests(values), start=1))
+                return NodeLog(node=node, events=tuple(events), applied_upto=log.chosen_upto, digests=digests)
+            digests = self._digester.digests_after(state, values)
+        except (CorruptLogError, StateError, RecoveryError, msgspec.DecodeError, OSError) as error:
             raise LogUnreadableError(f"{node}: {error}") from error
-        values, first = chosen_values(log), log.truncated_upto + 1
-        events: list[AuditEvent] = list(_base_events(inspected))
-        events += [event for record in inspected.records if (event := self._event(record)) is not None]
-        events += [ChosenLearned(slot, self._value(value)) for slot, value in enumerate(values, start=first)]
-        if state is None:
-            digests = dict(enumerate(self._digester.digests(values), start=1))
-            return NodeLog(node=node, events=tuple(events), applied_upto=log.chosen_upto, digests=digests)
         sessions = Sessions()
         sessions.restore(state.sessions)
         return NodeLog(
             node=node,
             events=tuple(events),
             applied_upto=log.chosen_upto,
-            digests=self._digester.digests_after(state, values),
+            digests=digests,
             snapshot_slot=state.applied_upto,
             snapshot_refs=frozenset(f"{session}/{sequence}" for session, sequence in sessions.applied()),
         )
@@ -218,3 +230,14 @@ class LogReader:
         if told is None:
             told = self._told[value] = AuditValue(value_digest(value), value_refs(value))
         return told
+
+
+def _as_far_as_it_goes(inspected: Inspected) -> Log:
+    """Fold a log's records, up to the first that contradicts the others: what is wrong with them is for the audit."""
+    remembered = Remembered(inspected.snapshot, inspected.base, inspected.first)
+    try:
+        for record in inspected.records:
+            remembered.replay(record)
+    except (RecoveryError, SafetyError):
+        return remembered.log
+    return remembered.log

@@ -19,6 +19,8 @@ from dataclasses import replace
 
 from node.assembly import Assembly
 from node.machine import Machine
+from node.museum import Exhibit, misdeeds
+from node.paxos.counters import Counters
 from node.replica import Replica
 from node.sessions import Sessions, Standing
 
@@ -29,19 +31,67 @@ class AlwaysNew(Sessions):
     def standing(self, session: int, sequence: int) -> Standing:
         """Say that it is new, if its session is there at all."""
         known = super().standing(session, sequence)
+        if known is Standing.REPEATED:
+            misdeeds.happened()
         return known if known is Standing.EXPIRED else Standing.NEW
 
 
-class DoubleApply(Replica):
-    """A replica without memory of what it has applied."""
+class Forgetful(Machine):
+    """A machine without memory of what it has applied."""
 
-    def new_machine(self) -> Machine:
-        """Return a machine that cannot tell a retry."""
-        machine = super().new_machine()
-        machine.sessions = AlwaysNew()
-        return machine
+    def __init__(self, counters: Counters) -> None:
+        super().__init__(counters)
+        self.sessions = AlwaysNew()
+
+
+class DoubleApply(Replica):
+    """A replica with that machine."""
+
+    machine_type = Forgetful
 
 
 def plant(healthy: Assembly) -> Assembly:
     """Break the sessions."""
     return replace(healthy, replica=DoubleApply)
+
+
+EXHIBIT = Exhibit(
+    scenario="""
+nodes = 3
+rate = 400
+concurrency = 30
+time = "10s"
+workload = "append"
+faults = []
+schedule = [
+    { at = "500ms", until = "10s", fault = { type = "disk-slow", target = "all", times = 30 } },
+    { at = "1s", until = "1300ms", fault = { type = "kill", target = "leader" } },
+    { at = "1800ms", until = "2100ms", fault = { type = "kill", target = "leader" } },
+    { at = "2600ms", until = "2900ms", fault = { type = "kill", target = "leader" } },
+    { at = "3400ms", until = "3700ms", fault = { type = "kill", target = "leader" } },
+    { at = "4200ms", until = "4500ms", fault = { type = "kill", target = "leader" } },
+    { at = "5s", until = "5300ms", fault = { type = "kill", target = "leader" } },
+    { at = "5800ms", until = "6100ms", fault = { type = "kill", target = "leader" } },
+    { at = "6600ms", until = "6900ms", fault = { type = "kill", target = "leader" } },
+    { at = "7400ms", until = "7700ms", fault = { type = "kill", target = "leader" } },
+    { at = "8200ms", until = "8500ms", fault = { type = "kill", target = "leader" } },
+    { at = "9s", until = "9300ms", fault = { type = "kill", target = "leader" } },
+]
+
+[node]
+election_timeout_ms = 100
+election_spread_ms = 100
+heartbeat_ms = 50
+lease_ms = 100
+batch_commands_max = 1
+window_max = 8
+""",
+    caught_by=(
+        "linearizable: *",
+        "final-reads: *",
+    ),
+    checkers_alone=(
+        "linearizable: *",
+        "final-reads: *",
+    ),
+)

@@ -81,6 +81,7 @@ class Parts:
     acceptor: type[Acceptor] = Acceptor
     candidate: type[Candidate] = Candidate
     leader: type[Leader] = Leader
+    grant: type[Grant] = Grant
     recovery: type[Recovery] = Recovery
 
 
@@ -103,7 +104,7 @@ class Paxos:
         self.log = self.acceptor.log
         self.election = ElectionTimer(config, rng)
         self.election.heard(now)
-        self.grant = Grant(config, now)
+        self.grant = self.parts.grant(config, now)
         self.candidate: Candidate | None = None
         self.leader: Leader | None = None
         self.leader_hint: int | None = None

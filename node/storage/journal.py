@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Generator, Iterator, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
@@ -34,10 +34,12 @@ _LIFE = struct.Struct("<QQQ")
 class Journal:
     """The durable memory of one node."""
 
+    wal_type: ClassVar[type[Wal]] = Wal
+
     def __init__(self, disk: Disk, node: int, segment_bytes: int = SEGMENT_BYTES, zero_ahead_bytes: int = 0) -> None:
         """Recover from the disk and count the start. Raises CorruptLogError, LogFailedError, OSError."""
         self._snapshots = SnapshotFiles(disk, node)
-        self._wal = Wal(
+        self._wal = self.wal_type(
             disk, node, segment_bytes, zero_ahead_bytes, covered=lambda base: _covers(self._snapshots.latest, base)
         )
         payloads, self._wal.payloads = self._wal.payloads, []

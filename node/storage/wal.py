@@ -291,16 +291,41 @@ class Wal:
         if header is None:
             raise CorruptLogError(f"{name}, offset 0: the segment's header is damaged")
         self._check_header(name, header)
-        records = list(_records(data, header, self.last_lsn))
+        records = list(self._records(data, header))
         end = header.size + sum(record.size for record in records)
         expected = self.last_lsn + len(records) + 1
-        rotten = next((r for r in _later_records(data, end, header.generation) if r.durable >= expected), None)
+        rotten = self.rotten(data, end, header.generation, expected)
         if rotten is not None:
             raise CorruptLogError(
                 f"{name}, offset {end}: record {expected} is damaged, but record {rotten.lsn} says that it was "
                 "durable: bit rot, not a torn tail. Restore this node's data or replace it; do not cut the log."
             )
         return _Scan(name, header, records, end, data)
+
+    def decode(self, data: bytes, offset: int, generation: int) -> Framed | None:
+        """Return the valid record at an offset of a segment's bytes, None if there is none."""
+        return decode_record(data, offset, generation)
+
+    def rotten(self, data: bytes, end: int, generation: int, expected: int) -> Framed | None:
+        """Return a record behind the ``end`` of the valid ones that calls the ``expected`` one durable."""
+        return next((r for r in self._later_records(data, end, generation) if r.durable >= expected), None)
+
+    def _records(self, data: bytes, header: SegmentHeader) -> Iterator[Framed]:
+        """Yield the unbroken run of valid records from the segment's start."""
+        last_lsn, offset = self.last_lsn, header.size
+        while (record := self.decode(data, offset, header.generation)) is not None and record.lsn == last_lsn + 1:
+            yield record
+            last_lsn = record.lsn
+            offset += record.size
+
+    def _later_records(self, data: bytes, offset: int, generation: int) -> Iterator[Framed]:
+        """Yield every valid record that starts at ``offset`` or anywhere behind it."""
+        offset = data.find(RECORD_MAGIC, offset)
+        while offset >= 0:
+            record = self.decode(data, offset, generation)
+            if record is not None:
+                yield record
+            offset = data.find(RECORD_MAGIC, offset + 1)
 
     def _check_header(self, name: str, header: SegmentHeader) -> None:
         if self.node is None:
@@ -339,10 +364,10 @@ class Wal:
             self._file_bytes += len(behind)
             if behind.strip(b"\0"):
                 self._file.write(scan.end, bytes(len(behind)))
-        self._harden(self._file, scan)
+        self.harden(self._file, scan)
         return scan.torn_bytes
 
-    def _harden(self, file: File, scan: _Scan) -> None:
+    def harden(self, file: File, scan: _Scan) -> None:
         """Make durable what was read: a killed process may have left it, and the file's name, in the cache alone.
 
         The last commit is written again first: if its sync failed, the kernel may hold its pages for clean.
@@ -371,22 +396,3 @@ class Wal:
 def segment_name(generation: int) -> str:
     """Return the file name of a generation."""
     return f"{_PREFIX}{generation:016d}{_SUFFIX}"
-
-
-def _records(data: bytes, header: SegmentHeader, last_lsn: int) -> Iterator[Framed]:
-    """Yield the unbroken run of valid records from the segment's start."""
-    offset = header.size
-    while (record := decode_record(data, offset, header.generation)) is not None and record.lsn == last_lsn + 1:
-        yield record
-        last_lsn = record.lsn
-        offset += record.size
-
-
-def _later_records(data: bytes, offset: int, generation: int) -> Iterator[Framed]:
-    """Yield every valid record that starts at ``offset`` or anywhere behind it."""
-    offset = data.find(RECORD_MAGIC, offset)
-    while offset >= 0:
-        record = decode_record(data, offset, generation)
-        if record is not None:
-            yield record
-        offset = data.find(RECORD_MAGIC, offset + 1)

@@ -18,6 +18,7 @@ from node.paxos.ballot import Ballot
 from node.paxos.candidate import Candidate
 from node.paxos.config import Config
 from node.paxos.core import Parts
+from node.paxos.counters import Counters
 from node.paxos.effects import Deferred, Effects
 from node.paxos.leader import Flight, Leader
 from node.paxos.messages import Accept, Accepted, Lives, Promise, Reported, Value
@@ -195,14 +196,18 @@ class NoSessions(Sessions):
         return Standing.EXPIRED if super().standing(session, sequence) is Standing.EXPIRED else Standing.NEW
 
 
+class ForgetfulMachine(Machine):
+    """Cannot tell a retry."""
+
+    def __init__(self, counters: Counters) -> None:
+        super().__init__(counters)
+        self.sessions = NoSessions()
+
+
 class AppliesTwice(Replica):
     """Applies every retry."""
 
-    def new_machine(self) -> Machine:
-        """Return a machine that cannot tell a retry."""
-        machine = super().new_machine()
-        machine.sessions = NoSessions()
-        return machine
+    machine_type = ForgetfulMachine
 
 
 class HidesTruncation(Acceptor):
