@@ -264,8 +264,7 @@ class WithoutSessions(Machine):
 class LosesSessions(Replica):
     """Takes snapshots without sessions."""
 
-    def new_machine(self) -> Machine:
-        return WithoutSessions(self.counters)
+    machine_type = WithoutSessions
 
 
 def acceptor(kind: type[Acceptor]) -> Assembly:
