@@ -8,6 +8,7 @@ import logging
 import sys
 
 from node.assembly import UnknownBugError
+from node.museum import misdeeds
 from node.options import configure, parser
 from node.paxos.config import ConfigError
 
@@ -28,6 +29,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     # Imported here: looking into a folder needs no event loop, and starts faster without it.
     import uvloop  # noqa: PLC0415
 
+    from node.machine import StateError  # noqa: PLC0415
     from node.server import Server  # noqa: PLC0415
     from node.storage.wal import CorruptLogError, LogFailedError  # noqa: PLC0415
 
@@ -43,13 +45,15 @@ def _serve(arguments: argparse.Namespace) -> int:
         print(f"python -m node serve: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_USAGE
 
+    misdeeds.announce = logging.getLogger("antipaxos.node").warning
+
     async def serve() -> None:
         await Server(config, assembly).run()
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve())
-    except (CorruptLogError, LogFailedError) as error:
+    except (CorruptLogError, LogFailedError, StateError) as error:
         logging.getLogger("antipaxos.node").critical("%s: %s", arguments.data, error)
         return EXIT_CORRUPT
     except OSError as error:
@@ -60,6 +64,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _inspect(arguments: argparse.Namespace) -> int:
     from node.inspection import describe, dump_json  # noqa: PLC0415
+    from node.machine import StateError  # noqa: PLC0415
     from node.paxos.log import SafetyError  # noqa: PLC0415
     from node.paxos.records import RecoveryError  # noqa: PLC0415
     from node.storage.wal import CorruptLogError  # noqa: PLC0415
@@ -70,7 +75,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     try:
         for line in (dump_json if arguments.json else describe)(arguments.data):
             print(line)  # noqa: T201
-    except (CorruptLogError, RecoveryError, SafetyError) as error:
+    except (CorruptLogError, RecoveryError, SafetyError, StateError) as error:
         print(f"{arguments.data}: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_CORRUPT
     except BrokenPipeError:

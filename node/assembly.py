@@ -7,21 +7,30 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from node import bugs
 from node.committer import Committer
 from node.paxos.core import Parts
 from node.replica import Replica
+from node.storage.journal import Journal
+
+
+def needs_no_wall_clock(replica: Replica, wall: Callable[[], int]) -> None:
+    """Leave a new replica as it is: a healthy one knows nothing of the wall clock."""
+    del replica, wall
 
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """The classes that make a node."""
+    """The classes that make a node; ``equip`` is shown each new replica, and what reads the wall clock (ns)."""
 
     core: Parts = field(default_factory=Parts)
     replica: type[Replica] = Replica
     committer: type[Committer] = Committer
+    journal: type[Journal] = Journal
+    equip: Callable[[Replica, Callable[[], int]], None] = needs_no_wall_clock
 
 
 class UnknownBugError(ValueError):

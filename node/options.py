@@ -15,12 +15,12 @@ from typing import Any
 
 from node.assembly import Assembly, assemble
 from node.paxos.config import DETECTORS, THRESHOLDS, Config, ConfigError
-from node.storage.wal import SEGMENT_BYTES
+from node.storage.wal import SEGMENT_BYTES, ZERO_AHEAD_BYTES
 
-LOG_SEGMENT_BYTES = "log_segment_bytes"
-SETTINGS = (*(name for name in Config.__struct_fields__ if name not in ("me", "members")), LOG_SEGMENT_BYTES)
+LOG_SETTINGS = {"log_segment_bytes": (256, 2**40), "log_zero_ahead_bytes": (0, 2**30), "log_direct": (0, 1)}
+"""The log's settings, and the least and most that each may be."""
+SETTINGS = (*(name for name in Config.__struct_fields__ if name not in ("me", "members")), *LOG_SETTINGS)
 """What ``--set`` can set: the core's settings, and the log's."""
-LOG_SEGMENT_BYTES_RANGE = (256, 2**40)
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -28,7 +28,8 @@ _DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
 class ServerConfig:
     """Where a node listens, whom it talks to, where it keeps its data; ``seed`` drives its election time-outs.
 
-    ``log_segment_bytes``: the log begins a new file once one is this long.
+    ``log_segment_bytes``: the log begins a new file once one is this long. ``log_zero_ahead_bytes``: so many zeros are
+    written ahead of the records, and files are recycled; with 0, neither. ``log_direct``: with 1, past the page cache.
     """
 
     cluster: str
@@ -37,6 +38,8 @@ class ServerConfig:
     data: Path
     seed: int
     log_segment_bytes: int = SEGMENT_BYTES
+    log_zero_ahead_bytes: int = ZERO_AHEAD_BYTES
+    log_direct: int = 0
 
 
 @functools.cache
@@ -73,12 +76,13 @@ def configure(arguments: argparse.Namespace) -> tuple[ServerConfig, Assembly]:
     """Return what ``serve``'s words ask for. Raises ConfigError, UnknownBugError."""
     addresses = parse_peers(arguments.peers)
     settings = parse_settings(arguments.set)
-    segment_bytes = settings.pop(LOG_SEGMENT_BYTES, SEGMENT_BYTES)
-    low, high = LOG_SEGMENT_BYTES_RANGE
-    if not low <= segment_bytes <= high:
-        raise ConfigError(f"{LOG_SEGMENT_BYTES} is {segment_bytes}, not {low} to {high}")
+    log = {name: settings.pop(name) for name in LOG_SETTINGS if name in settings}
+    for name, value in log.items():
+        low, high = LOG_SETTINGS[name]
+        if not low <= value <= high:
+            raise ConfigError(f"{name} is {value}, not {low} to {high}")
     core = Config(me=arguments.id, members=tuple(sorted(addresses)), **settings)
-    config = ServerConfig(arguments.cluster, core, addresses, arguments.data, arguments.seed, segment_bytes)
+    config = ServerConfig(arguments.cluster, core, addresses, arguments.data, arguments.seed, **log)
     return config, assemble(arguments.bug)
 
 

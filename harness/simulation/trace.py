@@ -36,7 +36,8 @@ class Given(IntEnum):
     DURABLE = 5
     TICK = 6
     REPLY = 7
-    LEAVES = 8
+    SAVED = 8
+    LEAVES = 9
 
 
 class Breakpoint(Exception):  # noqa: N818 - it is no error: the run was asked to end here

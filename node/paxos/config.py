@@ -9,11 +9,15 @@ import msgspec
 MS = 1_000_000
 """Nanoseconds in a millisecond: the core counts time in integer nanoseconds."""
 MILLION = 1_000_000
+SNAPSHOT_PART_BYTES_MAX = 16 * 1024 * 1024
 DetectorName = Literal["fixed", "phi", "phi-exponential", "nfd-e"]
 DETECTORS: tuple[str, ...] = ("fixed", "phi", "phi-exponential", "nfd-e")
 THRESHOLDS = ("phi_threshold", "phi_exponential_threshold")
 THRESHOLD_RANGE = (0.5, 1_000.0)
-MAY_BE_ZERO = ("lease_ms", "drift_ppm", "amnesia_safe", "phi_pause_ms", "election_lag_slots_max")
+MAY_BE_ZERO = (
+    *("lease_ms", "drift_ppm", "amnesia_safe", "phi_pause_ms", "election_lag_slots_max"),
+    "snapshot_tail_slots",
+)
 
 
 class ConfigError(ValueError):
@@ -33,6 +37,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ``phi-exponential``, ``nfd_alpha_ms`` of ``nfd-e``; ``election_timeout_ms`` bounds them all. A node whose log lags
     behind another's by more than ``election_lag_slots_max`` should not lead while others could.
     ``transfer_timeout_ms``: how long a leader that was asked to hand over waits for its successor to be ready.
+
+    A snapshot is taken when ``snapshot_slots`` slots were applied since the last one, or ``snapshot_log_bytes`` bytes
+    of commands and at least as many as the last snapshot has. Of the slots that it covers the last
+    ``snapshot_tail_slots`` stay in memory, for followers that lag a little. ``snapshot_part_bytes`` is how much of a
+    snapshot goes in one message.
     """
 
     me: int
@@ -62,6 +71,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reads_max: int = 4_096
     promise_part_bytes: int = 1024 * 1024
     fetch_bytes_max: int = 1024 * 1024
+    snapshot_slots: int = 50_000
+    snapshot_log_bytes: int = 64 * 1024 * 1024
+    snapshot_tail_slots: int = 1_000
+    snapshot_part_bytes: int = 256 * 1024
 
     def __post_init__(self) -> None:
         if self.me not in self.members:
@@ -76,6 +89,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             least = 0 if name in MAY_BE_ZERO else 1
             if name not in ("me", "members", "detector", *THRESHOLDS) and getattr(self, name) < least:
                 raise ConfigError(f"{name}={getattr(self, name)} must be at least {least}")
+        if self.snapshot_part_bytes > SNAPSHOT_PART_BYTES_MAX:
+            raise ConfigError(f"snapshot_part_bytes={self.snapshot_part_bytes} is over {SNAPSHOT_PART_BYTES_MAX}")
         low, high = THRESHOLD_RANGE
         for name in THRESHOLDS:
             if not low <= getattr(self, name) <= high:

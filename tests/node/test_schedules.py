@@ -21,6 +21,8 @@ RARE = (
     *("suspicions", "suspicions_withdrawn", "own_pauses", "pre_elections_won", "pre_elections_refused"),
     *("pre_election_answers_dropped", "resignations_heard"),
     *("transfers_begun", "transfers_done", "transfers_given_up"),
+    *("snapshots_taken", "snapshots_installed", "slots_truncated", "segments_removed", "elections_caught_up"),
+    *("accepts_outdated", "snapshot_downloads_resumed", "snapshot_parts_sent"),
 )
 """What each batch of seeds must have met, or its silence means nothing."""
 
@@ -36,6 +38,11 @@ CAUGHT_WITHIN = {
     "counts-twice": 40,
     "local-reads": 40,
     "applies-twice": 40,
+    "hides-truncation": 40,
+    "leads-behind": 40,
+    "truncates-early": 5,
+    "installs-early": 40,
+    "loses-sessions": 40,
 }
 """Planted bugs that random schedules meet, and how many seeds that may take; the text scenarios catch the others."""
 

@@ -33,16 +33,21 @@ from node.paxos.messages import (
     Refused,
     Reported,
     Resign,
+    SnapshotPart,
+    Truncated,
     Welcome,
 )
 
 B, C = Ballot(3, 2), Ballot(7, 1)
 MESSAGES: list[Message] = [
     Prepare(B, 4),
-    Promise(B, 4, 17, 0, 2, (Reported(4, C, (b"x", b""), True), Reported(9, B, (), False))),
+    Promise(B, 4, 17, 0, 2, 3, (Reported(4, C, (b"x", b""), True), Reported(9, B, (), False))),
     Accept(B, 4, (b"command", b"another"), 3),
     Accepted(B, 4),
     Refused(B, C),
+    Truncated(B, 3),
+    SnapshotPart(40, B, 9, 77, 3, b"state"),
+    Fetch(4, 40, 77, 8),
     Heartbeat(B, 12, 3, 5_000_000),
     HeartbeatAck(B, 12, 2),
     PreVote((5 << 40) + 1, 3, 1),
@@ -56,7 +61,7 @@ MESSAGES: list[Message] = [
     Fetch(2),
     Chosen(((2, B, (b"x",)), (3, C, ())), 3),
     Prepare(B, 4, ((1, 2, 1 << 60), (3, 9, 7))),
-    Promise(B, 4, 17, 0, 1, (), ((1, 2, 5),)),
+    Promise(B, 4, 17, 0, 1, 0, (), ((1, 2, 5),)),
     Recover(1 << 60, False, True),
     LifeNoted(1 << 60, True),
     OldLife(4),
