@@ -68,8 +68,9 @@ class MultiPaxos:
         peers = ",".join(f"{node_id(name)}={address.host}:{address.port}" for name, address in addresses.items())
         argv = [sys.executable, "-m", "node", "serve", "--id", str(node_id(node)), "--peers", peers]
         argv += ["--data", str(folder / "data"), "--cluster", CLUSTER_NAME, "--seed", str(self._seed)]
-        settings = SIMULATED_SETTINGS if self._cluster.place == "simulated" else {}
-        settings = {**settings, **node_settings(self._scenario, self._seed)}
+        settings = node_settings(self._scenario, self._seed)
+        if self._cluster.place == "simulated":
+            settings = {**SIMULATED_SETTINGS, **settings}
         for key, value in sorted(settings.items()):
             argv += ["--set", f"{key}={value}"]
         if self._scenario.bug is not None:

@@ -4,6 +4,9 @@
 behave as if it had granted one just before. If it does not, a leader's lease rests on promises of nodes that have
 forgotten them.
 
+A pre-election hides it: who hears the leader, or has just started, says no long before it is asked for a promise. So it
+is planted in a node that asks nobody first, as the ones had it that it was found in.
+
 *In real life.* The rule is in every paper on leases and in few programs: a recovering node waits for the longest lease
 before it takes part (Gray and Cheriton, *Leases*, 1989, for the server that restarts). Tests restart slower than that.
 
@@ -20,6 +23,7 @@ from node.assembly import Assembly
 from node.museum import Exhibit, misdeeds
 from node.paxos.config import Config
 from node.paxos.lease import Grant
+from node.paxos.preelection import PreElection
 
 
 class ForgottenGrant(Grant):
@@ -38,9 +42,17 @@ class ForgottenGrant(Grant):
         return forbidden
 
 
+class Unasked(PreElection):
+    """A pre-election that is won before it begins."""
+
+    def ready_at(self, now: int) -> int | None:
+        """Return now."""
+        return now
+
+
 def plant(healthy: Assembly) -> Assembly:
     """Break the memory of grants."""
-    return replace(healthy, core=replace(healthy.core, grant=ForgottenGrant))
+    return replace(healthy, core=replace(healthy.core, grant=ForgottenGrant, pre_election=Unasked))
 
 
 EXHIBIT = Exhibit(

@@ -4,6 +4,9 @@
 that does not hear the leader finds its majority among those who do, and the old leader reads on under a lease that is
 worth nothing.
 
+A pre-election hides it: who hears the leader, or has just started, says no long before it is asked for a promise. So it
+is planted in a node that asks nobody first, as the ones had it that it was found in.
+
 *In real life.* Raft's rule that a server ignores votes while it hears a leader (section 4.2.3 of Ongaro's *Consensus:
 Bridging Theory and Practice*, 2014) came to implementations for its peace (disruptive servers), and lease reads need
 it for their safety: in etcd they demand ``CheckQuorum``.
@@ -20,6 +23,7 @@ from dataclasses import replace
 from node.assembly import Assembly
 from node.museum import Exhibit, misdeeds
 from node.paxos.lease import Grant
+from node.paxos.preelection import PreElection
 
 
 class IgnoredGrant(Grant):
@@ -32,9 +36,17 @@ class IgnoredGrant(Grant):
         return False
 
 
+class Unasked(PreElection):
+    """A pre-election that is won before it begins."""
+
+    def ready_at(self, now: int) -> int | None:
+        """Return now."""
+        return now
+
+
 def plant(healthy: Assembly) -> Assembly:
     """Break what a grant forbids."""
-    return replace(healthy, core=replace(healthy.core, grant=IgnoredGrant))
+    return replace(healthy, core=replace(healthy.core, grant=IgnoredGrant, pre_election=Unasked))
 
 
 EXHIBIT = Exhibit(

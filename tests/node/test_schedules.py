@@ -21,7 +21,7 @@ RARE = (
     *("suspicions", "suspicions_withdrawn", "own_pauses", "pre_elections_won", "pre_elections_refused"),
     *("pre_election_answers_dropped", "resignations_heard"),
     *("transfers_begun", "transfers_done", "transfers_given_up"),
-    *("snapshots_taken", "snapshots_installed", "slots_truncated", "segments_removed", "elections_caught_up"),
+    *("snapshots_taken", "snapshots_installed", "slots_truncated", "segments_removed"),
     *("accepts_outdated", "snapshot_downloads_resumed", "snapshot_parts_sent"),
 )
 """What each batch of seeds must have met, or its silence means nothing."""
