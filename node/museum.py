@@ -7,12 +7,17 @@ sets it to nothing before, and reads it afterwards.
 
 The scenario is TOML in the bug's own file and no object, because scenarios belong to the harness, of which the node
 knows nothing; and so that one file has all there is to one bug: its story, its code, and what it takes to catch it.
+
+A defence in depth makes some bugs harmless by itself. Those are planted where it is missing: ``Unasked`` takes the
+pre-election away.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from node.paxos.preelection import PreElection
 
 ANNOUNCEMENT = "the planted bug did wrong for the first time"
 """What a real process writes into its log then: nobody can look into it from outside."""
@@ -54,3 +59,11 @@ class Misdeeds:
 
 misdeeds = Misdeeds()
 """Those of this process."""
+
+
+class Unasked(PreElection):
+    """A pre-election that is won before it begins: for bugs that a pre-election hides, in nodes that asked nobody."""
+
+    def ready_at(self, now: int) -> int | None:
+        """Return now."""
+        return now

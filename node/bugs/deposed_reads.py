@@ -46,18 +46,19 @@ def plant(healthy: Assembly) -> Assembly:
 
 EXHIBIT = Exhibit(
     scenario="""
-nodes = 5
+nodes = 3
 time = "8s"
+concurrency = 100
 faults = []
 schedule = [
-    { at = "1s", until = "2200ms", fault = { type = "partition", shape = "leader" } },
-    { at = "3s", until = "4200ms", fault = { type = "partition", shape = "leader" } },
-    { at = "5s", until = "6200ms", fault = { type = "partition", shape = "leader" } },
+    { at = "2s", until = "2990ms", fault = { type = "partition", shape = "leader" } },
+    { at = "4s", until = "4990ms", fault = { type = "partition", shape = "leader" } },
+    { at = "6s", until = "6990ms", fault = { type = "partition", shape = "leader" } },
 ]
 
 [node]
-election_timeout_ms = 100
-election_spread_ms = 1000
+election_timeout_ms = 1000
+election_spread_ms = 100
 lease_ms = 100
 """,
     caught_by=(

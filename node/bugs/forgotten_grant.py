@@ -20,10 +20,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from node.assembly import Assembly
-from node.museum import Exhibit, misdeeds
+from node.museum import Exhibit, Unasked, misdeeds
 from node.paxos.config import Config
 from node.paxos.lease import Grant
-from node.paxos.preelection import PreElection
 
 
 class ForgottenGrant(Grant):
@@ -40,14 +39,6 @@ class ForgottenGrant(Grant):
         if not forbidden and self.to is None and now < self._should_wait_until:
             misdeeds.happened()
         return forbidden
-
-
-class Unasked(PreElection):
-    """A pre-election that is won before it begins."""
-
-    def ready_at(self, now: int) -> int | None:
-        """Return now."""
-        return now
 
 
 def plant(healthy: Assembly) -> Assembly:

@@ -21,9 +21,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from node.assembly import Assembly
-from node.museum import Exhibit, misdeeds
+from node.museum import Exhibit, Unasked, misdeeds
 from node.paxos.lease import Grant
-from node.paxos.preelection import PreElection
 
 
 class IgnoredGrant(Grant):
@@ -34,14 +33,6 @@ class IgnoredGrant(Grant):
         if super().forbids(candidate, now):
             misdeeds.happened()
         return False
-
-
-class Unasked(PreElection):
-    """A pre-election that is won before it begins."""
-
-    def ready_at(self, now: int) -> int | None:
-        """Return now."""
-        return now
 
 
 def plant(healthy: Assembly) -> Assembly:

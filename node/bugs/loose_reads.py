@@ -50,42 +50,43 @@ def plant(healthy: Assembly) -> Assembly:
 EXHIBIT = Exhibit(
     scenario="""
 nodes = 5
-time = "9s"
+time = "11s"
+concurrency = 40
 faults = []
 
 [[schedule]]
-at = "1s"
-until = "3s"
+at = "2s"
+until = "4s"
 fault = { type = "link", target = "leader", direction = "to", delay_min_us = 400000, delay_max_us = 900000 }
 
 [[schedule]]
-at = "1950ms"
-until = "3s"
+at = "2950ms"
+until = "4s"
 fault = { type = "partition", shape = "leader-mute" }
 
 [[schedule]]
-at = "4s"
-until = "6s"
+at = "5s"
+until = "7s"
 fault = { type = "link", target = "leader", direction = "to", delay_min_us = 400000, delay_max_us = 900000 }
 
 [[schedule]]
-at = "4950ms"
-until = "6s"
+at = "5950ms"
+until = "7s"
 fault = { type = "partition", shape = "leader-mute" }
 
 [[schedule]]
-at = "7s"
-until = "9s"
+at = "8s"
+until = "10s"
 fault = { type = "link", target = "leader", direction = "to", delay_min_us = 400000, delay_max_us = 900000 }
 
 [[schedule]]
-at = "7950ms"
-until = "9s"
+at = "8950ms"
+until = "10s"
 fault = { type = "partition", shape = "leader-mute" }
 
 [node]
-election_timeout_ms = 100
-election_spread_ms = 1000
+election_timeout_ms = 1000
+election_spread_ms = 100
 lease_ms = 0
 """,
     caught_by=(
