@@ -1,0 +1,67 @@
+"""A leader that hands over says that its lease has ended, and keeps it until somebody else leads.
+
+*Mechanism.* The word that lets a successor be elected at once is the word that lets all followers forget what they
+have granted. It has to be the last one of a leadership. A leader that says it and leads on, so that its clients have
+somebody to ask in the meantime, answers reads under a lease that nobody grants any more.
+
+*In real life.* Ongaro's *Consensus: Bridging Theory and Practice* (2014), asks for it in section 6.4.1: a leader's
+lease ends before its leadership is transferred (section 3.10), because the successor's election is the one that waits
+for no time-out, and so for no lease.
+
+*Exposed by* graceful restarts of the leader: it hands over before it goes.
+
+*Caught by* the invariant that who gives its lease up does not lead on in that ballot; by the one that there is one
+holder of the lease.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from node.assembly import Assembly
+from node.museum import Exhibit, misdeeds
+from node.paxos.core import Paxos
+from node.paxos.leader import Leader
+from node.paxos.messages import Resign
+from node.replica import Replica
+
+
+class KeptLease(Paxos):
+    """A core that leads until it is deposed."""
+
+    def _resign(self, now: int, leader: Leader, successor: int | None) -> None:
+        """Tell the successor to begin; the rest comes with its ballot."""
+        if successor is None:
+            super()._resign(now, leader, successor)
+            return
+        misdeeds.happened()
+        self._broadcast(Resign(leader.ballot, successor))
+
+
+class Reluctant(Replica):
+    """A replica with that core."""
+
+    paxos_type = KeptLease
+
+
+def plant(healthy: Assembly) -> Assembly:
+    """Break the end of a leadership that is handed over."""
+    return replace(healthy, replica=Reluctant)
+
+
+EXHIBIT = Exhibit(
+    scenario="""
+nodes = 3
+time = "6s"
+faults = []
+schedule = [
+    { at = "1500ms", until = "1800ms", fault = { type = "restart", target = "leader" } },
+    { at = "3s", until = "3300ms", fault = { type = "restart", target = "leader" } },
+    { at = "4500ms", until = "4800ms", fault = { type = "restart", target = "leader" } },
+]
+""",
+    caught_by=(
+        "invariants: n# says that it has given its lease up, and leads on in #",
+        "invariants: n# holds the lease while n# holds it",
+    ),
+)
