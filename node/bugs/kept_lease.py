@@ -4,7 +4,7 @@
 have granted. It has to be the last one of a leadership. A leader that says it and leads on, so that its clients have
 somebody to ask in the meantime, answers reads under a lease that nobody grants any more.
 
-*In real life.* Ongaro's *Consensus: Bridging Theory and Practice* (2014), asks for it in section 6.4.1: a leader's
+*In real life.* Ongaro's *Consensus: Bridging Theory and Practice* (2014) asks for it in section 6.4.1: a leader's
 lease ends before its leadership is transferred (section 3.10), because the successor's election is the one that waits
 for no time-out, and so for no lease.
 
