@@ -24,9 +24,9 @@ DIAL_TIMEOUT_S = 0.5
 ATTEMPT_TIMEOUT_S = 1.0
 """How long one node may take over a request before another one is tried (it may be cut off from the others)."""
 
-_FINAL = (wire.Reason.INVALID, wire.Reason.SESSION_EXPIRED)
+_FINAL = (wire.Reason.INVALID, wire.Reason.SESSION_EXPIRED, wire.Reason.TOO_LARGE)
 """Refusals that no other node would answer differently."""
-_UNSURE = (wire.Reason.DEPOSED, wire.Reason.SESSION_EXPIRED)
+_UNSURE = (wire.Reason.DEPOSED, wire.Reason.SESSION_EXPIRED, wire.Reason.TOO_LARGE)
 """Refusals after which the operation may have been applied all the same."""
 
 

@@ -11,13 +11,19 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+from node.admission import Limits
 from node.assembly import Assembly, assemble
 from node.paxos.config import Config, ConfigError
 from node.storage.wal import SEGMENT_BYTES
 
 LOG_SEGMENT_BYTES = "log_segment_bytes"
-SETTINGS = (*(name for name in Config.__struct_fields__ if name not in ("me", "members")), LOG_SEGMENT_BYTES)
-"""What ``--set`` can set: the core's settings, and the log's."""
+LIMITS = Limits.__struct_fields__
+SETTINGS = (
+    *(name for name in Config.__struct_fields__ if name not in ("me", "members")),
+    *LIMITS,
+    LOG_SEGMENT_BYTES,
+)
+"""What ``--set`` can set: the core's settings, the limits, and the log's."""
 LOG_SEGMENT_BYTES_RANGE = (256, 2**40)
 
 
@@ -34,6 +40,7 @@ class ServerConfig:
     data: Path
     seed: int
     log_segment_bytes: int = SEGMENT_BYTES
+    limits: Limits = Limits()
 
 
 @functools.cache
@@ -74,8 +81,9 @@ def configure(arguments: argparse.Namespace) -> tuple[ServerConfig, Assembly]:
     low, high = LOG_SEGMENT_BYTES_RANGE
     if not low <= segment_bytes <= high:
         raise ConfigError(f"{LOG_SEGMENT_BYTES} is {segment_bytes}, not {low} to {high}")
+    limits = Limits(**{name: settings.pop(name) for name in LIMITS if name in settings})
     core = Config(me=arguments.id, members=tuple(sorted(addresses)), **settings)
-    config = ServerConfig(arguments.cluster, core, addresses, arguments.data, arguments.seed, segment_bytes)
+    config = ServerConfig(arguments.cluster, core, addresses, arguments.data, arguments.seed, segment_bytes, limits)
     return config, assemble(arguments.bug)
 
 

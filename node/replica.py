@@ -20,6 +20,7 @@ from node.paxos.core import Refusal as CoreRefusal
 from node.paxos.counters import Counters
 from node.paxos.effects import Deferred, Effects, Event, Propose, ReadReady, ReadRequest, Receive, Send, Tick
 from node.paxos.election import RandomStream
+from node.paxos.messages import Accepted
 from node.paxos.records import Record, Remembered
 from node.sessions import Standing
 from node.wire import (
@@ -37,6 +38,8 @@ from node.wire import (
 )
 
 _READ_ID_BITS = 40
+WAITERS_MAX = 16
+"""How many may wait for one and the same command: a client's retries, on whichever connections."""
 
 
 class ClientRequest(NamedTuple):
@@ -119,6 +122,7 @@ class Replica:
                 self._request(now, event, output)
             case Durable():
                 self._durable = event.upto
+                self.paxos.backlog.durable(event.upto)
                 self._release(output)
                 self._drain(now, output)
             case _:
@@ -174,16 +178,28 @@ class Replica:
             self.counters.retries_deduplicated += 1
             self._answer(waiter, self.machine.repeated(command.session), output)
         elif key in self._commands:
-            self._commands[key].append(waiter)
+            self._wait_too(waiter, self._commands[key], output)
         elif not self._refused(waiter, output):
             self._commands[key] = [waiter]
             self._propose(now, command, output)
+
+    def _wait_too(self, waiter: Waiter, waiters: list[Waiter], output: Output) -> None:
+        """Wait for a command that is under way already."""
+        if len(waiters) < WAITERS_MAX:
+            waiters.append(waiter)
+            return
+        self.counters.commands_overloaded += 1
+        self._answer(waiter, Refusal(Reason.OVERLOADED, self.paxos.leader_hint, "asked for too often"), output)
 
     def _query(self, now: int, waiter: Waiter, query: Query, output: Output) -> None:
         if not self._valid(waiter, query.operation, output):
             return
         if not kv.reads_only(query.operation):
             self._answer(waiter, Refusal(Reason.INVALID, detail="a query may only read"), output)
+            return
+        if len(self._reads) >= self.config.reads_max:
+            self.counters.reads_overloaded += 1
+            self._answer(waiter, Refusal(Reason.OVERLOADED, detail="too many reads under way at this node"), output)
             return
         self._reads_begun += 1
         read_id = (self.incarnation << _READ_ID_BITS) + self._reads_begun
@@ -208,8 +224,12 @@ class Replica:
         if refusal is None:
             return False
         self.counters.proposals_refused += 1
-        reason = Reason.OVERLOADED if refusal is CoreRefusal.OVERLOADED else Reason.NOT_LEADER
-        self._answer(waiter, Refusal(reason, self.paxos.leader_hint), output)
+        if refusal is CoreRefusal.OVERLOADED:
+            self.counters.commands_overloaded += 1
+            answer = Refusal(Reason.OVERLOADED, self.paxos.leader_hint, "too many commands wait for the log")
+        else:
+            answer = Refusal(Reason.NOT_LEADER, self.paxos.leader_hint)
+        self._answer(waiter, answer, output)
         return True
 
     def _propose(self, now: int, entry: Entry, output: Output) -> None:
@@ -244,8 +264,24 @@ class Replica:
         if effects.stepped_down:
             self._abandon(output)
         if effects.send_after_persist:
-            self._deferred += effects.send_after_persist
+            self._defer(effects.send_after_persist)
             self._release(output)
+
+    def _defer(self, messages: list[Deferred]) -> None:
+        """Keep messages until their record is durable. Beyond the limit they are lost, as on a network.
+
+        A vote for oneself is not: nobody would ask for it again, and there are no more of them than records that wait.
+        """
+        room = self.config.deferred_max - len(self._deferred)
+        if len(messages) <= room:
+            self._deferred += messages
+            return
+        for message in messages:
+            if room > 0 or (message.to == self._me and isinstance(message.message, Accepted)):
+                self._deferred.append(message)
+                room -= 1
+            else:
+                self.counters.answers_shed += 1
 
     def _release(self, output: Output) -> None:
         """Let go of the messages whose record is durable."""

@@ -16,6 +16,7 @@ import time
 from typing import NoReturn
 
 from node import wire
+from node.admission import Admission
 from node.assembly import Assembly
 from node.options import ServerConfig, election_stream
 from node.paxos.counters import Counters
@@ -28,11 +29,31 @@ from node.transport import Inbound, InboundHost, PeerLink
 
 log = logging.getLogger("antipaxos.node")
 
-CLIENTS_MAX = 1_024
-STRANGERS_MAX = 64
-HELLO_TIMEOUT_S = 2.0
+WARNINGS_PER_SECOND = 10
+"""Lines about misbehaving connections that are written a second; the others are counted."""
 EXIT_UNTRUSTWORTHY = 70
 """Exit status of a node that cannot trust its memory any more (EX_SOFTWARE)."""
+
+
+class Sparing:
+    """Lets a few lines a second through and counts the others, so that nobody can fill a disk with a node's log."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._second = 0
+        self._passed = 0
+        self._left_out = 0
+
+    def passes(self, now_s: float) -> int | None:
+        """Return how many were left out since the last one, if this one may pass; else None."""
+        if int(now_s) != self._second:
+            self._second, self._passed = int(now_s), 0
+        if self._passed >= self._per_second:
+            self._left_out += 1
+            return None
+        self._passed += 1
+        left_out, self._left_out = self._left_out, 0
+        return left_out
 
 
 class Server(InboundHost):
@@ -64,10 +85,13 @@ class Server(InboundHost):
             config.core, remembered, rng, time.monotonic_ns(), self._counters, assembly.core
         )
         self._committer = assembly.committer(journal, self._from_thread_durable, self._from_thread_failed)
+        self._limits = config.limits
+        self._admission = Admission(config.limits, self._counters)
         self._links: dict[int, PeerLink] = {}
+        self._peers: dict[int, Inbound] = {}
         self._clients: dict[int, Inbound] = {}
         self._strangers: dict[Inbound, asyncio.TimerHandle] = {}
-        self._clients_seen = 0
+        self._warnings = Sparing(WARNINGS_PER_SECOND)
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = asyncio.Event()
         self._leading: tuple[str, int | None] = ("follower", None)
@@ -77,11 +101,15 @@ class Server(InboundHost):
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stopping.set)
         host, port = self._config.addresses[self._me]
-        listener = await self._loop.create_server(lambda: Inbound(self), host, port, reuse_address=True)
+        listener = await self._loop.create_server(
+            lambda: Inbound(self, self._limits.client_outbox_bytes_max), host, port, reuse_address=True
+        )
         self._committer.start()
         hello = wire.PeerHello(wire.PROTOCOL, self._config.cluster, self._me, self._replica.incarnation)
         for peer in self._config.core.peers:
-            self._links[peer] = PeerLink(self._config.addresses[peer], hello, self._shed)
+            self._links[peer] = PeerLink(
+                self._config.addresses[peer], hello, self._limits.peer_outbox_bytes_max, self._shed
+            )
         log.info("listening on %s:%d, members %s", host, port, list(self._config.core.members))
         self._step(Tick())
         await self._stopping.wait()
@@ -117,7 +145,8 @@ class Server(InboundHost):
         for client, reply in output.replies:
             connection = self._clients.get(client)
             if connection is not None:
-                connection.outbox.put(wire.encode(reply))
+                self._admission.answered(client)
+                connection.outbox.put(wire.encode_reply(reply))
         if output.wake_at:
             self._wake(now, output.wake_at)
         self._tell_leadership()
@@ -156,14 +185,16 @@ class Server(InboundHost):
 
     def opened(self, connection: Inbound) -> None:
         """Give a stranger a moment to say who it is."""
-        if len(self._strangers) >= STRANGERS_MAX:
+        if len(self._strangers) >= self._limits.strangers_max:
             self.refused(connection, "too many connections without a hello")
             connection.close()
             return
-        self._strangers[connection] = self._loop.call_later(HELLO_TIMEOUT_S, self._silent, connection)
+        self._strangers[connection] = self._loop.call_later(
+            self._limits.hello_timeout_ms / 1e3, self._silent, connection
+        )
 
     def _silent(self, connection: Inbound) -> None:
-        self.refused(connection, f"no hello within {HELLO_TIMEOUT_S:g} s")
+        self.refused(connection, f"no hello within {self._limits.hello_timeout_ms} ms")
         connection.close()
 
     def introduced(self, connection: Inbound) -> None:
@@ -171,6 +202,15 @@ class Server(InboundHost):
         handle = self._strangers.pop(connection, None)
         if handle is not None:
             handle.cancel()
+        if connection.peer is not None:
+            self._only_one(connection.peer.node, connection)
+
+    def _only_one(self, peer: int, connection: Inbound) -> None:
+        """A peer that dials anew has given its earlier connection up, whether or not this end has noticed."""
+        earlier = self._peers.get(peer)
+        self._peers[peer] = connection
+        if earlier is not None and earlier is not connection:
+            earlier.close()
 
     def check(self, hello: wire.Hello) -> None:
         """Turn away other clusters and nodes that are no members."""
@@ -179,31 +219,57 @@ class Server(InboundHost):
         if isinstance(hello, wire.PeerHello) and hello.node not in self._config.core.peers:
             raise wire.FrameError(f"says it is node {hello.node}, which is no peer here")
 
-    def admit(self, connection: Inbound) -> int:
-        """Number a client."""
-        if len(self._clients) >= CLIENTS_MAX:
-            raise wire.FrameError(f"one client more than the {CLIENTS_MAX} that are served at once")
-        self._clients_seen += 1
-        self._clients[self._clients_seen] = connection
-        return self._clients_seen
+    def admit(self, connection: Inbound) -> int | None:
+        """Number a client; turn it away if there are too many."""
+        client = self._admission.enter()
+        if client is None:
+            self._warn(connection, "one client more than are served at once")
+            connection.turn_away(self._admission.turned_away)
+            return None
+        self._clients[client] = connection
+        return client
 
     def on_message(self, peer: wire.PeerHello, message: Message) -> None:
         """Hand a peer's message to the replica."""
         self._step(Receive(peer.node, peer.incarnation, message))
 
     def on_request(self, client: int, request: wire.Request) -> None:
-        """Hand a client's request to the replica."""
-        self._step(ClientRequest(client, request))
+        """Hand a client's request to the replica, unless the client has asked for too much at once."""
+        refusal = self._admission.ask(client)
+        if refusal is None:
+            self._step(ClientRequest(client, request))
+        else:
+            self._clients[client].outbox.put(wire.encode(wire.Reply(request.number, refusal)))
 
     def refused(self, connection: Inbound, why: str) -> None:
         """Log who was cut off and why."""
         self._counters.frames_refused += 1
-        log.warning("cut off %s: %s", connection.remote, why)
+        self._warn(connection, why)
+
+    def paused(self, connection: Inbound) -> None:
+        """Count a client that is not read from until it reads."""
+        self._counters.clients_paused += 1
+
+    def too_slow(self, connection: Inbound) -> None:
+        """Count and log a client that never reads."""
+        self._counters.clients_too_slow += 1
+        self._warn(connection, "does not read its replies")
+
+    def _warn(self, connection: Inbound, why: str) -> None:
+        left_out = self._warnings.passes(self._loop.time())
+        if left_out is not None:
+            more = f" ({left_out} more such lines were left out before)" if left_out else ""
+            log.warning("cut off %s: %s%s", connection.remote, why, more)
 
     def closed(self, connection: Inbound) -> None:
         """Forget a connection."""
-        self.introduced(connection)
-        self._clients.pop(connection.client, None)
+        handle = self._strangers.pop(connection, None)
+        if handle is not None:
+            handle.cancel()
+        if connection.peer is not None and self._peers.get(connection.peer.node) is connection:
+            del self._peers[connection.peer.node]
+        if self._clients.pop(connection.client, None) is not None:
+            self._admission.leave(connection.client)
 
     def _shed(self) -> None:
         self._counters.messages_shed += 1

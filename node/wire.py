@@ -25,6 +25,8 @@ PEER_FRAME_BYTES_MAX = 32 * 1024 * 1024
 CLIENT_FRAME_BYTES_MAX = 1024 * 1024
 HELLO_FRAME_BYTES_MAX = 1024
 REPLY_FRAME_BYTES_MAX = 32 * 1024 * 1024
+NO_NUMBER = 0
+"""The number of a reply to nothing that was asked: the node says why it hangs up. Requests count from 1."""
 _LENGTH = struct.Struct(">I")
 
 
@@ -91,6 +93,7 @@ class Reason(StrEnum):
     UNAVAILABLE = "unavailable"  # a read could not be confirmed; nothing happened
     OVERLOADED = "overloaded"  # nothing happened; come back later
     SESSION_EXPIRED = "session-expired"  # what became of the operation is unknown, and it will not be applied now
+    TOO_LARGE = "too-large"  # the operation was carried out; its result is larger than a reply may be
     INVALID = "invalid"  # the operation is not one; nothing happened
 
 
@@ -144,6 +147,14 @@ _reply = msgspec.msgpack.Decoder(Reply)
 def encode(thing: Hello | Message | Request | Reply) -> bytes:
     """Return the frame of a message."""
     body = _encoder.encode(thing)
+    return _LENGTH.pack(len(body)) + body
+
+
+def encode_reply(reply: Reply) -> bytes:
+    """Return the frame of a reply; of one that is too large for a frame, the frame of a refusal that says so."""
+    body = _encoder.encode(reply)
+    if len(body) > REPLY_FRAME_BYTES_MAX:
+        return encode(Reply(reply.number, Refusal(Reason.TOO_LARGE, detail=f"the result takes {len(body)} bytes")))
     return _LENGTH.pack(len(body)) + body
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from node.paxos.backlog import Backlog
 from node.paxos.ballot import Ballot
 from node.paxos.config import Config
 from node.paxos.counters import Counters
@@ -28,11 +29,13 @@ class Acceptor:
         self.promised: Ballot = remembered.promised
         self.log: Log = remembered.log
         self.records = remembered.records
+        self.backlog = Backlog(config)
 
     def persist(self, record: Record, effects: Effects) -> None:
         """Hand a record out to be made durable."""
         self.records += 1
         effects.persist.append(record)
+        self.backlog.add(self.records, record)
 
     def after_persist(self, to: int, message: Promise | Accepted | Prepare, effects: Effects) -> None:
         """Tie a message to the last record handed out."""

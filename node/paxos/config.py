@@ -35,7 +35,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     batch_bytes_max: int = 256 * 1024
     window_max: int = 4
     queue_commands_max: int = 4_096
+    queue_bytes_max: int = 32 * 1024 * 1024
     reads_max: int = 4_096
+    backlog_records_max: int = 1_024
+    backlog_bytes_max: int = 64 * 1024 * 1024
+    deferred_max: int = 4_096
     promise_part_bytes: int = 1024 * 1024
     fetch_bytes_max: int = 1024 * 1024
 

@@ -87,6 +87,7 @@ class Paxos:
         self.parts = parts or Parts()
         self.acceptor = self.parts.acceptor(config, remembered, counters)
         self.log = self.acceptor.log
+        self.backlog = self.acceptor.backlog
         self.election = ElectionTimer(config, rng)
         self.election.heard(now)
         self.grant = Grant(config, now)
@@ -192,6 +193,9 @@ class Paxos:
         return Ballot(max(self.highest.round, self.acceptor.promised.round) + 1, self.config.me)
 
     def _campaign(self, now: int) -> None:
+        if self.backlog.full:
+            self.election.heard(now)  # a promise that cannot become durable wins nothing: look again later
+            return
         self.counters.elections_started += 1
         self.election.attempt(now)
         self._follow_nobody()
@@ -210,6 +214,9 @@ class Paxos:
 
     def _on_prepare(self, now: int, sender: int, message: Prepare) -> None:
         self._see(message.ballot)
+        if self.backlog.full:
+            self.counters.messages_held_back += 1
+            return
         if message.ballot > self.acceptor.promised and self.grant.forbids(sender, now):
             self.counters.promises_withheld += 1
             return  # no refusal: the candidate asks again, and the grant will be over soon
@@ -262,9 +269,18 @@ class Paxos:
 
     def _on_accept(self, now: int, sender: int, message: Accept) -> None:
         self._see(message.ballot)
+        if self.backlog.full:
+            self._hold_back(now, message)
+            return
         if self.acceptor.on_accept(sender, message, self._effects):
             self._yield_to(now, message.ballot)
             self._follow(now, sender, message.ballot, message.chosen_upto)
+
+    def _hold_back(self, now: int, message: Accept) -> None:
+        """Take nothing in for a disk that has too much to do; but whoever sent it is there."""
+        self.counters.messages_held_back += 1
+        if message.ballot >= self.acceptor.promised:
+            self.election.heard(now)
 
     def _on_accepted(self, now: int, sender: int, message: Accepted) -> None:
         leader = self.leader
@@ -326,6 +342,9 @@ class Paxos:
             self._send(sender, Chosen(entries, self.log.chosen_upto))
 
     def _on_chosen(self, now: int, sender: int, message: Chosen) -> None:
+        if self.backlog.full:
+            self.counters.messages_held_back += 1
+            return
         known = self.log.chosen_upto
         for slot, ballot, value in message.entries:
             self.acceptor.learn(slot, ballot, value, self._effects)
@@ -430,8 +449,13 @@ class Paxos:
     def _lead_on(self, now: int, leader: Leader) -> None:
         if now < leader.next_heartbeat:
             return
-        if not leader.has_quorum(now, (self.config.election_timeout_ms + self.config.election_spread_ms) * MS):
+        patience = (self.config.election_timeout_ms + self.config.election_spread_ms) * MS
+        if not leader.has_quorum(now, patience):
             self.counters.quorum_lost += 1
+            self._step_down(now)
+            return
+        if self.backlog.stuck(now, patience):
+            self.counters.backlogs_stuck += 1
             self._step_down(now)
             return
         self.counters.leases_expired += leader.lease.lapses(now)
@@ -458,7 +482,7 @@ class Paxos:
     def _settle(self, now: int) -> None:
         """End a step: fill the window, serve reads, hand out what is newly chosen, set the next wake-up."""
         if self.leader is not None:
-            while (batch := self.leader.next_batch()) is not None:
+            while not self.backlog.full and (batch := self.leader.next_batch()) is not None:
                 self._launch(now, self.leader.next_slot, batch)
             self._serve_reads(now, self.leader)
         while self.handed_out < self.log.chosen_upto:
