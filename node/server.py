@@ -194,7 +194,7 @@ class Server(InboundHost):
         )
 
     def _silent(self, connection: Inbound) -> None:
-        self.refused(connection, f"no hello within {self._limits.hello_timeout_ms} ms")
+        self.refused(connection, f"no hello within {self._limits.hello_timeout_ms / 1e3:g} s")
         connection.close()
 
     def introduced(self, connection: Inbound) -> None:

@@ -21,6 +21,8 @@ from node.paxos.counters import Counters
 from node.paxos.messages import Message
 
 PROTOCOL = "antipaxos/1"
+CLUSTER = "antipaxos"
+"""The name of a cluster that was given none."""
 PEER_FRAME_BYTES_MAX = 32 * 1024 * 1024
 CLIENT_FRAME_BYTES_MAX = 1024 * 1024
 HELLO_FRAME_BYTES_MAX = 1024
