@@ -9,9 +9,9 @@ import os
 import sys
 
 from node.addresses import parse_addresses
-from node.assembly import UnknownBugError
+from node.assembly import Assembly, UnknownBugError
 from node.configuration import default_file
-from node.options import configure, members, parser
+from node.options import ServerConfig, configure, members, parser
 from node.paxos.config import ConfigError
 
 EXIT_USAGE = 2
@@ -47,17 +47,22 @@ def _client(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    try:
+        config, assembly = configure(arguments)
+    except (ConfigError, UnknownBugError) as error:
+        print(f"python -m node serve: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_USAGE
+    return serve(config, assembly)
+
+
+def serve(config: ServerConfig, assembly: Assembly) -> int:
+    """Run a node until it is told to stop, and return the exit status."""
     # Imported here: looking into a folder needs no event loop, and starts faster without it.
     import uvloop  # noqa: PLC0415
 
     from node.server import Server  # noqa: PLC0415
     from node.storage.wal import CorruptLogError, LogFailedError  # noqa: PLC0415
 
-    try:
-        config, assembly = configure(arguments)
-    except (ConfigError, UnknownBugError) as error:
-        print(f"python -m node serve: {error}", file=sys.stderr)  # noqa: T201
-        return EXIT_USAGE
     logging.basicConfig(
         level=logging.INFO,
         stream=sys.stderr,
@@ -65,12 +70,12 @@ def _serve(arguments: argparse.Namespace) -> int:
         datefmt="%Y-%m-%dT%H:%M:%S",
     )
 
-    async def serve() -> None:
+    async def run() -> None:
         await Server(config, assembly).run()
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve())
+            runner.run(run())
     except (CorruptLogError, LogFailedError) as error:
         logging.getLogger("antipaxos.node").critical("%s: %s", config.data, error)
         return EXIT_CORRUPT

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 from node import bugs
 from node.committer import Committer
 from node.paxos.core import Parts
 from node.replica import Replica
+from node.storage.disk import Disk, PosixDisk
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,7 @@ class Assembly:
     core: Parts = field(default_factory=Parts)
     replica: type[Replica] = Replica
     committer: type[Committer] = Committer
+    disk: Callable[[Path], Disk] = field(default=partial(PosixDisk, create=True))
 
 
 class UnknownBugError(ValueError):

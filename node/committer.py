@@ -8,10 +8,12 @@ starts it, and calls ``take`` and ``commit`` when its virtual disk is ready.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from node.paxos.records import Record
 from node.storage.journal import Journal
+from node.wire import WalUse
 
 
 class Committer:
@@ -28,6 +30,8 @@ class Committer:
         self._durable = durable
         self._failed = failed
         self.durable_upto = journal.remembered.records
+        self.use = WalUse()
+        """What the thread has done so far; written by it alone, read by anybody."""
         self._waiting: list[Record] = []
         self._stopping = False
         self._wake = threading.Condition()
@@ -73,5 +77,9 @@ class Committer:
                 while not self._waiting and not self._stopping:
                     self._wake.wait()
                 batch = self.take()
+            begun = time.monotonic_ns()
             if not batch or not self.commit(batch):
                 return
+            self.use.busy_ns += time.monotonic_ns() - begun
+            self.use.commits += 1
+            self.use.records += len(batch)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from node import kv
@@ -27,6 +28,7 @@ from node.wire import (
     Answer,
     Command,
     Done,
+    Load,
     OpenSession,
     Query,
     Reason,
@@ -35,6 +37,7 @@ from node.wire import (
     Request,
     Status,
     StatusRequest,
+    WalUse,
 )
 
 _READ_ID_BITS = 40
@@ -102,6 +105,10 @@ class Replica:
         self.counters = counters
         self.paxos = Paxos(config, remembered, rng, now, counters, parts)
         self.machine = Machine(counters)
+        self.wal = WalUse()
+        """Whoever owns the log puts its own here."""
+        self.clients: Callable[[], int] = lambda: 0
+        """And whoever has the connections, how many clients there are."""
         self._durable = remembered.records
         self._deferred: deque[Deferred] = deque()
         self._looped: deque[Event] = deque()
@@ -147,6 +154,15 @@ class Replica:
             digest=self.machine.digest,
             sessions=len(self.machine.sessions),
             counters=self.counters,
+            wal=self.wal,
+            load=Load(
+                commands=len(self._commands),
+                records=len(paxos.backlog),
+                records_bytes=paxos.backlog.size,
+                answers=len(self._deferred),
+                reads=len(self._reads),
+                clients=self.clients(),
+            ),
         )
 
     # -- clients ------------------------------------------------------------------------------------------------------

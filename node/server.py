@@ -23,7 +23,7 @@ from node.paxos.counters import Counters
 from node.paxos.effects import Receive, Tick
 from node.paxos.messages import Message
 from node.replica import ClientRequest, Durable, Output, ReplicaEvent
-from node.storage.disk import PosixDisk, lock_folder
+from node.storage.disk import lock_folder
 from node.storage.journal import Journal
 from node.transport import Inbound, InboundHost, PeerLink
 
@@ -65,7 +65,7 @@ class Server(InboundHost):
         self._me = config.core.me
         self._loop = asyncio.get_running_loop()
         self._counters = Counters()
-        disk = PosixDisk(config.data, create=True)
+        disk = assembly.disk(config.data)
         self._lock = lock_folder(config.data)
         journal = Journal(disk, self._me, config.log_segment_bytes)
         remembered = journal.remembered
@@ -87,6 +87,8 @@ class Server(InboundHost):
         self._committer = assembly.committer(journal, self._from_thread_durable, self._from_thread_failed)
         self._limits = config.limits
         self._admission = Admission(config.limits, self._counters)
+        self._replica.wal = self._committer.use
+        self._replica.clients = self._admission.__len__
         self._links: dict[int, PeerLink] = {}
         self._peers: dict[int, Inbound] = {}
         self._clients: dict[int, Inbound] = {}

@@ -113,6 +113,25 @@ class Refusal(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
     detail: str = ""
 
 
+class WalUse(msgspec.Struct):
+    """What a node's log thread has done since the start; ``busy_ns``: how long it had a write and a sync under way."""
+
+    commits: int = 0
+    records: int = 0
+    busy_ns: int = 0
+
+
+class Load(msgspec.Struct, frozen=True):
+    """What waits in a node now: commands for an Accept, records for the disk and their bytes, answers for records."""
+
+    commands: int = 0
+    records: int = 0
+    records_bytes: int = 0
+    answers: int = 0
+    reads: int = 0
+    clients: int = 0
+
+
 class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     """How a node sees itself; ``digest`` is over everything applied so far (hexadecimal)."""
 
@@ -126,6 +145,8 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     digest: str
     sessions: int
     counters: Counters
+    wal: WalUse = msgspec.field(default_factory=WalUse)
+    load: Load = msgspec.field(default_factory=Load)
 
 
 Answer = Done | Refusal | Status
