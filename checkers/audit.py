@@ -233,7 +233,9 @@ def _walk(log: NodeLog) -> Iterator[Anomaly]:
                 sentence = f"{log.node} started as incarnation {event.number} after {incarnation}"
                 yield proved_by("incarnation-reused", sentence)
             incarnation = event.number
-        elif isinstance(event, PromiseMade | Accepted):
+        elif isinstance(event, (Accepted, PromiseMade)):
+            if event.ballot == promised:
+                continue
             if promised is not None and _rank(event.ballot) < _rank(promised):
                 yield _regression(log.node, event, promised)
             else:
@@ -258,17 +260,19 @@ class _Evidence:
     _votes: dict[int, dict[tuple[Ballot, str], set[str]]] = field(default_factory=dict)
 
     def add(self, log: NodeLog) -> None:
+        node, learned, votes = log.node, self._learned, self._votes
         for event in log.events:
             if isinstance(event, ChosenLearned):
-                self._learned.setdefault(event.slot, {}).setdefault(self._keep(event.value), []).append(log.node)
+                learned.setdefault(event.slot, {}).setdefault(self._keep(event.value), []).append(node)
             elif isinstance(event, Accepted):
-                votes = self._votes.setdefault(event.slot, {})
-                votes.setdefault((event.ballot, self._keep(event.value)), set()).add(log.node)
+                of_slot = votes.setdefault(event.slot, {})
+                of_slot.setdefault((event.ballot, self._keep(event.value)), set()).add(node)
 
     def _keep(self, value: AuditValue) -> str:
-        if not self._values.setdefault(value.digest, value).refs:
-            self._values[value.digest] = value
-        return value.digest
+        digest = value.digest
+        if not self._values.setdefault(digest, value).refs:
+            self._values[digest] = value
+        return digest
 
     def accepted_refs(self) -> set[str]:
         """The commands in every value that any node accepted."""
@@ -281,28 +285,38 @@ class _Evidence:
     def chosen(self) -> dict[int, AuditValue]:
         """A value for each slot of which one is known to be chosen, by slot."""
         found = ((slot, self._claims(slot)) for slot in self.slots())
-        return {slot: self._values[next(iter(claims))] for slot, claims in found if claims}
+        return {slot: self._values[claims[0]] for slot, claims in found if claims}
 
     def conflicts(self) -> Iterator[Anomaly]:
         for slot in self.slots():
-            yield from self._two_values(slot)
-            yield from self._two_proposals(slot)
+            if len(claims := self._claims(slot)) > 1:
+                yield self._two_values(slot, claims)
+            if len(self._votes.get(slot, ())) > 1:
+                yield from self._two_proposals(slot)
 
-    def _claims(self, slot: int) -> dict[str, str]:
-        """The digest of every value that counts as chosen in the slot, with who says so."""
-        claims: dict[str, str] = {}
-        for digest, nodes in self._learned.get(slot, {}).items():
-            claims[digest] = f"learned by {', '.join(dict.fromkeys(nodes))}"
-        for (ballot, digest), voters in self._votes.get(slot, {}).items():
-            if len(voters) >= self.quorum:
-                claims.setdefault(digest, f"accepted by the majority {', '.join(sorted(voters))} at {ballot}")
+    def _claims(self, slot: int) -> list[str]:
+        """The digests of the values that count as chosen in the slot, learned ones first."""
+        claims = list(self._learned.get(slot, ()))
+        for (_, digest), voters in self._votes.get(slot, {}).items():
+            if len(voters) >= self.quorum and digest not in claims:
+                claims.append(digest)
         return claims
 
-    def _two_values(self, slot: int) -> Iterator[Anomaly]:
-        claims = [f"{_told(self._values[digest])}, {who}" for digest, who in self._claims(slot).items()]
-        if len(claims) > 1:
-            sentence = f"slot {slot} has {len(claims)} chosen values: {claims[0]}; and {claims[1]}"
-            yield proved_by("slot-conflict", sentence)
+    def _who(self, slot: int, digest: str) -> str:
+        """Who says that a value is chosen in the slot."""
+        learned = self._learned.get(slot, {}).get(digest)
+        if learned:
+            return f"learned by {', '.join(dict.fromkeys(learned))}"
+        ballot, voters = next(
+            (ballot, voters)
+            for (ballot, voted), voters in self._votes[slot].items()
+            if voted == digest and len(voters) >= self.quorum
+        )
+        return f"accepted by the majority {', '.join(sorted(voters))} at {ballot}"
+
+    def _two_values(self, slot: int, claims: Sequence[str]) -> Anomaly:
+        told = [f"{_told(self._values[digest])}, {self._who(slot, digest)}" for digest in claims]
+        return proved_by("slot-conflict", f"slot {slot} has {len(claims)} chosen values: {told[0]}; and {told[1]}")
 
     def _two_proposals(self, slot: int) -> Iterator[Anomaly]:
         proposed: dict[Ballot, str] = {}

@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -48,6 +48,9 @@ class Outcome(StrEnum):
     OK = "ok"
     FAIL = "fail"
     INFO = "info"
+
+
+_OUTCOMES = {EventType.OK: Outcome.OK, EventType.FAIL: Outcome.FAIL, EventType.INFO: Outcome.INFO}
 
 
 class HistoryError(ValueError):
@@ -125,7 +128,10 @@ def freeze(value: Any) -> Hashable:
 
     Numbers keep Python's equality, so 1, 1.0 and True are one value.
     """
-    if isinstance(value, list | tuple):
+    kind = type(value)
+    if kind is str or kind is int or value is None:
+        return cast(Hashable, value)
+    if isinstance(value, (list, tuple)):
         return tuple([freeze(item) for item in value])
     if isinstance(value, Mapping):
         pairs = [(freeze(key), freeze(item)) for key, item in value.items()]
@@ -255,7 +261,7 @@ class _Pairing:
                 key=freeze(invocation.key),
                 argument=freeze(invocation.value),
                 result=None if completion is None else freeze(completion.value),
-                outcome=Outcome.INFO if completion is None else Outcome(completion.type.value),
+                outcome=Outcome.INFO if completion is None else _OUTCOMES[completion.type],
                 invoke_index=invocation.index,
                 invoke_time=invocation.time,
                 complete_index=None if completion is None else completion.index,

@@ -34,7 +34,9 @@ from workloads.catalogue import WORKLOADS
 
 FIRST_LEADER_S = 15.0
 """How long a healthy cluster may take to have a leader before anything is broken."""
-SAMPLE_S = 0.5
+SHOW_EVERY_S = 0.5
+SHOWN_BEFORE_ASKED = 4
+"""Progress is shown so many times before the nodes are asked again who leads: that is load, too."""
 
 
 class RunFailedError(Exception):
@@ -252,8 +254,9 @@ class Runner:
     async def _sample(self, ground: RunGround, nemesis: Nemesis) -> None:
         while True:
             self._leader = await ground.leader()
-            self._show(tuple(nemesis.active.values()))
-            await asyncio.sleep(SAMPLE_S)
+            for _ in range(SHOWN_BEFORE_ASKED):
+                self._show(tuple(nemesis.active.values()))
+                await asyncio.sleep(SHOW_EVERY_S)
 
     def _show_phase(self, phase: str) -> None:
         self._phase = phase

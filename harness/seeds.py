@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 _T = TypeVar("_T")
@@ -22,18 +22,17 @@ SEED_MAX = 2**63 - 1
 class Stream:
     """One stream of draws."""
 
-    def __init__(self, key: int) -> None:
-        self._random = random.Random(key)
+    __slots__ = ("random",)
 
-    def random(self) -> float:
-        """Return the next number in [0, 1)."""
-        return self._random.random()
+    def __init__(self, key: int) -> None:
+        self.random: Callable[[], float] = random.Random(key).random
+        """Returns the next number in [0, 1)."""
 
     def below(self, bound: int) -> int:
         """Return an integer in [0, bound); bound is at most 2**53."""
         if not 0 < bound <= 2**53:
             raise ValueError(f"cannot draw below {bound}")
-        return int(self._random.random() * bound)
+        return int(self.random() * bound)
 
     def between(self, low: int, high: int) -> int:
         """Return an integer in [low, high]."""

@@ -14,6 +14,8 @@ import msgspec
 
 KEY_CHARS_MAX = 256
 VALUE_BYTES_MAX = 64 * 1024
+_SURELY_SHORT = VALUE_BYTES_MAX // 4 - 8
+"""A string of no more characters fits, whatever they are."""
 LIST_ITEMS_MAX = 100_000
 TXN_OPERATIONS_MAX = 64
 
@@ -210,10 +212,12 @@ def reads_only(operation: Operation) -> bool:
 
 
 def _check_value(value: Value, depth: int = 0) -> None:
-    if isinstance(value, list | tuple) and depth < 2:
+    if value is None or type(value) is int or (type(value) is str and len(value) <= _SURELY_SHORT):
+        return
+    if isinstance(value, (list, tuple)) and depth < 2:
         for item in value:
             _check_value(item, depth + 1)
-    elif not isinstance(value, bool | int | str | None):
+    elif value is not None and not isinstance(value, (int, str)):
         raise OperationError(f"a value is null, a boolean, an integer, a string or a list, not {type(value).__name__}")
     if depth == 0 and len(msgspec.msgpack.encode(value)) > VALUE_BYTES_MAX:
         raise OperationError(f"a value takes at most {VALUE_BYTES_MAX} bytes")

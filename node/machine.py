@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import msgspec
 
@@ -46,7 +45,7 @@ def decode_entry(command: bytes) -> Entry:
     return _entry.decode(command)
 
 
-class Applied(NamedTuple):
+class Applied(msgspec.Struct, frozen=True, gc=False):
     """An entry and the answer to whoever waits for it."""
 
     entry: Entry
@@ -60,26 +59,25 @@ class Machine:
         self.store = Store()
         self.sessions = Sessions()
         self.applied_upto = 0
-        self._digest = bytes(16)
+        self.summed = bytes(16)
+        """The digest over everything applied so far."""
         self._counters = counters
 
     @property
     def digest(self) -> str:
-        """The digest over everything applied so far, hexadecimal."""
-        return self._digest.hex()
+        """The same, hexadecimal."""
+        return self.summed.hex()
 
     def apply(self, slot: int, value: Value) -> Iterator[Applied]:
         """Apply one chosen slot: the next one, always. Yields each entry with its answer."""
         assert slot == self.applied_upto + 1, f"slot {slot} applied after slot {self.applied_upto}"
-        summed = hashlib.blake2b(self._digest, digest_size=16)
-        summed.update(slot.to_bytes(8, "little"))
+        told = [self.summed, slot.to_bytes(8, "little")]
         for place, command in enumerate(value):
             entry = decode_entry(command)
             answer = self.apply_entry(entry, (slot << COMMANDS_PER_SLOT_BITS) + place)
-            summed.update(command)
-            summed.update(_encoder.encode(answer))
+            told += (command, _encoder.encode(answer))
             yield Applied(entry, answer)
-        self._digest = summed.digest()
+        self.summed = hashlib.blake2b(b"".join(told), digest_size=16).digest()
         self.applied_upto = slot
 
     def apply_entry(self, entry: Entry, number: int) -> Answer:

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
+
 from node import kv
 from node.machine import Applied, Entry, Machine, OpenEntry, encode_entry
 from node.paxos.config import Config
@@ -36,7 +38,6 @@ from node.wire import (
     Reply,
     Request,
     Status,
-    StatusRequest,
     WalUse,
 )
 
@@ -45,20 +46,26 @@ WAITERS_MAX = 16
 """How many may wait for one and the same command: a client's retries, on whichever connections."""
 
 
-class ClientRequest(NamedTuple):
+class ClientRequest(msgspec.Struct, frozen=True, gc=False):
     """A request from a client's connection; the reply goes back to the same one."""
 
     client: int
     request: Request
 
 
-class Durable(NamedTuple):
+class Durable(msgspec.Struct, frozen=True, gc=False):
     """Every record up to number ``upto`` is durable."""
 
     upto: int
 
 
-ReplicaEvent = Receive | Tick | ClientRequest | Durable
+class Burst(msgspec.Struct, frozen=True, gc=False):
+    """Requests that arrived in one turn of the loop: their commands are proposed together, in their order."""
+
+    requests: list[ClientRequest]
+
+
+ReplicaEvent = Receive | Tick | ClientRequest | Burst | Durable
 
 
 class Waiter(NamedTuple):
@@ -75,16 +82,13 @@ class Asked(NamedTuple):
     operation: kv.Operation
 
 
-class Output:
+class Output(msgspec.Struct, gc=False):
     """What the shell must do after a step; ``wake_at`` is ns on the clock of the steps, 0 if it has not changed."""
 
-    __slots__ = ("persist", "replies", "sends", "wake_at")
-
-    def __init__(self) -> None:
-        self.persist: list[Record] = []
-        self.sends: list[Send] = []
-        self.replies: list[tuple[int, Reply]] = []
-        self.wake_at = 0
+    persist: list[Record] = []
+    sends: list[Send | Deferred] = []
+    replies: list[tuple[int, Reply]] = []
+    wake_at: int = 0
 
 
 class Replica:
@@ -114,6 +118,7 @@ class Replica:
         self._looped: deque[Event] = deque()
         self._commands: dict[tuple[int, int], list[Waiter]] = {}
         self._opens: dict[int, Waiter] = {}
+        self._gathered: list[bytes] = []
         self._opened = 0
         self._reads: dict[int, Asked] = {}
         self._reads_begun = 0
@@ -124,16 +129,20 @@ class Replica:
     def step(self, now: int, event: ReplicaEvent) -> Output:
         """Take one event at time ``now`` (ns, monotonic). Raises SafetyError: the node must stop then."""
         output = Output()
-        match event:
-            case ClientRequest():
-                self._request(now, event, output)
-            case Durable():
-                self._durable = event.upto
-                self.paxos.backlog.durable(event.upto)
-                self._release(output)
-                self._drain(now, output)
-            case _:
-                self._core(now, event, output)
+        if isinstance(event, Durable):
+            self._durable = event.upto
+            self.paxos.backlog.durable(event.upto)
+            self._release(output)
+            self._drain(now, output)
+        elif isinstance(event, ClientRequest):
+            self._request(now, event, output)
+            self._propose_gathered(now, output)
+        elif isinstance(event, Burst):
+            for request in event.requests:
+                self._request(now, request, output)
+            self._propose_gathered(now, output)
+        else:
+            self._core(now, event, output)
         return output
 
     def stop(self) -> list[Record]:
@@ -168,25 +177,25 @@ class Replica:
     # -- clients ------------------------------------------------------------------------------------------------------
 
     def _request(self, now: int, event: ClientRequest, output: Output) -> None:
+        body = event.request.body
         waiter = Waiter(event.client, event.request.number)
-        match event.request.body:
-            case StatusRequest():
-                self._answer(waiter, self.status(), output)
-            case OpenSession():
-                self._open(now, waiter, output)
-            case Command() as command:
-                self._command(now, waiter, command, output)
-            case Query() as query:
-                self._query(now, waiter, query, output)
+        if isinstance(body, Command):
+            self._command(waiter, body, output)
+        elif isinstance(body, Query):
+            self._query(now, waiter, body, output)
+        elif isinstance(body, OpenSession):
+            self._open(waiter, output)
+        else:
+            self._answer(waiter, self.status(), output)
 
-    def _open(self, now: int, waiter: Waiter, output: Output) -> None:
+    def _open(self, waiter: Waiter, output: Output) -> None:
         if self._refused(waiter, output):
             return
         self._opened += 1
         self._opens[self._opened] = waiter
-        self._propose(now, OpenEntry(self.config.me, self.incarnation, self._opened), output)
+        self._propose(OpenEntry(self.config.me, self.incarnation, self._opened))
 
-    def _command(self, now: int, waiter: Waiter, command: Command, output: Output) -> None:
+    def _command(self, waiter: Waiter, command: Command, output: Output) -> None:
         if not self._valid(waiter, command.operation, output):
             return
         key = (command.session, command.sequence)
@@ -197,7 +206,7 @@ class Replica:
             self._wait_too(waiter, self._commands[key], output)
         elif not self._refused(waiter, output):
             self._commands[key] = [waiter]
-            self._propose(now, command, output)
+            self._propose(command)
 
     def _wait_too(self, waiter: Waiter, waiters: list[Waiter], output: Output) -> None:
         """Wait for a command that is under way already."""
@@ -236,7 +245,7 @@ class Replica:
 
     def _refused(self, waiter: Waiter, output: Output) -> bool:
         """Answer at once, and return True, if nothing can be proposed here now."""
-        refusal = self.paxos.refusal(1)
+        refusal = self.paxos.refusal(len(self._gathered) + 1)
         if refusal is None:
             return False
         self.counters.proposals_refused += 1
@@ -248,8 +257,14 @@ class Replica:
         self._answer(waiter, answer, output)
         return True
 
-    def _propose(self, now: int, entry: Entry, output: Output) -> None:
-        self._core(now, Propose((encode_entry(entry),)), output)
+    def _propose(self, entry: Entry) -> None:
+        """Gather a command: the requests of one step are proposed together."""
+        self._gathered.append(encode_entry(entry))
+
+    def _propose_gathered(self, now: int, output: Output) -> None:
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            self._core(now, Propose(tuple(gathered)), output)
 
     def _answer(self, waiter: Waiter, answer: Answer, output: Output) -> None:
         output.replies.append((waiter.client, Reply(waiter.number, answer)))
@@ -258,8 +273,11 @@ class Replica:
 
     def _core(self, now: int, event: Event, output: Output) -> None:
         """Step the core, and step it again for each message that it sends to itself."""
-        self._looped.append(event)
-        self._drain(now, output)
+        effects = self.paxos.step(now, event)
+        output.wake_at = effects.wake_at
+        self._absorb(effects, output)
+        if self._looped:
+            self._drain(now, output)
 
     def _drain(self, now: int, output: Output) -> None:
         looped = self._looped
@@ -276,7 +294,8 @@ class Replica:
         for slot, value in effects.apply:
             for applied in self.machine.apply(slot, value):
                 self._applied(applied, output)
-        self._finish_reads(effects, output)
+        if effects.reads or effects.reads_failed or self._reads_ready:
+            self._finish_reads(effects, output)
         if effects.stepped_down:
             self._abandon(output)
         if effects.send_after_persist:
@@ -303,10 +322,9 @@ class Replica:
         """Let go of the messages whose record is durable."""
         deferred, durable = self._deferred, self._durable
         while deferred and deferred[0].after <= durable:
-            free = deferred.popleft()
-            self._carry(Send(free.to, free.message), output)
+            self._carry(deferred.popleft(), output)
 
-    def _carry(self, send: Send, output: Output) -> None:
+    def _carry(self, send: Send | Deferred, output: Output) -> None:
         if send.to == self._me:
             self._looped.append(Receive(send.to, self.incarnation, send.message))
         else:
@@ -333,6 +351,7 @@ class Replica:
             self._answer(waiter, refusal, output)
         self._commands.clear()
         self._opens.clear()
+        self._gathered.clear()
 
     # -- reads --------------------------------------------------------------------------------------------------------
 

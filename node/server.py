@@ -22,10 +22,10 @@ from node.options import ServerConfig, election_stream
 from node.paxos.counters import Counters
 from node.paxos.effects import Receive, Tick
 from node.paxos.messages import Message
-from node.replica import ClientRequest, Durable, Output, ReplicaEvent
+from node.replica import Burst, ClientRequest, Durable, Output, ReplicaEvent
 from node.storage.disk import lock_folder
 from node.storage.journal import Journal
-from node.transport import Inbound, InboundHost, PeerLink
+from node.transport import Inbound, InboundHost, Mail, PeerLink
 
 log = logging.getLogger("antipaxos.node")
 
@@ -95,6 +95,10 @@ class Server(InboundHost):
         self._strangers: dict[Inbound, asyncio.TimerHandle] = {}
         self._warnings = Sparing(WARNINGS_PER_SECOND)
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0
+        self._wake_at = 0
+        self._burst: list[ClientRequest] = []
+        self._mail = Mail(self._loop)
         self._stopping = asyncio.Event()
         self._leading: tuple[str, int | None] = ("follower", None)
 
@@ -104,13 +108,13 @@ class Server(InboundHost):
             self._loop.add_signal_handler(number, self._stopping.set)
         host, port = self._config.addresses[self._me]
         listener = await self._loop.create_server(
-            lambda: Inbound(self, self._limits.client_outbox_bytes_max), host, port, reuse_address=True
+            lambda: Inbound(self, self._mail, self._limits.client_outbox_bytes_max), host, port, reuse_address=True
         )
         self._committer.start()
         hello = wire.PeerHello(wire.PROTOCOL, self._config.cluster, self._me, self._replica.incarnation)
         for peer in self._config.core.peers:
             self._links[peer] = PeerLink(
-                self._config.addresses[peer], hello, self._limits.peer_outbox_bytes_max, self._shed
+                self._config.addresses[peer], hello, self._mail, self._limits.peer_outbox_bytes_max, self._shed
             )
         log.info("listening on %s:%d, members %s", host, port, list(self._config.core.members))
         self._step(Tick())
@@ -142,21 +146,36 @@ class Server(InboundHost):
     def _carry_out(self, now: int, output: Output) -> None:
         if output.persist:
             self._committer.submit(output.persist)
-        for to, message in output.sends:
-            self._links[to].outbox.put(wire.encode(message))
+        for send in output.sends:
+            self._links[send.to].outbox.put(wire.encode(send.message))
         for client, reply in output.replies:
             connection = self._clients.get(client)
             if connection is not None:
                 self._admission.answered(client)
                 connection.outbox.put(wire.encode_reply(reply))
-        if output.wake_at:
+        if output.wake_at != self._wake_at and output.wake_at:
             self._wake(now, output.wake_at)
-        self._tell_leadership()
+        paxos = self._replica.paxos
+        if paxos.leader_hint != self._leading[1] or paxos.role != self._leading[0]:
+            self._tell_leadership()
 
     def _wake(self, now: int, at: int) -> None:
+        """Wake the replica at a time. Most wake-ups are put off before they come: a timer that is set may stay."""
+        self._wake_at = at
         if self._timer is not None:
+            if at >= self._rings_at:
+                return
             self._timer.cancel()
-        self._timer = self._loop.call_later(max(0, at - now) / 1e9, self._step, Tick())
+        self._rings_at = at
+        self._timer = self._loop.call_later(max(0, at - now) / 1e9, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        now = time.monotonic_ns()
+        if now < self._wake_at:
+            self._wake(now, self._wake_at)
+        else:
+            self._step(Tick())
 
     def _tell_leadership(self) -> None:
         paxos = self._replica.paxos
@@ -239,9 +258,16 @@ class Server(InboundHost):
         """Hand a client's request to the replica, unless the client has asked for too much at once."""
         refusal = self._admission.ask(client)
         if refusal is None:
-            self._step(ClientRequest(client, request))
+            if not self._burst:
+                self._loop.call_soon(self._take_burst)
+            self._burst.append(ClientRequest(client, request))
         else:
             self._clients[client].outbox.put(wire.encode(wire.Reply(request.number, refusal)))
+
+    def _take_burst(self) -> None:
+        """Hand over all that was asked in this turn of the loop."""
+        burst, self._burst = self._burst, []
+        self._step(Burst(burst))
 
     def refused(self, connection: Inbound, why: str) -> None:
         """Log who was cut off and why."""

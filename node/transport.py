@@ -31,14 +31,35 @@ CHUNK_BYTES = 64 * 1024
 """What is read from one connection before the others have their turn."""
 
 
+class Mail:
+    """All outboxes with something to write: they are emptied together, at the end of the loop's turn."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._outboxes: list[Outbox] = []
+
+    def announce(self, outbox: Outbox) -> None:
+        """An outbox has its first frame of this turn."""
+        if not self._outboxes:
+            self._loop.call_soon(self._send)
+        self._outboxes.append(outbox)
+
+    def _send(self) -> None:
+        outboxes, self._outboxes = self._outboxes, []
+        for outbox in outboxes:
+            outbox.flush()
+
+
 class Outbox:
     """Frames for one connection, written together once per turn of the loop; at most ``bytes_max`` wait unsent.
 
     ``shed`` is called for a frame that cannot be taken.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, bytes_max: int, shed: Callable[[], None]) -> None:
-        self._loop = loop
+    __slots__ = ("_bytes", "_bytes_max", "_frames", "_mail", "_shed", "_transport")
+
+    def __init__(self, mail: Mail, bytes_max: int, shed: Callable[[], None]) -> None:
+        self._mail = mail
         self._bytes_max = bytes_max
         self._shed = shed
         self._transport: asyncio.Transport | None = None
@@ -63,26 +84,38 @@ class Outbox:
             self._shed()
             return
         if not self._frames:
-            self._loop.call_soon(self._flush)
+            self._mail.announce(self)
         self._frames.append(frame)
         self._bytes += len(frame)
 
-    def _flush(self) -> None:
-        frames, self._frames, self._bytes = self._frames, [], 0
-        if self._transport is not None and frames and not self._transport.is_closing():
-            self._transport.write(b"".join(frames))
+    def flush(self) -> None:
+        """Write what is there, in one piece."""
+        frames, transport = self._frames, self._transport
+        if not frames or transport is None or transport.is_closing():
+            frames.clear()
+        elif len(frames) == 1:
+            transport.write(frames.pop())
+        else:
+            transport.write(b"".join(frames))
+            frames.clear()
+        self._bytes = 0
 
 
 class PeerLink(asyncio.Protocol):
     """The connection that this node dials to one peer, made again whenever it breaks."""
 
     def __init__(
-        self, address: tuple[str, int], hello: wire.PeerHello, outbox_bytes_max: int, shed: Callable[[], None]
+        self,
+        address: tuple[str, int],
+        hello: wire.PeerHello,
+        mail: Mail,
+        outbox_bytes_max: int,
+        shed: Callable[[], None],
     ) -> None:
         self._address = address
         self._hello = wire.encode(hello)
         self._loop = asyncio.get_running_loop()
-        self.outbox = Outbox(self._loop, outbox_bytes_max, shed)
+        self.outbox = Outbox(mail, outbox_bytes_max, shed)
         self._broken = asyncio.Event()
         self._task = self._loop.create_task(self._keep_connected())
 
@@ -128,14 +161,15 @@ class Inbound(asyncio.Protocol):
     fill, not this node's. And no connection is read for longer than a moment while others wait.
     """
 
-    def __init__(self, host: InboundHost, outbox_bytes_max: int) -> None:
+    def __init__(self, host: InboundHost, mail: Mail, outbox_bytes_max: int) -> None:
         self._host = host
         self._loop = asyncio.get_running_loop()
         self._frames = wire.FrameReader(wire.HELLO_FRAME_BYTES_MAX)
         self._handle: Callable[[bytes], None] = self._hello
         self._transport: asyncio.Transport | None = None
+        self._introduced = False
         self._stuffed = False
-        self.outbox = Outbox(self._loop, outbox_bytes_max, self._too_slow)
+        self.outbox = Outbox(mail, outbox_bytes_max, self._too_slow)
         self.peer: wire.PeerHello | None = None
         self.client = 0
 
@@ -150,8 +184,13 @@ class Inbound(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Cut frames and hand them on; whoever breaks the protocol is cut off, and the node lives on."""
         try:
-            for frame in self._frames.feed(data):
-                self._handle(frame)
+            if self._introduced:
+                handle = self._handle
+                for frame in self._frames.cut(data):
+                    handle(frame)
+            else:
+                for frame in self._frames.feed(data):
+                    self._handle(frame)
         except wire.FrameError as error:
             self._host.refused(self, str(error))
             self.close()
@@ -212,6 +251,7 @@ class Inbound(asyncio.Protocol):
             self.client = client
             self._frames.frame_bytes_max = wire.CLIENT_FRAME_BYTES_MAX
             self._handle = self._client_request
+        self._introduced = True
         self._host.introduced(self)
 
     def _deaf(self, frame: bytes) -> None:

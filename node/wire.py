@@ -223,6 +223,29 @@ class FrameReader:
         self._buffer = bytearray()
         self.frame_bytes_max = frame_bytes_max
 
+    def cut(self, data: bytes) -> list[bytes]:
+        """Return the frames completed by ``data``, as ``feed`` would yield them if the limit stays what it is.
+
+        Most of the time what arrives is one whole frame, or a few: they are cut without being copied first.
+        """
+        if self._buffer:
+            return list(self.feed(data))
+        size = len(data)
+        frames = []
+        offset = 0
+        while offset + 4 <= size:
+            (length,) = _LENGTH.unpack_from(data, offset)
+            if length > self.frame_bytes_max:
+                raise FrameError(f"a frame of {length} bytes is over the limit of {self.frame_bytes_max}")
+            end = offset + 4 + length
+            if end > size:
+                break
+            frames.append(data[offset + 4 : end])
+            offset = end
+        if offset < size:
+            self._buffer += data[offset:]
+        return frames
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the frames completed by ``data``. Raises FrameError at a frame that is too large."""
         buffer = self._buffer

@@ -74,7 +74,7 @@ class Invariants:
         self._seen = [Seen() for _ in range(nodes + 1)]
         self._votes: dict[tuple[int, Ballot], tuple[Value, set[int]]] = {}
         self._chosen: dict[int, Chosen] = {}
-        self._digests: dict[int, tuple[str, str]] = {}
+        self._digests: dict[int, tuple[bytes, str]] = {}
         self._leading: dict[int, SimulatedNode] = {}
         self.broken: InvariantError | None = None
         """The first one that broke, also when the error itself got lost on its way."""
@@ -110,7 +110,8 @@ class Invariants:
                 self._proposed(node, record)
         if type(event) is Durable:
             self._durable(node, seen, event.upto)
-        for _, message in output.sends:
+        for send in output.sends:
+            message = send.message
             if type(message) is Accepted:
                 self._answers(node, seen, message.ballot)
                 if seen.durable.get(message.slot, ZERO) < message.ballot:
@@ -132,7 +133,7 @@ class Invariants:
             self._chooses(node, seen, log)
         machine = replica.machine
         if machine.applied_upto != seen.applied:
-            self._applies(node, seen, machine.applied_upto, machine.digest)
+            self._applies(node, seen, machine.applied_upto, machine.summed)
 
     # -- what is durable --------------------------------------------------------------------------------------------
 
@@ -140,10 +141,11 @@ class Invariants:
         pending = seen.pending
         while pending and pending[0][0] <= upto:
             record = pending.popleft()[1]
-            if isinstance(record, AcceptedRecord | Learned):
+            if isinstance(record, (AcceptedRecord, Learned)):
                 self._accepted(node, seen, record.slot, record.ballot, record.value)
-            if isinstance(record, AcceptedRecord | Learned | Promised) and record.ballot > seen.promised:
-                seen.promised = record.ballot
+            elif not isinstance(record, Promised):
+                continue
+            seen.promised = max(seen.promised, record.ballot)
 
     def _accepted(self, node: SimulatedNode, seen: Seen, slot: int, ballot: Ballot, value: Value) -> None:
         """A node has a value on its disk: that is a vote for it, and a majority of votes in one ballot chooses."""
@@ -196,7 +198,7 @@ class Invariants:
             if other is not node and _holds_lease(other, self._loop.now_ns):
                 self._broken(node, f"holds the lease while {other.name} holds it")
 
-    def _applies(self, node: SimulatedNode, seen: Seen, upto: int, digest: str) -> None:
+    def _applies(self, node: SimulatedNode, seen: Seen, upto: int, digest: bytes) -> None:
         if upto < seen.applied:
             self._broken(node, f"has applied slot {upto} after slot {seen.applied}")
         if upto > seen.chosen_upto:
@@ -204,7 +206,7 @@ class Invariants:
         seen.applied = upto
         known, by = self._digests.setdefault(upto, (digest, node.name))
         if known != digest:
-            self._broken(node, f"has another state than {by} after slot {upto}: {digest}, not {known}")
+            self._broken(node, f"has another state than {by} after slot {upto}: {digest.hex()}, not {known.hex()}")
 
     def _broken(self, node: SimulatedNode, what: str) -> None:
         moment = f"at {self._loop.now_ns / 1e9:.6f} s (event {self._trace.events})"

@@ -97,8 +97,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             self._turn()
             while not task.done():
                 self._advance()
-                if self._ready:
-                    self._turn()
+                self._turn()
                 if self._failure is not None:
                     raise self._failure
         except BaseException:
@@ -140,20 +139,20 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 context.run(callback, *args)
 
     def _advance(self) -> None:
-        """Jump to the next thing that is due, and run it."""
-        due = self._due
+        """Jump to the next thing that is due, and run it, and so on until something is to be run at this moment."""
+        due, ready, pop = self._due, self._ready, heapq.heappop
         while due:
-            when, _, callback, args = heapq.heappop(due)
+            when, _, callback, args = pop(due)
             if args is not None:
                 self.now_ns = when
-                self.events += 1
                 callback(*args)
-                return
-            handle: asyncio.TimerHandle = callback
-            if not handle.cancelled():
+            elif not callback.cancelled():
                 self.now_ns = when
-                self.events += 1
-                handle._run()
+                callback._run()
+            else:
+                continue
+            self.events += 1
+            if ready or self._failure is not None:
                 return
         raise DeadlockError(f"nothing is due after {self.now_ns / 1e9:.6f} s, and something still waits")
 

@@ -82,7 +82,7 @@ class SimulatedNetwork:
             self._carry(path, weather, deliver, frame)
 
     def _fair(self) -> int:
-        return FAIR.low + self._draws.below(FAIR.high - FAIR.low + 1)
+        return self._draws.between(FAIR.low, FAIR.high)
 
     def _carry(self, path: Path, weather: Weather, deliver: Deliver, frame: bytes) -> None:
         if weather.clogged:

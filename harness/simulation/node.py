@@ -37,7 +37,7 @@ SYNC_NS = (120_000, 400_000)
 """How long a sync takes, from and to."""
 BACKLOG_MAX = 20_000
 """Events that a stopped process's sockets hold; what comes then is lost."""
-_FRAME = int(Given.FRAME)
+_FRAME, _REQUEST, _DURABLE = int(Given.FRAME), int(Given.REQUEST), int(Given.DURABLE)  # plain: they are used often
 EXIT_CORRUPT = 65
 EXIT_CANNOT_SERVE = 1
 KILLED = -9
@@ -266,7 +266,7 @@ class SimulatedNode:
     def request(self, client: int, frame: bytes) -> None:
         """A client's request has arrived at this machine."""
         if client in self._clients:
-            self._trace.give(Given.REQUEST, self.number, client, frame)
+            self._trace.give(_REQUEST, self.number, client, frame)
             self._take(ClientRequest(client, wire.decode_request(frame)))
 
     def _ask(self, event: ClientRequest) -> None:
@@ -316,8 +316,8 @@ class SimulatedNode:
             self._commit_next()
         if output.sends:
             incarnation = replica.incarnation
-            for to, message in output.sends:
-                self._send(self.number, incarnation, to, self._frame(message))
+            for send in output.sends:
+                self._send(self.number, incarnation, send.to, self._frame(send.message))
         for client, reply in output.replies:
             end = self._clients.get(client)
             if end is not None:
@@ -379,7 +379,7 @@ class SimulatedNode:
 
     def _tell_durable(self, life: int, upto: int) -> None:
         if life == self._life:
-            self._trace.give(Given.DURABLE, self.number, 0, b"%d" % upto)
+            self._trace.give(_DURABLE, self.number, 0, b"%d" % upto)
             self._take(Durable(upto))
 
     def arm(self, wake_at: int) -> None:
@@ -387,7 +387,10 @@ class SimulatedNode:
 
         Most wake-ups are put off before they come, so an alarm that is set stays, and looks at the time when it rings.
         """
+        later = wake_at >= self._wake_at
         self._wake_at = wake_at
+        if later and self._alarm_at is not None:
+            return
         when = self.clock.when(wake_at)
         if when is not None and (self._alarm_at is None or when < self._alarm_at):
             self._alarm_at = when

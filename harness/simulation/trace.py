@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from harness.simulation.tape import Tape
 
 _HEAD = struct.Struct("<QIIB")
-GATHERED_MAX = 512
+FOLD_MASK = 255
+"""Bytes gather for so many events, less one, before they are summed."""
 
 
 class Given(IntEnum):
@@ -64,15 +65,14 @@ class Trace:
 
     def give(self, kind: int, node: int, peer: int, data: bytes) -> None:
         """Something is given to a node (or by it to a client); ``peer`` is where it comes from, 0 for nowhere."""
-        self.events += 1
-        gathered = self._gathered
-        gathered.append(_HEAD.pack(self._loop.now_ns, node, peer, kind))
-        gathered.append(data)
-        if len(gathered) > GATHERED_MAX:
+        self.events = event = self.events + 1
+        now_ns = self._loop.now_ns
+        self._gathered += (_HEAD.pack(now_ns, node, peer, kind), data)
+        if not event & FOLD_MASK:
             self._fold()
         if self.tape is not None:
-            self.tape.given(self.events, self._loop.now_ns, kind, node, peer, data)
-        if self.events == self.break_at:
+            self.tape.given(event, now_ns, kind, node, peer, data)
+        if event == self.break_at:
             # an event that leads to no step, or to one that fails, is dealt with when what runs now is over
             self._loop.call_soon(self.reach)
 

@@ -174,11 +174,11 @@ class LogReader:
         """Return what a durable record says for the audit."""
         match record:
             case AcceptedRecord():
-                return Accepted(record.slot, (record.ballot.round, record.ballot.node), self._value(record.value))
+                return Accepted(record.slot, record.ballot, self._value(record.value))
             case Learned():
                 return ChosenLearned(record.slot, self._value(record.value))
             case Promised():
-                return PromiseMade((record.ballot.round, record.ballot.node))
+                return PromiseMade(record.ballot)
             case Started():
                 return Incarnation(record.incarnation)
             case ChosenUpto():

@@ -22,7 +22,7 @@ from node.paxos.ballot import ZERO, Ballot
 from node.paxos.candidate import Candidate
 from node.paxos.config import MS, Config
 from node.paxos.counters import Counters
-from node.paxos.effects import Effects, Event, Propose, ReadReady, ReadRequest, Receive, Send, Tick
+from node.paxos.effects import Effects, Event, Propose, ReadReady, ReadRequest, Receive, Send
 from node.paxos.election import ElectionTimer, RandomStream
 from node.paxos.leader import Leader
 from node.paxos.lease import Grant
@@ -124,20 +124,12 @@ class Paxos:
         Raises SafetyError if the event contradicts what is known to be chosen: the node must stop then.
         """
         self._effects = effects = Effects()
-        match event:
-            case Receive(sender, incarnation, message):
-                known = self._incarnations.get(sender, 0)
-                if incarnation >= known:
-                    self._incarnations[sender] = incarnation
-                    self._handlers[type(message)](now, sender, message)
-                else:
-                    self.counters.old_incarnations_dropped += 1
-            case Propose():
-                self._propose(event)
-            case ReadRequest():
-                self._read(now, event.read_id)
-            case Tick():
-                pass
+        if isinstance(event, Receive):
+            self._receive(now, event)
+        elif isinstance(event, Propose):
+            self._propose(event)
+        elif isinstance(event, ReadRequest):
+            self._read(now, event.read_id)
         self._on_time(now)
         self._settle(now)
         return effects
@@ -167,6 +159,14 @@ class Paxos:
         return effects
 
     # -- events -------------------------------------------------------------------------------------------------------
+
+    def _receive(self, now: int, event: Receive) -> None:
+        sender = event.sender
+        if event.incarnation >= self._incarnations.get(sender, 0):
+            self._incarnations[sender] = event.incarnation
+            self._handlers[type(event.message)](now, sender, event.message)
+        else:
+            self.counters.old_incarnations_dropped += 1
 
     def _propose(self, event: Propose) -> None:
         if self.leader is None:
@@ -431,8 +431,10 @@ class Paxos:
 
     def _on_time(self, now: int) -> None:
         """Do what is due: beats and repetitions of a leader, attempts of a follower, expiry of reads."""
-        if self.leader is not None:
-            self._lead_on(now, self.leader)
+        leader = self.leader
+        if leader is not None:
+            if now >= leader.next_heartbeat:
+                self._lead_on(now, leader)
         elif self.election.due(now) and now >= self.grant.until:
             self._campaign(now)
         elif self.candidate is not None and now >= self._prepare_again_at:
@@ -447,8 +449,6 @@ class Paxos:
             self._effects.reads_failed.append(read_id)
 
     def _lead_on(self, now: int, leader: Leader) -> None:
-        if now < leader.next_heartbeat:
-            return
         patience = (self.config.election_timeout_ms + self.config.election_spread_ms) * MS
         if not leader.has_quorum(now, patience):
             self.counters.quorum_lost += 1
@@ -481,20 +481,20 @@ class Paxos:
 
     def _settle(self, now: int) -> None:
         """End a step: fill the window, serve reads, hand out what is newly chosen, set the next wake-up."""
-        if self.leader is not None:
-            while not self.backlog.full and (batch := self.leader.next_batch()) is not None:
-                self._launch(now, self.leader.next_slot, batch)
-            self._serve_reads(now, self.leader)
+        leader = self.leader
+        if leader is not None:
+            while not self.backlog.full and (batch := leader.next_batch()) is not None:
+                self._launch(now, leader.next_slot, batch)
+            if not leader.reads.idle:
+                self._serve_reads(now, leader)
         while self.handed_out < self.log.chosen_upto:
             self.handed_out += 1
             entry = self.log.get(self.handed_out)
             assert entry is not None
             self._effects.apply.append((self.handed_out, entry.value))
-        self._effects.wake_at = self._wake_at()
+        self._effects.wake_at = self._wake_at() if leader is None else leader.next_heartbeat
 
     def _wake_at(self) -> int:
-        if self.leader is not None:
-            return self.leader.next_heartbeat
         wake_at = max(self.election.deadline, self.grant.until)
         if self.candidate is not None:
             wake_at = min(wake_at, self._prepare_again_at)

@@ -18,13 +18,17 @@ A message whose destination is the node itself is handed back by the shell as a 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from node.paxos.messages import Message, Value
 from node.paxos.records import Record
 
 
-class Receive(NamedTuple):
+class _Plain(msgspec.Struct, frozen=True, gc=False):
+    """What is made at every step: a struct, for it is made and read several times as fast as a named tuple."""
+
+
+class Receive(_Plain, frozen=True):
     """A message arrived from a member, sent by its given incarnation."""
 
     sender: int
@@ -32,33 +36,33 @@ class Receive(NamedTuple):
     message: Message
 
 
-class Propose(NamedTuple):
+class Propose(_Plain, frozen=True):
     """Clients' commands, to be put into the log as soon as the window allows."""
 
     commands: tuple[bytes, ...]
 
 
-class ReadRequest(NamedTuple):
+class ReadRequest(_Plain, frozen=True):
     """A client wants to read; ``read_id`` is unique for this node over all its incarnations."""
 
     read_id: int
 
 
-class Tick(NamedTuple):
+class Tick(_Plain, frozen=True):
     """Time has passed."""
 
 
 Event = Receive | Propose | ReadRequest | Tick
 
 
-class Send(NamedTuple):
+class Send(_Plain, frozen=True):
     """A message that may leave at once."""
 
     to: int
     message: Message
 
 
-class Deferred(NamedTuple):
+class Deferred(_Plain, frozen=True):
     """A message that may leave when record number ``after`` is durable."""
 
     after: int
@@ -66,33 +70,21 @@ class Deferred(NamedTuple):
     message: Message
 
 
-class ReadReady(NamedTuple):
+class ReadReady(_Plain, frozen=True):
     """A confirmed read: answer it when everything up to slot ``upto`` is applied."""
 
     read_id: int
     upto: int
 
 
-class Effects:
+class Effects(msgspec.Struct, gc=False):
     """What one step wants done; see the module's table."""
 
-    __slots__ = (
-        "apply",
-        "persist",
-        "reads",
-        "reads_failed",
-        "send_after_persist",
-        "send_now",
-        "stepped_down",
-        "wake_at",
-    )
-
-    def __init__(self) -> None:
-        self.persist: list[Record] = []
-        self.send_now: list[Send] = []
-        self.send_after_persist: list[Deferred] = []
-        self.apply: list[tuple[int, Value]] = []
-        self.reads: list[ReadReady] = []
-        self.reads_failed: list[int] = []
-        self.stepped_down = False
-        self.wake_at = 0
+    persist: list[Record] = []
+    send_now: list[Send] = []
+    send_after_persist: list[Deferred] = []
+    apply: list[tuple[int, Value]] = []
+    reads: list[ReadReady] = []
+    reads_failed: list[int] = []
+    stepped_down: bool = False
+    wake_at: int = 0

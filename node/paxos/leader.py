@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections import deque
 
+import msgspec
+
 from node.paxos.ballot import Ballot
 from node.paxos.config import MS, Config
 from node.paxos.lease import Lease
@@ -21,16 +23,13 @@ from node.paxos.messages import Value
 from node.paxos.reads import ReadRounds
 
 
-class Flight:
+class Flight(msgspec.Struct, gc=False):
     """One slot between its Accept and its majority; ``first_sent_at`` and ``sent_at`` (the last time) in ns."""
 
-    __slots__ = ("acks", "first_sent_at", "sent_at", "value")
-
-    def __init__(self, value: Value, sent_at: int) -> None:
-        self.value = value
-        self.first_sent_at = sent_at
-        self.sent_at = sent_at
-        self.acks: set[int] = set()
+    value: Value
+    first_sent_at: int
+    sent_at: int
+    acks: set[int] = msgspec.field(default_factory=set)
 
 
 class Leader:
@@ -89,7 +88,7 @@ class Leader:
 
     def launch(self, slot: int, value: Value, now: int) -> None:
         """A slot's Accept goes out."""
-        self.flights[slot] = Flight(value, now)
+        self.flights[slot] = Flight(value, now, now)
         self.quiet_until = now + self.config.heartbeat_ms * MS
         self._in_flight_commands += len(value)
         self.next_slot = max(self.next_slot, slot + 1)

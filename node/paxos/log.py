@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from node.paxos.ballot import Ballot
 from node.paxos.messages import Reported, Value
 
@@ -15,15 +17,12 @@ class SafetyError(AssertionError):
     """Two values for one slot: the one thing that must never happen. The node stops rather than go on."""
 
 
-class Entry:
+class Entry(msgspec.Struct, gc=False):
     """One slot: the value, the ballot it was accepted in, and whether it is known to be chosen."""
 
-    __slots__ = ("ballot", "chosen", "value")
-
-    def __init__(self, ballot: Ballot, value: Value, chosen: bool) -> None:
-        self.ballot = ballot
-        self.value = value
-        self.chosen = chosen
+    ballot: Ballot
+    value: Value
+    chosen: bool
 
 
 class Log:
@@ -81,15 +80,16 @@ class Log:
         if entry is None:
             return False
         entry.chosen = True
-        self._advance()
+        if slot == self.chosen_upto + 1:
+            self._advance()
         return True
 
     def _advance(self) -> None:
         entries = self._entries
-        following = entries.get(self.chosen_upto + 1)
-        while following is not None and following.chosen:
-            self.chosen_upto += 1
-            following = entries.get(self.chosen_upto + 1)
+        upto = self.chosen_upto
+        while (following := entries.get(upto + 1)) is not None and following.chosen:
+            upto += 1
+        self.chosen_upto = upto
 
     def report(self, from_slot: int) -> Iterator[Reported]:
         """Yield everything accepted or chosen from a slot on: what a promise has to tell."""

@@ -49,6 +49,11 @@ class ReadRounds:
         return True
 
     @property
+    def idle(self) -> bool:
+        """True if no read waits and no round is under way."""
+        return self._round is None and not self._waiting
+
+    @property
     def wants_round(self) -> bool:
         """True if reads wait and no round is under way."""
         return self._round is None and bool(self._waiting)

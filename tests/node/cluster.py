@@ -138,9 +138,9 @@ class Cluster:
         output = replica.step(self.now, event)
         it.waiting.extend(output.persist)
         self.witness.stepped(node, replica)
-        for to, message in output.sends:
-            self.witness.sent(node, replica.incarnation, message)
-            self.carry(Letter(node, replica.incarnation, to, message))
+        for send in output.sends:
+            self.witness.sent(node, replica.incarnation, send.message)
+            self.carry(Letter(node, replica.incarnation, send.to, send.message))
         if output.wake_at:
             it.wake_at = output.wake_at
         for client, reply in output.replies:

@@ -47,7 +47,7 @@ class Scene:
             name=f"n{node}",
             replica=SimpleNamespace(
                 paxos=SimpleNamespace(log=log or Log(), leader=None),
-                machine=SimpleNamespace(applied_upto=applied[0], digest=applied[1]),
+                machine=SimpleNamespace(applied_upto=applied[0], summed=applied[1].encode()),
             ),
         )
         self.invariants.stepped(seen, event or Tick(), output)

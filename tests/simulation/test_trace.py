@@ -13,7 +13,7 @@ from harness.cluster.simulated import SimulatedCluster
 from harness.scenario import Scenario
 from harness.simulation.loop import virtual_loop
 from harness.simulation.tape import Tape, TapeFile, TraceLine, read_tape
-from harness.simulation.trace import GATHERED_MAX, Breakpoint, Given, Trace
+from harness.simulation.trace import FOLD_MASK, Breakpoint, Given, Trace
 from nemesis.faults import Kill, LinkFault, Partition, PowerOff
 from tests.simulation.runs import run, scenario, timed
 
@@ -43,13 +43,13 @@ def test_equal_events_and_only_they_have_equal_hashes(
 
 def test_asking_for_the_hash_in_between_changes_nothing() -> None:
     often, once = Trace(virtual_loop()), Trace(virtual_loop())
-    for number in range(3 * GATHERED_MAX):
+    for number in range(3 * FOLD_MASK):
         for trace in (often, once):
             trace.give(Given.TICK, 1, 0, b"%d" % number)
         if number % 7 == 0:
             assert often.sha256
     assert often.sha256 == once.sha256
-    assert often.events == 3 * GATHERED_MAX
+    assert often.events == 3 * FOLD_MASK
 
 
 def taped(chosen: Scenario, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[TraceLine]]:
