@@ -26,7 +26,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     clients_max: int = 1_024
     strangers_max: int = 256
     pipeline_max: int = 1_024
-    client_outbox_bytes_max: int = 4 * 1024 * 1024
+    client_outbox_bytes_max: int = 8 * 1024 * 1024
     peer_outbox_bytes_max: int = 8 * 1024 * 1024
     hello_timeout_ms: int = 2_000
 
