@@ -194,14 +194,13 @@ def check(operation: Operation) -> None:
         return
     if not 1 <= len(operation.key) <= KEY_CHARS_MAX:
         raise OperationError(f"a key has 1 to {KEY_CHARS_MAX} characters")
-    match operation:
-        case Write():
-            _check_value(operation.value)
-        case Cas():
-            _check_value(operation.expected)
-            _check_value(operation.new)
-        case Append() | Add():
-            _check_value(operation.element)
+    if isinstance(operation, Write):
+        _check_value(operation.value)
+    elif isinstance(operation, Cas):
+        _check_value(operation.expected)
+        _check_value(operation.new)
+    elif isinstance(operation, Append | Add):
+        _check_value(operation.element)
 
 
 def reads_only(operation: Operation) -> bool:

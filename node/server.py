@@ -99,6 +99,9 @@ class Server(InboundHost):
         self._wake_at = 0
         self._burst: list[ClientRequest] = []
         self._mail = Mail(self._loop)
+        self._encoded: tuple[Message | None, bytes] = (None, b"")
+        self._durable_upto = 0
+        self._durable_due = False
         self._stopping = asyncio.Event()
         self._leading: tuple[str, int | None] = ("follower", None)
 
@@ -147,7 +150,7 @@ class Server(InboundHost):
         if output.persist:
             self._committer.submit(output.persist)
         for send in output.sends:
-            self._links[send.to].outbox.put(wire.encode(send.message))
+            self._links[send.to].outbox.put(self._frame(send.message))
         for client, reply in output.replies:
             connection = self._clients.get(client)
             if connection is not None:
@@ -158,6 +161,14 @@ class Server(InboundHost):
         paxos = self._replica.paxos
         if paxos.leader_hint != self._leading[1] or paxos.role != self._leading[0]:
             self._tell_leadership()
+
+    def _frame(self, message: Message) -> bytes:
+        """Return a message's frame; one that goes to everybody is encoded once."""
+        known, frame = self._encoded
+        if message is not known:
+            frame = wire.encode(message)
+            self._encoded = (message, frame)
+        return frame
 
     def _wake(self, now: int, at: int) -> None:
         """Wake the replica at a time. Most wake-ups are put off before they come: a timer that is set may stay."""
@@ -187,12 +198,18 @@ class Server(InboundHost):
     # -- the log's thread ---------------------------------------------------------------------------------------------
 
     def _from_thread_durable(self, upto: int) -> None:
+        """Tell the loop; if it has not come round since it was told last, once is enough."""
+        self._durable_upto = max(self._durable_upto, upto)
+        if self._durable_due:
+            return
+        self._durable_due = True
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for the answer any more
-            self._loop.call_soon_threadsafe(self._durable, upto)
+            self._loop.call_soon_threadsafe(self._durable)
 
-    def _durable(self, upto: int) -> None:
+    def _durable(self) -> None:
+        self._durable_due = False  # before the number is read: whoever sets it afterwards tells again
         if not self._stopping.is_set():
-            self._step(Durable(upto))
+            self._step(Durable(self._durable_upto))
 
     def _from_thread_failed(self, error: BaseException) -> None:
         self._die(error)

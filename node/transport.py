@@ -32,21 +32,31 @@ CHUNK_BYTES = 64 * 1024
 
 
 class Mail:
-    """All outboxes with something to write: they are emptied together, at the end of the loop's turn."""
+    """All outboxes with something to write: they are emptied together, at the end of the loop's turn.
+
+    Peers come first: a hundred replies take the kernel a millisecond, and a round must not wait for them.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._outboxes: list[Outbox] = []
+        self._to_peers: list[Outbox] = []
+        self._to_clients: list[Outbox] = []
+        self._due = False
 
-    def announce(self, outbox: Outbox) -> None:
+    def announce(self, outbox: Outbox, to_peer: bool) -> None:
         """An outbox has its first frame of this turn."""
-        if not self._outboxes:
+        if not self._due:
+            self._due = True
             self._loop.call_soon(self._send)
-        self._outboxes.append(outbox)
+        (self._to_peers if to_peer else self._to_clients).append(outbox)
 
     def _send(self) -> None:
-        outboxes, self._outboxes = self._outboxes, []
-        for outbox in outboxes:
+        self._due = False
+        to_peers, self._to_peers = self._to_peers, []
+        to_clients, self._to_clients = self._to_clients, []
+        for outbox in to_peers:
+            outbox.flush()
+        for outbox in to_clients:
             outbox.flush()
 
 
@@ -56,10 +66,11 @@ class Outbox:
     ``shed`` is called for a frame that cannot be taken.
     """
 
-    __slots__ = ("_bytes", "_bytes_max", "_frames", "_mail", "_shed", "_transport")
+    __slots__ = ("_bytes", "_bytes_max", "_frames", "_mail", "_shed", "_to_peer", "_transport")
 
-    def __init__(self, mail: Mail, bytes_max: int, shed: Callable[[], None]) -> None:
+    def __init__(self, mail: Mail, bytes_max: int, shed: Callable[[], None], *, to_peer: bool) -> None:
         self._mail = mail
+        self._to_peer = to_peer
         self._bytes_max = bytes_max
         self._shed = shed
         self._transport: asyncio.Transport | None = None
@@ -84,7 +95,7 @@ class Outbox:
             self._shed()
             return
         if not self._frames:
-            self._mail.announce(self)
+            self._mail.announce(self, self._to_peer)
         self._frames.append(frame)
         self._bytes += len(frame)
 
@@ -115,7 +126,7 @@ class PeerLink(asyncio.Protocol):
         self._address = address
         self._hello = wire.encode(hello)
         self._loop = asyncio.get_running_loop()
-        self.outbox = Outbox(mail, outbox_bytes_max, shed)
+        self.outbox = Outbox(mail, outbox_bytes_max, shed, to_peer=True)
         self._broken = asyncio.Event()
         self._task = self._loop.create_task(self._keep_connected())
 
@@ -169,7 +180,7 @@ class Inbound(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._introduced = False
         self._stuffed = False
-        self.outbox = Outbox(mail, outbox_bytes_max, self._too_slow)
+        self.outbox = Outbox(mail, outbox_bytes_max, self._too_slow, to_peer=False)
         self.peer: wire.PeerHello | None = None
         self.client = 0
 
