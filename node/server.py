@@ -113,7 +113,7 @@ class Server(InboundHost):
         listener = await self._loop.create_server(
             lambda: Inbound(self, self._mail, self._limits.client_outbox_bytes_max), host, port, reuse_address=True
         )
-        self._committer.start()
+        self._committer.start(time.monotonic_ns)
         hello = wire.PeerHello(wire.PROTOCOL, self._config.cluster, self._me, self._replica.incarnation)
         for peer in self._config.core.peers:
             self._links[peer] = PeerLink(

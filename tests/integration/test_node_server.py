@@ -536,7 +536,9 @@ def test_a_torn_tail_is_cut_and_counted(nodes: Nodes) -> None:
 PEERS = "1=127.0.0.1:7001,2=127.0.0.1:7002,3=127.0.0.1:7003"
 
 USAGE_ERRORS = {
-    "no peers": (["--id", "1", "--data", "d"], "the following arguments are required: --peers"),
+    "no peers": (["--id", "1", "--data", "d"], "who are the members? --peers, or [members] in a --config file"),
+    "no id": (["--peers", PEERS, "--data", "d"], "which node is this? --id, or id under [node]"),
+    "no data": (["--id", "1", "--peers", PEERS], "where does it keep its data? --data, or data under [node]"),
     "an id that is no number": (["--id", "x", "--peers", PEERS, "--data", "d"], "invalid int value: 'x'"),
     "an id that is no member": (["--id", "4", "--peers", PEERS, "--data", "d"], "me=4 is not among members=[1, 2, 3]"),
     "no address": (["--id", "1", "--peers", "1", "--data", "d"], "--peers: '1' is not ID=HOST:PORT"),
@@ -549,7 +551,7 @@ USAGE_ERRORS = {
     "node 0": (["--id", "0", "--peers", "0=h:1", "--data", "d"], "members=[0]: node ids start at 1"),
     "an unknown setting": (
         ["--id", "1", "--peers", PEERS, "--data", "d", "--set", "window=3"],
-        "--set: 'window' is none of heartbeat_ms,",
+        "--set: 'window' is unknown; did you mean window_max?",
     ),
     "a setting without value": (
         ["--id", "1", "--peers", PEERS, "--data", "d", "--set", "window_max"],
@@ -561,7 +563,7 @@ USAGE_ERRORS = {
     ),
     "a setting of zero": (
         ["--id", "1", "--peers", PEERS, "--data", "d", "--set", "window_max=0"],
-        "window_max=0 must be at least 1",
+        "--set: window_max is 0, not 1 to 1024",
     ),
     "settings that do not fit": (
         ["--id", "1", "--peers", PEERS, "--data", "d", "--set", "heartbeat_ms=300"],
@@ -569,7 +571,7 @@ USAGE_ERRORS = {
     ),
     "the members as a setting": (
         ["--id", "1", "--peers", PEERS, "--data", "d", "--set", "members=3"],
-        "--set: 'members' is none of",
+        "--set: 'members' is unknown; there are: heartbeat_ms,",
     ),
     "an unknown bug": (
         ["--id", "1", "--peers", PEERS, "--data", "d", "--bug", "off-by-one"],
