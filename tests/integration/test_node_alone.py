@@ -280,3 +280,18 @@ def test_strangers_beyond_the_limit_are_cut_off_and_the_log_does_not_fill_with_t
     finally:
         for sock in socks:
             sock.close()
+
+
+def test_a_peer_that_dials_anew_has_given_its_earlier_connection_up(nodes: Nodes) -> None:
+    """Else each cut that nobody noticed at this end would leave a connection behind for ever."""
+    nodes.start(1)
+    hello = wire.encode(wire.PeerHello(wire.PROTOCOL, "test", 2, 1))
+    with socket.create_connection(nodes.addresses[1], timeout=BOUND_S) as first:
+        first.sendall(hello)
+        wait_for(lambda: nodes.status(1), "it serves")
+        with socket.create_connection(nodes.addresses[1], timeout=BOUND_S) as second:
+            second.sendall(hello)
+            assert hung_up(first)
+            second.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                second.recv(1)
