@@ -90,12 +90,16 @@ class Outbox:
 
     def put(self, frame: bytes) -> None:
         """Queue a frame for this turn's write; shed it if nothing can take it."""
-        transport = self._transport
-        if transport is None or self._bytes + transport.get_write_buffer_size() > self._bytes_max:
+        if not self._frames:
+            if self._transport is None:
+                self._shed()
+                return
+            self._bytes = self._transport.get_write_buffer_size()
+            if self._bytes <= self._bytes_max:
+                self._mail.announce(self, self._to_peer)
+        if self._bytes > self._bytes_max:
             self._shed()
             return
-        if not self._frames:
-            self._mail.announce(self, self._to_peer)
         self._frames.append(frame)
         self._bytes += len(frame)
 
@@ -109,7 +113,6 @@ class Outbox:
         else:
             transport.write(b"".join(frames))
             frames.clear()
-        self._bytes = 0
 
 
 class PeerLink(asyncio.Protocol):
@@ -276,8 +279,9 @@ class Inbound(asyncio.Protocol):
         self._host.on_request(self.client, wire.decode_request(frame))
 
     def _too_slow(self) -> None:
-        self._host.too_slow(self)
-        self.close()
+        if self._transport is not None and not self._transport.is_closing():
+            self._host.too_slow(self)
+            self.close()
 
 
 class InboundHost:
