@@ -18,6 +18,7 @@ To have several under way, take ``siblings``: sessions of their own over the sam
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import NamedTuple, Protocol
@@ -412,4 +413,6 @@ def _left(deadline: float) -> float:
 
 
 def _why(error: OSError) -> str:
+    if error.errno is not None:
+        return os.strerror(error.errno)
     return str(error) or type(error).__name__

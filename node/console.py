@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -140,7 +141,7 @@ async def _status_of(client: Client, node: int) -> wire.Status | str:
     try:
         return await client.status(node, min(STATUS_TIMEOUT_S, client.timeout_s))
     except OSError as error:
-        return str(error) or "does not answer"
+        return os.strerror(error.errno).lower() if error.errno is not None else str(error) or "does not answer"
 
 
 def _agreed(statuses: Mapping[int, wire.Status | str]) -> bool:

@@ -119,7 +119,9 @@ class Server(InboundHost):
             self._links[peer] = PeerLink(
                 self._config.addresses[peer], hello, self._mail, self._limits.peer_outbox_bytes_max, self._shed
             )
-        log.info("listening on %s:%d, members %s", host, port, list(self._config.core.members))
+        log.info(
+            "listening on %s:%d, members %s, data in %s", host, port, list(self._config.core.members), self._config.data
+        )
         self._step(Tick())
         await self._stopping.wait()
         listener.close()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.cluster.simulated import SimulatedCluster
+from harness.results import RunVerdict
 from harness.scenario import Scenario
 from harness.seeds import SeedTree
 from harness.simulation.loop import VirtualLoop, virtual_loop
@@ -25,6 +26,7 @@ from node.client import Client
 from node.kv import Increment, Read
 from node.paxos.counters import Counters
 from node.replica import Replica
+from tests.simulation.runs import run, scenario
 
 MS = 1_000_000
 FAIR_ROUND_TRIP_MS = 0.5
@@ -284,3 +286,20 @@ async def offered_anyway(world: Overloaded, leader: str) -> None:
         stream.write(wire.encode(wire.Request(number, wire.Command(1 << 20, 1_000 + number, Increment("m", 1)))))
         await asyncio.sleep(0.001)
     stream.close()
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_faults_and_load_on_nodes_with_the_tightest_limits_lose_nothing(tmp_path: Path, seed: int) -> None:
+    """What is refused, held back and shed must look to Paxos like a network that loses messages, and nothing else."""
+    tight = {
+        "backlog_records_max": 4,
+        "deferred_max": 3,
+        "queue_commands_max": 6,
+        "batch_commands_max": 3,
+        "reads_max": 5,
+        "pipeline_max": 1,
+    }
+    faults = ("disk-slow", "kill", "partition", "restart")
+    chosen = scenario(time="10s", rate=400, concurrency=20, faults=faults, require=(), node=tight)
+    ran = run(chosen, seed, tmp_path)
+    assert (ran.verdict, ran.broken) == (RunVerdict.VALID, ""), ran.sentence
