@@ -212,6 +212,7 @@ class Server(InboundHost):
         self._durable_due = False  # before the number is read: whoever sets it afterwards tells again
         if not self._stopping.is_set():
             self._step(Durable(self._durable_upto))
+            self._mail.send()
 
     def _from_thread_failed(self, error: BaseException) -> None:
         self._die(error)
@@ -287,6 +288,7 @@ class Server(InboundHost):
         """Hand over all that was asked in this turn of the loop."""
         burst, self._burst = self._burst, []
         self._step(Burst(burst))
+        self._mail.send()
 
     def refused(self, connection: Inbound, why: str) -> None:
         """Log who was cut off and why."""

@@ -47,10 +47,11 @@ class Mail:
         """An outbox has its first frame of this turn."""
         if not self._due:
             self._due = True
-            self._loop.call_soon(self._send)
+            self._loop.call_soon(self.send)
         (self._to_peers if to_peer else self._to_clients).append(outbox)
 
-    def _send(self) -> None:
+    def send(self) -> None:
+        """Empty them all: at the turn's end, or now, by whoever knows that nothing more comes in this turn."""
         self._due = False
         to_peers, self._to_peers = self._to_peers, []
         to_clients, self._to_clients = self._to_clients, []

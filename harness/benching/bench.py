@@ -15,7 +15,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -26,6 +28,7 @@ from harness.benching.rivals import Etcd, OurNodes, PySyncObj, RivalError, load
 from node import wire
 from node.paxos.config import Config
 
+T = TypeVar("T")
 NODE, ETCD, PYSYNCOBJ = "node", "etcd", "pysyncobj"
 SYSTEMS = (NODE, ETCD, PYSYNCOBJ)
 VALUE_BYTES = 64
@@ -37,6 +40,8 @@ PIPELINE = (8, 128)
 """Connections and requests under way on each, in the pipelined measurement."""
 SWEEP_US = (0, 500, 1_000, 2_000, 5_000, 10_000)
 """How long a sync takes at least, in the sweep; 0: as long as it does."""
+ATTEMPTS = 3
+"""How often a load is tried."""
 SETTLE_S = 0.7
 """How long a load may take to be what it is, its process's start included."""
 SWEEP_BATCH = 64
@@ -107,7 +112,7 @@ class Swept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """All that was measured; ``missing`` says what was not, and why."""
+    """All that was measured; ``missing`` says what was not, and why, ``disturbed`` what had to be measured again."""
 
     machine: str
     seconds: float
@@ -116,6 +121,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     figures: tuple[Figure, ...]
     sweep: tuple[Swept, ...]
     missing: tuple[str, ...]
+    disturbed: tuple[str, ...]
     load_average: tuple[float, float]
     etcd_version: str
 
@@ -144,6 +150,7 @@ class Bench:
         self._series: dict[tuple[str, int, tuple[int, int]], _Series] = {}
         self._raw: list[RawRate] = []
         self._missing: dict[str, None] = {}
+        self._disturbed: dict[str, None] = {}
         self._etcd_version = ""
 
     def run(self) -> Report:
@@ -160,6 +167,7 @@ class Bench:
             figures=tuple(_figure(*key, series) for key, series in self._series.items()),
             sweep=sweep,
             missing=tuple(self._missing),
+            disturbed=tuple(self._disturbed),
             load_average=(begun, os.getloadavg()[0]),
             etcd_version=self._etcd_version,
         )
@@ -184,7 +192,7 @@ class Bench:
             try:
                 for connections, depth in (*((clients, 1) for clients in self._wish.clients), PIPELINE):
                     self._tell(f"{which}: {nodes} of our nodes, {connections} connections, {depth} under way on each")
-                    counted = load(self._order(cluster.kind, cluster.leader(), connections, depth), self._processes)
+                    counted = self._load(cluster, connections, depth)
                     self._keep(NODE, nodes, (connections, depth), counted)
             finally:
                 cluster.close()
@@ -196,7 +204,7 @@ class Bench:
             try:
                 for connections, depth in (*((clients, 1) for clients in self._wish.clients), PIPELINE):
                     self._tell(f"{which}: {nodes} of etcd, {connections} connections, {depth} under way on each")
-                    counted = load(self._order(cluster.kind, cluster.leader(), connections, depth), self._processes)
+                    counted = self._load(cluster, connections, depth)
                     self._keep(ETCD, nodes, (connections, depth), counted)
             finally:
                 cluster.close()
@@ -208,6 +216,23 @@ class Bench:
                 self._tell(f"{which}: {nodes} of PySyncObj, {clients} under way in the leader")
                 counted = cluster.run(clients, VALUE_BYTES, self._wish.warm_s, self._wish.seconds)
                 self._keep(PYSYNCOBJ, nodes, (clients, 1), counted)
+
+    def _load(self, cluster: OurNodes | Etcd, connections: int, depth: int) -> Counted:
+        """Load a cluster's leader. Raises RivalError."""
+
+        def attempt() -> Counted:
+            return load(self._order(cluster.kind, cluster.leader(), connections, depth), self._processes)
+
+        return self._again(cluster.kind, attempt)
+
+    def _again(self, kind: str, attempt: Callable[[], T]) -> T:
+        """Try a few times: on a busy machine a leader may lose its place in the middle of it. Raises RivalError."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return attempt()
+            except (RivalError, OSError) as error:
+                self._disturbed[f"a load of {kind} began anew: {error}"] = None
+        return attempt()
 
     def _keep(self, system: str, nodes: int, load: tuple[int, int], counted: Counted) -> None:
         self._series.setdefault((system, nodes, load), _Series()).add(counted)
@@ -224,7 +249,8 @@ class Bench:
                     try:
                         for connections, depth in ((1, 1), SWEEP_LOAD):
                             self._tell(f"a sync of {sync_us / 1e3:g} ms: {connections} connections, depth {depth}")
-                            measured = self._measured(cluster, connections, depth)
+                            shape = (cluster, connections, depth)
+                            measured = self._again(cluster.kind, partial(self._measured, *shape))
                             rates.setdefault((connections, depth), []).append(measured)
                     finally:
                         cluster.close()

@@ -105,11 +105,13 @@ class OurNodes:
             while time.monotonic() < end:
                 with contextlib.suppress(ClientError):
                     await client.put("ready", 1, timeout_s=1)
-                    for node in self.addresses:
-                        with contextlib.suppress(OSError):
-                            if (await client.status(node, 1.0)).role == "leader":
-                                return self.addresses[node]
-        raise RivalError(f"our nodes do not serve: {self._processes.tail('n1')}")
+                with contextlib.suppress(OSError):
+                    statuses = [await client.status(node, 1.0) for node in self.addresses]
+                    leader = statuses[0].leader
+                    if leader is not None and all(status.leader == leader for status in statuses):
+                        return self.addresses[leader]
+                await asyncio.sleep(0.05)
+        raise RivalError(f"our nodes do not all follow one leader: {self._processes.tail('n1')}")
 
     def statuses(self) -> dict[int, wire.Status]:
         """Return every node's status. Raises OSError."""

@@ -80,6 +80,7 @@ def notes(report: Report) -> list[str]:
         f"{report.machine}; load average {report.load_average[0]:.1f} before, {report.load_average[1]:.1f} after.",
         *(f"Not measured: {missing}." for missing in report.missing),
     ]
+    said += [f"Disturbed: {disturbed}." for disturbed in report.disturbed]
     noisy = [figure for figure in report.figures if figure.spread > NOISY]
     if noisy:
         said.append(

@@ -186,6 +186,7 @@ def report() -> Report:
         ),
         sweep=(swept,),
         missing=("PySyncObj, 3 nodes: it is not there",),
+        disturbed=(),
         load_average=(1.0, 2.0),
         etcd_version="3.4.23",
     )
