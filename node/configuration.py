@@ -8,6 +8,7 @@ is the one place that knows them: it reads the file, checks ``--set``, and write
 from __future__ import annotations
 
 import difflib
+import re
 import textwrap
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -21,7 +22,8 @@ from node.paxos.config import MILLION, Config, ConfigError
 from node.storage.wal import SEGMENT_BYTES
 from node.wire import CLUSTER
 
-LOG_SEGMENT_BYTES = "log_segment_bytes"
+LOG_DEFAULTS = {"log_segment_bytes": SEGMENT_BYTES}
+"""The log's settings: fields of ``ServerConfig``."""
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 GIB = 1 << 30
@@ -29,16 +31,33 @@ SEED_MAX = (1 << 63) - 1
 PARTS_BYTES = (1, 8 * 1024 * 1024)
 """What one message or record may carry: well below the largest frame and the largest record."""
 
-Setting = int | bool | str
+Setting = int | float | bool | str
 
 
 class Knob(NamedTuple):
-    """One setting: its limits (None: none, it is no number) and what it does."""
+    """One setting: the least and the most that it may be, or the words of which it is one, and what it does."""
 
     section: str
     name: str
-    limits: tuple[int, int] | None
+    limits: tuple[float, float] | tuple[str, ...] | None
     what: str
+
+    def takes(self, value: Setting) -> bool:
+        """Say whether a value of the right kind is within the limits."""
+        if self.limits is None or isinstance(value, bool):
+            return True
+        if isinstance(value, str):
+            return value in self.limits
+        low, high = self.limits
+        return float(low) <= value <= float(high)
+
+    @property
+    def range(self) -> str:
+        """The limits in words, "" if there are none."""
+        if self.limits is None:
+            return ""
+        words = [limit if isinstance(limit, str) else _number(limit) for limit in self.limits]
+        return ", ".join(words) if isinstance(self.limits[0], str) else f"{words[0]} to {words[1]}"
 
 
 KNOBS = (
@@ -71,13 +90,13 @@ KNOBS = (
     Knob("limits", "client_outbox_bytes_max", (4_096, GIB), "replies that a client has not read; then it is cut off"),
     Knob("limits", "peer_outbox_bytes_max", (4_096, GIB), "messages on their way to a peer; more are dropped"),
     Knob("limits", "hello_timeout_ms", (1, HOUR_MS), "how long a connection may take to say who it is"),
-    Knob("log", LOG_SEGMENT_BYTES, (256, 1 << 40), "the log begins a new file once one is this long"),
+    Knob("log", "log_segment_bytes", (256, 1 << 40), "the log begins a new file once one is this long"),
 )
 _CORE = dict(zip(Config.__struct_fields__[-len(Config.__struct_defaults__) :], Config.__struct_defaults__, strict=True))
 DEFAULTS: Mapping[str, Setting] = {
     **_CORE,
     **dict(zip(Limits.__struct_fields__, Limits.__struct_defaults__, strict=True)),
-    LOG_SEGMENT_BYTES: SEGMENT_BYTES,
+    **LOG_DEFAULTS,
 }
 """What each setting is if nobody says otherwise."""
 SETTINGS = tuple(DEFAULTS)
@@ -120,15 +139,15 @@ def check_setting(name: str, value: object, where: str) -> Setting:
     """Return a setting if it is one, of its kind and within its limits. Raises ConfigError, starting with ``where``."""
     if name not in DEFAULTS:
         raise ConfigError(f"{where}: {unknown(name, SETTINGS)}")
-    default = DEFAULTS[name]
-    if type(value) is not type(default):
-        raise ConfigError(f"{where}: {name} is {_KINDS[type(default)]}, not {value!r}")
+    kind = type(DEFAULTS[name])
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ConfigError(f"{where}: {name} is {_KINDS[kind]}, not {value!r}")
+    assert isinstance(value, int | float | bool | str)
     knob = _BY_NAME.get(name)
-    if knob is not None and knob.limits is not None and isinstance(value, int):
-        low, high = knob.limits
-        if not low <= value <= high:
-            raise ConfigError(f"{where}: {name} is {value}, not {low} to {high}")
-    assert isinstance(value, int | bool | str)
+    if knob is not None and not knob.takes(value):
+        raise ConfigError(f"{where}: {name} is {value}, not {knob.range}")
     return value
 
 
@@ -139,8 +158,8 @@ def parse_setting(text: str) -> tuple[str, Setting]:
         raise ConfigError(f"--set: {unknown(name, SETTINGS)}")
     kind = type(DEFAULTS[name])
     value: object = word
-    if kind is int:
-        value = int(word) if word.isdecimal() else None
+    if kind in (int, float):
+        value = kind(word) if _DECIMAL[kind].fullmatch(word) else None
     elif kind is bool:
         value = {"true": True, "false": False}.get(word)
     if not equals or value is None:
@@ -250,10 +269,15 @@ def _all_knobs() -> tuple[Knob, ...]:
 def _described(knob: Knob) -> list[str]:
     value = DEFAULTS[knob.name]
     word = f'"{value}"' if isinstance(value, str) else str(value).lower()
-    limits = f" [{knob.limits[0]} to {knob.limits[1]}]" if knob.limits is not None else ""
+    limits = f" [{knob.range}]" if knob.range else ""
     comment = textwrap.wrap(f"{knob.what}{limits}", 100, initial_indent="# ", subsequent_indent="# ")
     return [*comment, f"{knob.name} = {word}"]
 
 
-_KINDS: Mapping[type, str] = {int: "a whole number", bool: "true or false", str: "a string"}
-_WORDS: Mapping[type, str] = {int: "NUMBER", bool: "true|false", str: "TEXT"}
+def _number(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
+
+
+_KINDS: Mapping[type, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
+_WORDS: Mapping[type, str] = {int: "NUMBER", float: "NUMBER", bool: "true|false", str: "TEXT"}
+_DECIMAL = {int: re.compile(r"[0-9]{1,18}"), float: re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")}

@@ -17,7 +17,7 @@ from node import configuration
 from node.addresses import Addresses, parse_addresses
 from node.admission import Limits
 from node.assembly import Assembly, assemble
-from node.configuration import DEFAULTS, LOG_SEGMENT_BYTES, SETTINGS, Setting, Written
+from node.configuration import LOG_DEFAULTS, SETTINGS, Setting, Written
 from node.paxos.config import Config, ConfigError
 from node.storage.wal import SEGMENT_BYTES
 from node.wire import CLUSTER
@@ -120,14 +120,14 @@ def configure(arguments: argparse.Namespace) -> tuple[ServerConfig, Assembly]:
         raise ConfigError("where does it keep its data? --data, or data under [node] in a --config file")
     data = arguments.data if arguments.data is not None else Path(str(written.data).replace("{id}", str(me)))
     settings: dict[str, Any] = {**(written.settings or {}), **parse_settings(arguments.set)}
-    segment_bytes = settings.pop(LOG_SEGMENT_BYTES, DEFAULTS[LOG_SEGMENT_BYTES])
+    log = {name: settings.pop(name) for name in LOG_DEFAULTS if name in settings}
     limits = Limits(**{name: settings.pop(name) for name in Limits.__struct_fields__ if name in settings})
     core = Config(me=me, members=tuple(sorted(addresses)), **settings)
     cluster = _first(arguments.cluster, written.cluster, CLUSTER)
     seed = _first(arguments.seed, written.seed, 0)
     assert cluster is not None
     assert seed is not None
-    return ServerConfig(cluster, core, addresses, data, seed, segment_bytes, limits), assemble(arguments.bug)
+    return ServerConfig(cluster, core, addresses, data, seed, limits=limits, **log), assemble(arguments.bug)
 
 
 def members(arguments: argparse.Namespace, environment: Mapping[str, str]) -> tuple[Addresses, str]:

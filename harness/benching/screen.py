@@ -88,8 +88,8 @@ def notes(report: Report) -> list[str]:
             f"than {NOISY:.0%} of the median apart (marked ~). Compare ratios, not figures."
         )
     said.append(
-        "Device bound: the cap of a batch times the syncs a second that the critical node's log could do (more than all "
-        "of it: group commit puts several Accepts into one sync). Closed loop: "
+        "Device bound: the cap of a batch times the syncs a second that the critical node's log could do (more than "
+        "all of it: group commit puts several Accepts into one sync). Closed loop: "
         "the requests under way divided by a sync's time. Log busy: the share of the wall time in which the log of the "
         "slowest node that a majority needs had a write and a sync under way, as the nodes measured it."
     )

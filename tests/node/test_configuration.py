@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from node import configuration
 from node.admission import Limits
-from node.configuration import DEFAULTS, KNOBS, check_setting, default_file, load
+from node.configuration import DEFAULTS, KNOBS, Knob, check_setting, default_file, load, parse_setting
 from node.options import configure, parser
 from node.paxos.config import Config, ConfigError
 
@@ -40,7 +41,8 @@ def test_every_number_has_a_unit_or_is_a_count_and_has_limits_that_hold_its_defa
         default = DEFAULTS[knob.name]
         if type(default) is int:
             assert knob.limits is not None, knob.name
-            assert knob.limits[0] <= default <= knob.limits[1], knob.name
+        assert knob.takes(default), knob.name
+        if type(default) is int:
             assert knob.name.endswith(("_ms", "_ppm", "_bytes", "_max")), f"{knob.name} does not say its unit"
 
 
@@ -48,7 +50,7 @@ def test_every_number_has_a_unit_or_is_a_count_and_has_limits_that_hold_its_defa
 def test_beyond_a_limit_is_refused_with_the_limits(name: str) -> None:
     knob = next(knob for knob in KNOBS if knob.name == name)
     assert knob.limits is not None
-    low, high = knob.limits
+    low, high = (int(limit) for limit in knob.limits)
     assert (check_setting(name, low, "x"), check_setting(name, high, "x")) == (low, high)
     for wrong in (low - 1, high + 1):
         with pytest.raises(ConfigError, match=rf"^x: {name} is {wrong}, not {low} to {high}$"):
@@ -126,6 +128,30 @@ def test_a_setting_that_is_no_number_is_refused(tmp_path: Path, word: str) -> No
 def test_a_setting_misspelt_is_suggested(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--set: 'retri_ms' is unknown; did you mean retry_ms\?"):
         configured(write(tmp_path, default_file()), "--set", "retri_ms=3")
+
+
+def test_numbers_with_a_fraction_words_and_truths_have_limits_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    knobs = (
+        Knob("s", "share", (0.5, 2.0), "a share"),
+        Knob("s", "method", ("fast", "exact"), "a method"),
+        Knob("s", "loud", None, "loud or not"),
+    )
+    monkeypatch.setattr(configuration, "DEFAULTS", {"share": 1.0, "method": "fast", "loud": False})
+    monkeypatch.setattr(configuration, "_BY_NAME", {knob.name: knob for knob in knobs})
+    assert [parse_setting(word) for word in ("share=0.5", "share=2", "method=exact", "loud=true")] == [
+        ("share", 0.5),
+        ("share", 2.0),
+        ("method", "exact"),
+        ("loud", True),
+    ]
+    for wrong, message in (
+        ("share=2.1", "share is 2.1, not 0.5 to 2"),
+        ("share=1e0", "'share=1e0' is not share=NUMBER"),
+        ("method=slow", "method is slow, not fast, exact"),
+        ("loud=yes", r"'loud=yes' is not loud=true\|false"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            parse_setting(wrong)
 
 
 def test_limits_below_one_are_refused_wherever_they_come_from() -> None:
