@@ -158,7 +158,7 @@ class Server(InboundHost):
             if connection is not None:
                 self._admission.answered(client)
                 connection.outbox.put(wire.encode_reply(reply))
-        if output.wake_at != self._wake_at and output.wake_at:
+        if output.wake_at and (output.wake_at != self._wake_at or self._timer is None):
             self._wake(now, output.wake_at)
         paxos = self._replica.paxos
         if paxos.leader_hint != self._leading[1] or paxos.role != self._leading[0]:
