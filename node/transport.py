@@ -209,7 +209,7 @@ class Inbound(asyncio.Protocol):
         except wire.FrameError as error:
             self._host.refused(self, str(error))
             self.close()
-        if len(data) >= CHUNK_BYTES and self._transport is not None:
+        if len(data) >= CHUNK_BYTES and self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
             self._loop.call_soon(self._read_on)
 
@@ -220,7 +220,7 @@ class Inbound(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The other end does not keep up with its replies: read nothing more from it before it does."""
         self._stuffed = True
-        if self._transport is not None and self.client:
+        if self._transport is not None and self.client and not self._transport.is_closing():
             self._host.paused(self)
             self._transport.pause_reading()
 

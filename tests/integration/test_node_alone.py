@@ -261,6 +261,19 @@ def test_one_client_too_many_is_told_why(nodes: Nodes) -> None:
             sock.close()
 
 
+def test_a_client_that_sends_much_and_then_nonsense_is_cut_off_with_one_line(nodes: Nodes) -> None:
+    """A large chunk lets others have their turn before more is read: not so if the connection is over by then."""
+    nodes.start(1)
+    requests = b"".join(wire.encode(Request(number, wire.StatusRequest())) for number in range(1, 20_000))
+    with socket.create_connection(nodes.addresses[1], timeout=BOUND_S) as sock, contextlib.suppress(OSError):
+        sock.sendall(HELLO + requests + b"\xff" * 8)
+        while sock.recv(1 << 16):
+            pass
+    assert nodes.status(1) is not None
+    wait_for(lambda: nodes.log(1).count("cut off") == 1, "one line")
+    assert "Traceback" not in nodes.log(1)
+
+
 def hung_up(sock: socket.socket) -> bool:
     """Wait until the node hangs up, with or without ceremony."""
     try:
