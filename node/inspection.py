@@ -13,7 +13,7 @@ from node.machine import Machine, OpenEntry, decode_entry
 from node.paxos.counters import Counters
 from node.paxos.log import Log
 from node.paxos.messages import Value
-from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Promised, Record, Started, replay
+from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Noted, Promised, Record, Started, replay
 from node.storage.disk import PosixDisk
 from node.storage.journal import Inspected, inspect
 
@@ -21,11 +21,12 @@ from node.storage.journal import Inspected, inspect
 class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One durable record in plain words; ``refs`` name clients' operations as ``session/sequence``.
 
-    ``kind`` is started, promised, accepted, learned or chosen-upto. ``digest`` stands for the slot's value.
+    ``kind`` is started, promised, accepted, learned, chosen-upto or noted. ``digest`` stands for the slot's value.
     """
 
     kind: str
     incarnation: int | None = None
+    node: int | None = None
     slot: int | None = None
     ballot: tuple[int, int] | None = None
     digest: str | None = None
@@ -84,6 +85,8 @@ def audit_record(record: Record) -> AuditRecord:
             )
         case ChosenUpto():
             return AuditRecord("chosen-upto", chosen_upto=record.slot)
+        case Noted():
+            return AuditRecord("noted", node=record.node, incarnation=record.incarnation)
 
 
 def value_digest(value: Value) -> str:

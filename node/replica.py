@@ -289,6 +289,8 @@ class Replica:
     def _absorb(self, effects: Effects, output: Output) -> None:
         if effects.persist:
             output.persist += effects.persist
+        if effects.incarnation:
+            self.incarnation = effects.incarnation
         for send in effects.send_now:
             self._carry(send, output)
         for slot, value in effects.apply:

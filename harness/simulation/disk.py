@@ -67,6 +67,8 @@ class SimulatedDisk:
         self._taken_back_bytes = 0
         self._betrayed_bytes = 0
         self._names_lost = 0
+        self.betrayed = False
+        """The last power cut took what a sync had called durable."""
 
     # -- node.storage.disk.Disk ---------------------------------------------------------------------------------------
 
@@ -157,6 +159,7 @@ class SimulatedDisk:
         lost = self.folder.lose_power(arrival, below)
         self._taken_back_bytes += lost.taken_back_bytes
         self._betrayed_bytes += lost.betrayed_bytes
+        self.betrayed = bool(lost.betrayed_bytes or (lost.names and self._lied))
         self._names_lost += lost.names
 
     def damage(self, damage: Damage, below: Below) -> tuple[Damaged, ...]:

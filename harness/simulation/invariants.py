@@ -9,7 +9,8 @@ Simple*, 2001; names of its section 2) or a promise of the node's:
   operation is lost: this breaks when it is about to be, long before a client could notice;
 - *nothing is applied that is not chosen*, and what is applied goes forward, slot by slot, within one life;
 - *promises never go back*: over all its lives, a node never answers in a lower ballot than before, and what it
-  remembers after a restart is no less than what it has answered for;
+  remembers after a restart is no less than what it has answered for (with ``amnesia_safe`` it may have forgotten, and
+  then answers nothing until the others have told it; that a disk which lied has lost something is no finding yet);
 - *answers wait for the disk*: an acknowledgement leaves only when the record that it tells of is durable;
 - *one lease*: in true time, no two nodes at once may take themselves for the holder of the lease;
 - *one state a prefix*: nodes that have applied the same slots have the same digest.
@@ -84,6 +85,10 @@ class Invariants:
     def booted(self, node: SimulatedNode, remembered: Remembered) -> None:
         """Compare what a process remembers with what was durable before it. Raises InvariantError."""
         seen = self._seen[node.number]
+        if _recovers(node) or node.disk.betrayed:
+            # the one does not vote before that does no harm; the other has been harmed, and what comes of it will show
+            seen.answered = seen.promised = ZERO
+            seen.durable.clear()
         if remembered.promised < max(seen.answered, seen.promised):
             before = max(seen.answered, seen.promised)
             self._broken(node, f"remembers a promise of {remembered.promised} after it had answered for {before}")
@@ -175,6 +180,8 @@ class Invariants:
     # -- what is said and done ----------------------------------------------------------------------------------------
 
     def _answers(self, node: SimulatedNode, seen: Seen, ballot: Ballot) -> None:
+        if _recovers(node):
+            self._broken(node, f"answers in ballot {ballot} while it may have forgotten")
         if ballot < seen.answered:
             self._broken(node, f"answers in ballot {ballot} after it had answered in {seen.answered}")
         seen.answered = ballot
@@ -215,6 +222,11 @@ class Invariants:
             self.broken = error
             self.on_broken(error)
         raise error
+
+
+def _recovers(node: SimulatedNode) -> bool:
+    """Say whether a node has started and does not vote yet."""
+    return node.replica is not None and node.replica.paxos.recovery is not None
 
 
 def _holds_lease(node: SimulatedNode, now: int) -> bool:

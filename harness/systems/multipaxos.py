@@ -19,7 +19,7 @@ from node import kv
 from node.client import Client, NotDoneError, Stream, UnknownError
 from node.inspection import Digester, chosen_values, value_digest, value_refs
 from node.paxos.messages import Value
-from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Promised, Record, Started, replay
+from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Noted, Promised, Record, Started, replay
 from node.storage.disk import PosixDisk
 from node.storage.journal import inspect
 from node.storage.wal import CorruptLogError
@@ -181,7 +181,7 @@ class LogReader:
                 return PromiseMade(record.ballot)
             case Started():
                 return Incarnation(record.incarnation)
-            case ChosenUpto():
+            case ChosenUpto() | Noted():
                 return None
 
     def _value(self, value: Value) -> AuditValue:

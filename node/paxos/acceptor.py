@@ -16,8 +16,11 @@ from node.paxos.config import Config
 from node.paxos.counters import Counters
 from node.paxos.effects import Deferred, Effects, Send
 from node.paxos.log import Log, value_bytes
-from node.paxos.messages import Accept, Accepted, Prepare, Promise, Refused, Reported, Value
-from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Promised, Record, Remembered
+from node.paxos.messages import Accept, Accepted, LifeNoted, Lives, Prepare, Promise, Recover, Refused, Reported, Value
+from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Life, Noted, Promised, Record, Remembered
+
+Deferrable = Promise | Accepted | Prepare | Recover | LifeNoted
+"""What is said only once the records that it tells of are durable."""
 
 
 class Acceptor:
@@ -28,6 +31,7 @@ class Acceptor:
         self.counters = counters
         self.promised: Ballot = remembered.promised
         self.log: Log = remembered.log
+        self.lives: dict[int, Life] = remembered.lives
         self.records = remembered.records
         self.backlog = Backlog(config)
 
@@ -37,7 +41,7 @@ class Acceptor:
         effects.persist.append(record)
         self.backlog.add(self.records, record)
 
-    def after_persist(self, to: int, message: Promise | Accepted | Prepare, effects: Effects) -> None:
+    def after_persist(self, to: int, message: Deferrable, effects: Effects) -> None:
         """Tie a message to the last record handed out."""
         effects.send_after_persist.append(Deferred(self.records, to, message))
 
@@ -71,7 +75,9 @@ class Acceptor:
                 size = value_bytes(reported.value)
             parts[-1].append(reported)
         for index, part in enumerate(parts):
-            yield Promise(message.ballot, message.from_slot, self.records, index, len(parts), tuple(part))
+            yield Promise(
+                message.ballot, message.from_slot, self.records, index, len(parts), tuple(part), self.lives_noted()
+            )
 
     def report(self, from_slot: int) -> Iterator[Reported]:
         """Yield what a promise tells: every slot from ``from_slot`` on, chosen ones included."""
@@ -121,6 +127,19 @@ class Acceptor:
             if entry is None or entry.ballot != ballot:
                 return
             log.choose(log.chosen_upto + 1)
+
+    def note(self, node: int, life: Life, effects: Effects) -> bool:
+        """Note a node's life if it is later than any that is noted; say whether it is."""
+        known = self.lives.get(node)
+        if known is not None and known.incarnation >= life.incarnation:
+            return False
+        self.lives[node] = life
+        self.persist(Noted(node, life.incarnation, life.nonce), effects)
+        return True
+
+    def lives_noted(self) -> Lives:
+        """Return all that was noted."""
+        return tuple((node, *life) for node, life in sorted(self.lives.items()))
 
     def remember_chosen(self, effects: Effects) -> None:
         """Write down how far the log is chosen: at a clean stop, to know it at once after the restart."""

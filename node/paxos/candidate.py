@@ -13,23 +13,24 @@ answer came: an acceptor that is asked again may have learned something in betwe
 from __future__ import annotations
 
 from node.paxos.ballot import Ballot
-from node.paxos.messages import Prepare, Promise, Reported
+from node.paxos.messages import Lives, Prepare, Promise, Reported
 
 
 class Candidate:
     """One attempt to lead, in one ballot."""
 
-    def __init__(self, ballot: Ballot, from_slot: int, majority: int) -> None:
+    def __init__(self, ballot: Ballot, from_slot: int, majority: int, lives: Lives = ()) -> None:
         self.ballot = ballot
         self.from_slot = from_slot
         self.majority = majority
+        self.lives = lives
         self.best: dict[int, Reported] = {}
         self._parts: dict[tuple[int, int], set[int]] = {}
         self._complete: set[int] = set()
 
     def prepare(self) -> Prepare:
         """Return Phase 1a's message."""
-        return Prepare(self.ballot, self.from_slot)
+        return Prepare(self.ballot, self.from_slot, self.lives)
 
     @property
     def has_majority(self) -> bool:
@@ -55,8 +56,12 @@ class Candidate:
             self._complete.add(sender)
 
     def belongs(self, message: Promise) -> bool:
-        """Say whether a promise answers this very attempt."""
-        return message.ballot == self.ballot and message.from_slot == self.from_slot
+        """Say whether a promise answers this very attempt, by one who has noted all lives that it knew of."""
+        return (
+            message.ballot == self.ballot
+            and message.from_slot == self.from_slot
+            and (not self.lives or covers(message.lives, self.lives))
+        )
 
     def merge(self, reported: Reported) -> None:
         """Keep the report that binds more: chosen over accepted, higher ballot over lower."""
@@ -74,3 +79,12 @@ class Candidate:
     def last_slot(self) -> int:
         """The last slot that any promise reports, or the one before the first open slot."""
         return max(self.best, default=self.from_slot - 1)
+
+
+def covers(noted: Lives, lives: Lives) -> bool:
+    """Say whether who has noted the one knows of all the others, or of later ones."""
+    known = {node: (incarnation, nonce) for node, incarnation, nonce in noted}
+    return all(
+        node in known and (known[node] == (incarnation, nonce) or known[node][0] > incarnation)
+        for node, incarnation, nonce in lives
+    )

@@ -18,7 +18,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     ``me`` and ``members`` are node ids (positive integers). Times are milliseconds of the node's monotonic clock.
     ``lease_ms`` is how long a follower grants its leader a lease (0 for no leases), ``drift_ppm`` by how much the rate
-    of any node's monotonic clock may be off, in parts per million.
+    of any node's monotonic clock may be off, in parts per million. ``amnesia_safe`` is 1 if a node that was not stopped
+    cleanly must ask the others before it votes (``node.paxos.recovery``).
     """
 
     me: int
@@ -31,6 +32,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     read_timeout_ms: int = 2_000
     lease_ms: int = 300
     drift_ppm: int = 1_000
+    amnesia_safe: int = 0
     batch_commands_max: int = 128
     batch_bytes_max: int = 256 * 1024
     window_max: int = 4
@@ -51,13 +53,20 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if min(self.members) < 1:
             raise ConfigError(f"members={list(self.members)}: node ids start at 1")
         for name in self.__struct_fields__:
-            least = 0 if name in ("lease_ms", "drift_ppm") else 1
+            least = 0 if name in ("lease_ms", "drift_ppm", "amnesia_safe") else 1
             if name not in ("me", "members") and getattr(self, name) < least:
                 raise ConfigError(f"{name}={getattr(self, name)} must be at least {least}")
         if self.lease_ms > self.election_timeout_ms:
             raise ConfigError(
                 f"lease_ms={self.lease_ms} must not be over election_timeout_ms={self.election_timeout_ms}: "
                 "a leader that is gone would be waited for longer than that"
+            )
+        if self.amnesia_safe > 1:
+            raise ConfigError(f"amnesia_safe={self.amnesia_safe} must be 0 or 1")
+        if self.amnesia_safe and len(self.members) < 3:
+            raise ConfigError(
+                f"amnesia_safe=1 needs three members or more, not {len(self.members)}: "
+                "without one of them, the others must be a majority"
             )
         if self.drift_ppm >= MILLION:
             raise ConfigError(f"drift_ppm={self.drift_ppm} must be below {MILLION}: a clock may not stand still")

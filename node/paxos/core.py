@@ -34,16 +34,22 @@ from node.paxos.messages import (
     Fetch,
     Heartbeat,
     HeartbeatAck,
+    LifeNoted,
+    Lives,
     Message,
+    OldLife,
     Prepare,
     Promise,
     ReadIndex,
     ReadIndexReply,
+    Recover,
     Refused,
     Value,
+    Welcome,
 )
 from node.paxos.reads import Reader
-from node.paxos.records import Remembered
+from node.paxos.records import Life, Remembered, Started
+from node.paxos.recovery import Recovery
 
 
 class Role(StrEnum):
@@ -68,6 +74,7 @@ class Parts:
     acceptor: type[Acceptor] = Acceptor
     candidate: type[Candidate] = Candidate
     leader: type[Leader] = Leader
+    recovery: type[Recovery] = Recovery
 
 
 class Paxos:
@@ -96,11 +103,14 @@ class Paxos:
         self.leader_hint: int | None = None
         self.highest: Ballot = self.acceptor.promised
         self.handed_out = 0
-        self._incarnations: dict[int, int] = {config.me: remembered.incarnation}
+        self.recovery = self._begin_recovery(remembered, now)
+        self._incarnations = {node: life.incarnation for node, life in remembered.lives.items()}
+        self._incarnations[config.me] = remembered.incarnation
         self._remote_reads: dict[int, int] = {}
         self._peers = config.peers
         self._prepare_again_at = 0
         self._fetch_again_at = 0
+        self._lead_anew_at = 0
         self._effects = Effects()
         self._handlers: dict[type[Any], Callable[[int, int, Any], None]] = {
             Prepare: self._on_prepare,
@@ -114,6 +124,10 @@ class Paxos:
             ReadIndexReply: self._on_read_index_reply,
             Fetch: self._on_fetch,
             Chosen: self._on_chosen,
+            Recover: self._on_recover,
+            LifeNoted: self._on_life_noted,
+            OldLife: self._on_old_life,
+            Welcome: self._on_welcome,
         }
 
     # -- surface ------------------------------------------------------------------------------------------------------
@@ -155,7 +169,8 @@ class Paxos:
     def stop(self) -> Effects:
         """Return what to write at a clean stop."""
         effects = Effects()
-        self.acceptor.remember_chosen(effects)
+        if self.recovery is None:  # who may have forgotten something must not find a clean end the next time
+            self.acceptor.remember_chosen(effects)
         return effects
 
     # -- events -------------------------------------------------------------------------------------------------------
@@ -167,6 +182,8 @@ class Paxos:
             self._handlers[type(event.message)](now, sender, event.message)
         else:
             self.counters.old_incarnations_dropped += 1
+            if isinstance(event.message, Recover):
+                self._send(sender, OldLife(self._incarnations[sender]))
 
     def _propose(self, event: Propose) -> None:
         if self.leader is None:
@@ -193,8 +210,9 @@ class Paxos:
         return Ballot(max(self.highest.round, self.acceptor.promised.round) + 1, self.config.me)
 
     def _campaign(self, now: int) -> None:
-        if self.backlog.full:
-            self.election.heard(now)  # a promise that cannot become durable wins nothing: look again later
+        if self.backlog.full:  # a promise that cannot become durable wins nothing: look again later
+            self.election.heard(now)
+            self.candidate = None
             return
         self.counters.elections_started += 1
         self.election.attempt(now)
@@ -202,7 +220,9 @@ class Paxos:
         ballot = self.next_ballot()
         self._see(ballot)
         self.acceptor.promise(ballot, self._effects)
-        self.candidate = self.parts.candidate(ballot, self.log.chosen_upto + 1, self.config.majority)
+        self.candidate = self.parts.candidate(
+            ballot, self.log.chosen_upto + 1, self.config.majority, self.acceptor.lives_noted()
+        )
         self._send_prepare(now)
 
     def _send_prepare(self, now: int) -> None:
@@ -214,12 +234,15 @@ class Paxos:
 
     def _on_prepare(self, now: int, sender: int, message: Prepare) -> None:
         self._see(message.ballot)
+        if self._may_not_vote():
+            return
         if self.backlog.full:
             self.counters.messages_held_back += 1
             return
         if message.ballot > self.acceptor.promised and self.grant.forbids(sender, now):
             self.counters.promises_withheld += 1
             return  # no refusal: the candidate asks again, and the grant will be over soon
+        self._note(now, message.lives)
         if self.acceptor.on_prepare(sender, message, self._effects) and sender != self.config.me:
             self._yield_to(now, message.ballot)
             self.election.heard(now)
@@ -227,6 +250,7 @@ class Paxos:
     def _on_promise(self, now: int, sender: int, message: Promise) -> None:
         if self.candidate is None:
             return
+        self._note(now, message.lives)
         self.candidate.on_promise(sender, message)
         if self.candidate.has_majority:
             self._lead(now, self.candidate)
@@ -236,6 +260,7 @@ class Paxos:
         self.counters.elections_won += 1
         self.candidate = None
         self.leader = self.parts.leader(self.config, candidate.ballot, candidate.last_slot + 1, now)
+        self.leader.lives = candidate.lives
         self._set_leader(self.config.me)
         for slot in range(candidate.from_slot, candidate.last_slot + 1):
             self._settle_slot(now, slot, candidate)
@@ -269,10 +294,11 @@ class Paxos:
 
     def _on_accept(self, now: int, sender: int, message: Accept) -> None:
         self._see(message.ballot)
-        if self.backlog.full:
+        if self._may_not_vote():
+            self._follow(now, sender, message.ballot, message.chosen_upto)
+        elif self.backlog.full:
             self._hold_back(now, message)
-            return
-        if self.acceptor.on_accept(sender, message, self._effects):
+        elif self.acceptor.on_accept(sender, message, self._effects):
             self._yield_to(now, message.ballot)
             self._follow(now, sender, message.ballot, message.chosen_upto)
 
@@ -303,6 +329,9 @@ class Paxos:
 
     def _on_heartbeat(self, now: int, sender: int, message: Heartbeat) -> None:
         self._see(message.ballot)
+        if self._may_not_vote():
+            self._follow(now, sender, message.ballot, message.chosen_upto)
+            return
         if message.ballot < self.acceptor.promised:
             self.counters.heartbeats_refused += 1
             self._send(sender, Refused(message.ballot, self.acceptor.promised))
@@ -427,6 +456,103 @@ class Paxos:
             else:
                 self._send(node, ReadIndexReply(leader.ballot, read_id, finished.index))
 
+    # -- recovery -----------------------------------------------------------------------------------------------------
+
+    def _begin_recovery(self, remembered: Remembered, now: int) -> Recovery | None:
+        if not self.config.amnesia_safe:
+            return None
+        self.counters.recoveries_begun += not remembered.stopped_cleanly
+        return self.parts.recovery(self.config, now, remembered)
+
+    def _may_not_vote(self) -> bool:
+        """Say whether an answer must be withheld; in a new cluster, who is asked to answer may begin."""
+        if self.recovery is None:
+            return False
+        if self.recovery.all_blank:
+            self._end_recovery()
+            return False
+        self.counters.answers_withheld += 1
+        return True
+
+    def _end_recovery(self) -> None:
+        self.counters.recoveries_ended += 1
+        self.recovery = None
+
+    def _recover_on(self, now: int, recovery: Recovery) -> None:
+        """Vote if that is safe now; else ask, and ask again."""
+        ballot = recovery.welcomed_in(self.log.chosen_upto)
+        if ballot is not None:
+            self.acceptor.promise(ballot, self._effects)
+            self.election.heard(now)
+            self._end_recovery()
+        elif recovery.may_begin:
+            self._end_recovery()
+        elif now >= recovery.ask_at:
+            question = recovery.ask(now)
+            for peer in self._peers:
+                self.acceptor.after_persist(peer, question, self._effects)
+
+    def _on_recover(self, now: int, sender: int, message: Recover) -> None:
+        """A node has started, and may have forgotten: nothing that it said in earlier lives counts from now on."""
+        life = Life(self._incarnations[sender], message.nonce)
+        if self.acceptor.note(sender, life, self._effects):
+            self._noted(now, sender)
+        elif self.acceptor.lives[sender] != life:
+            self._send(sender, OldLife(self.acceptor.lives[sender].incarnation))
+            return
+        blank = self.acceptor.promised == ZERO and self.log.last == 0
+        if self.recovery is not None:
+            self.recovery.on_recover(sender, message)
+        if self.recovery is None or blank:
+            self.acceptor.after_persist(sender, LifeNoted(message.nonce, blank), self._effects)
+        if self.leader is not None and not message.whole:
+            self._welcome(now, self.leader, sender, life)
+
+    def _noted(self, now: int, node: int) -> None:
+        """A life was noted: promises of earlier ones count no more, and attempts that do not know it cannot succeed."""
+        self.counters.lives_noted += 1
+        if self.candidate is not None and node != self.config.me:
+            self._campaign(now)
+
+    def _welcome(self, now: int, leader: Leader, node: int, life: Life) -> None:
+        """Tell a recovering node when it may vote, if this ballot's promises knew of its life; else lead anew."""
+        if (node, *life) in leader.lives:
+            self._send(node, Welcome(life.nonce, leader.ballot, leader.read_floor, self.acceptor.lives_noted()))
+        elif now >= self._lead_anew_at:
+            self._lead_anew_at = now + self.config.retry_ms * MS
+            self.counters.recoveries_led += 1
+            self._step_down(now)
+            self._campaign(now)
+
+    def _on_life_noted(self, now: int, sender: int, message: LifeNoted) -> None:
+        del now
+        if self.recovery is not None:
+            self.recovery.on_life_noted(sender, message)
+
+    def _on_old_life(self, now: int, sender: int, message: OldLife) -> None:
+        """Even the number of this life is forgotten: take one that nobody knows."""
+        del sender
+        me = self.config.me
+        if self.recovery is None or message.incarnation < self._incarnations[me]:
+            return
+        self.counters.reincarnations += 1
+        self._effects.incarnation = self._incarnations[me] = message.incarnation + 1
+        self.acceptor.persist(Started(message.incarnation + 1), self._effects)
+        self.recovery.begin_anew(now)
+
+    def _on_welcome(self, now: int, sender: int, message: Welcome) -> None:
+        if self.recovery is not None and self.recovery.on_welcome(message):
+            self._note(now, message.lives)
+            self._follow(now, sender, message.ballot, message.upto)
+
+    def _note(self, now: int, lives: Lives) -> None:
+        """Note the lives that another node has noted."""
+        for node, incarnation, nonce in lives:
+            if self.acceptor.note(node, Life(incarnation, nonce), self._effects):
+                if node != self.config.me:
+                    self._incarnations[node] = max(incarnation, self._incarnations.get(node, 0))
+                self._noted(now, node)
+
     # -- time ---------------------------------------------------------------------------------------------------------
 
     def _on_time(self, now: int) -> None:
@@ -435,6 +561,8 @@ class Paxos:
         if leader is not None:
             if now >= leader.next_heartbeat:
                 self._lead_on(now, leader)
+        elif self.recovery is not None:
+            self._recover_on(now, self.recovery)
         elif self.election.due(now) and now >= self.grant.until:
             self._campaign(now)
         elif self.candidate is not None and now >= self._prepare_again_at:
@@ -495,6 +623,8 @@ class Paxos:
         self._effects.wake_at = self._wake_at() if leader is None else leader.next_heartbeat
 
     def _wake_at(self) -> int:
+        if self.recovery is not None:
+            return self.recovery.ask_at
         wake_at = max(self.election.deadline, self.grant.until)
         if self.candidate is not None:
             wake_at = min(wake_at, self._prepare_again_at)

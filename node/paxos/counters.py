@@ -26,6 +26,12 @@ class Counters(msgspec.Struct):
     leases_expired: int = 0
     promises_withheld: int = 0
     reads_expired: int = 0
+    recoveries_begun: int = 0
+    recoveries_ended: int = 0
+    lives_noted: int = 0
+    recoveries_led: int = 0
+    reincarnations: int = 0
+    answers_withheld: int = 0
     proposals_refused: int = 0
     commands_overloaded: int = 0
     reads_overloaded: int = 0

@@ -9,6 +9,7 @@ Events go in one at a time; ``Effects`` come out and must be carried out by the 
 ``apply``              slots newly chosen, in order and without gaps: apply them to the state machine
 ``reads``              reads that may be answered once everything up to their slot is applied
 ``reads_failed``       reads that this node could not confirm; nothing happened, they may be tried anywhere again
+``incarnation``        the node's own from now on, if not 0: it has learned of a later life than it knew
 ``stepped_down``       True if this node has stopped leading: what it had proposed may or may not be chosen
 ``wake_at``            the time (ns) by which the core wants a ``Tick``
 =====================  ===============================================================================================
@@ -86,5 +87,6 @@ class Effects(msgspec.Struct, gc=False):
     apply: list[tuple[int, Value]] = []
     reads: list[ReadReady] = []
     reads_failed: list[int] = []
+    incarnation: int = 0
     stepped_down: bool = False
     wake_at: int = 0

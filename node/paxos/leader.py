@@ -19,7 +19,7 @@ import msgspec
 from node.paxos.ballot import Ballot
 from node.paxos.config import MS, Config
 from node.paxos.lease import Lease
-from node.paxos.messages import Value
+from node.paxos.messages import Lives, Value
 from node.paxos.reads import ReadRounds
 
 
@@ -40,6 +40,8 @@ class Leader:
         self.ballot = ballot
         self.next_slot = next_slot
         self.read_floor = 0
+        self.lives: Lives = ()
+        """The lives that were noted by all who promised this ballot."""
         self.flights: dict[int, Flight] = {}
         self.reads = ReadRounds(config.majority, config.reads_max)
         self.lease = Lease(config)

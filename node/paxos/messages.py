@@ -17,6 +17,10 @@ Value = tuple[bytes, ...]
 NOOP: Value = ()
 
 
+Lives = tuple[tuple[int, int, int], ...]
+"""Nodes, the incarnation that each lives in, and its start's nonce: what it said in earlier ones counts no more."""
+
+
 class _Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pass
 
@@ -31,10 +35,11 @@ class Reported(_Message, frozen=True):
 
 
 class Prepare(_Message, frozen=True, tag="prepare"):
-    """Phase 1a for *every* slot from ``from_slot`` on."""
+    """Phase 1a for *every* slot from ``from_slot`` on; whoever promises has noted ``lives`` before."""
 
     ballot: Ballot
     from_slot: int
+    lives: Lives = ()
 
 
 class Promise(_Message, frozen=True, tag="promise"):
@@ -42,6 +47,7 @@ class Promise(_Message, frozen=True, tag="promise"):
 
     Large reports come in ``parts`` messages; a promise counts only when every part of one answer is there. ``as_of`` is
     the number of the last record that the answer tells of: an answer given later may be cut into other parts.
+    ``lives`` is all that the sender has noted: promises of earlier lives must not be counted together with this one.
     """
 
     ballot: Ballot
@@ -50,6 +56,7 @@ class Promise(_Message, frozen=True, tag="promise"):
     part: int
     parts: int
     reported: tuple[Reported, ...]
+    lives: Lives = ()
 
 
 class Accept(_Message, frozen=True, tag="accept"):
@@ -120,6 +127,40 @@ class Chosen(_Message, frozen=True, tag="chosen"):
     chosen_upto: int
 
 
+class Recover(_Message, frozen=True, tag="recover"):
+    """The sender has started, does not vote yet, and asks the others to note its life (``node.paxos.recovery``).
+
+    ``nonce`` is this start's own. ``whole``: it has forgotten nothing. ``all_blank``: every member, the sender
+    included, has told it that its disk is blank.
+    """
+
+    nonce: int
+    whole: bool
+    all_blank: bool
+
+
+class LifeNoted(_Message, frozen=True, tag="life-noted"):
+    """The asking start's life is noted, durably; ``blank``: the sender has answered for nothing yet."""
+
+    nonce: int
+    blank: bool
+
+
+class OldLife(_Message, frozen=True, tag="old-life"):
+    """The receiver says that it lives a life that it cannot be in: the sender knows of its ``incarnation``-th."""
+
+    incarnation: int
+
+
+class Welcome(_Message, frozen=True, tag="welcome"):
+    """The start that asked with ``nonce`` may vote, in ``ballot`` and above, once it knows all slots up to ``upto``."""
+
+    nonce: int
+    ballot: Ballot
+    upto: int
+    lives: Lives
+
+
 Message = (
     Prepare
     | Promise
@@ -132,4 +173,8 @@ Message = (
     | ReadIndexReply
     | Fetch
     | Chosen
+    | Recover
+    | LifeNoted
+    | OldLife
+    | Welcome
 )

@@ -8,6 +8,7 @@ That a slot is chosen need not be durable (a majority's accepted values say it),
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -50,12 +51,27 @@ class Learned(_Record, frozen=True, tag="learned"):
 
 
 class ChosenUpto(_Record, frozen=True, tag="chosen-upto"):
-    """Every slot up to ``slot`` is chosen as this log has it (written at a clean stop, to restart faster)."""
+    """Every slot up to ``slot`` is chosen as this log has it (the last record of a clean stop, and only there)."""
 
     slot: int
 
 
-Record = Started | Promised | AcceptedRecord | Learned | ChosenUpto
+class Noted(_Record, frozen=True, tag="noted"):
+    """A node has begun its ``incarnation``-th life, with this nonce: what it said in earlier ones counts no more."""
+
+    node: int
+    incarnation: int
+    nonce: int
+
+
+Record = Started | Promised | AcceptedRecord | Learned | ChosenUpto | Noted
+
+
+class Life(NamedTuple):
+    """One life of a node: no two have both numbers in common."""
+
+    incarnation: int
+    nonce: int
 
 
 class RecoveryError(Exception):
@@ -65,17 +81,27 @@ class RecoveryError(Exception):
 class Remembered:
     """What the records of a log add up to."""
 
-    __slots__ = ("incarnation", "log", "promised", "records")
+    __slots__ = ("incarnation", "lives", "log", "promised", "records", "stopped_cleanly")
 
     def __init__(self) -> None:
         self.incarnation = 0
         self.promised = ZERO
         self.log = Log()
         self.records = 0
+        self.lives: dict[int, Life] = {}
+        """The life of each node that has asked for it to be noted."""
+        self.stopped_cleanly = False
+        """The last life ended with its last record on the disk; nothing it had answered for can be missing."""
+
+    @property
+    def blank(self) -> bool:
+        """True if there is nothing but starts."""
+        return self.promised == ZERO and self.log.last == 0
 
     def replay(self, record: Record) -> None:
         """Fold one record in. Raises RecoveryError where it contradicts what came before."""
         self.records += 1
+        self.stopped_cleanly = isinstance(record, ChosenUpto)
         match record:
             case Started():
                 self.incarnation = max(self.incarnation, record.incarnation)
@@ -90,6 +116,8 @@ class Remembered:
                 self.log.learn(record.slot, record.ballot, record.value)
             case ChosenUpto():
                 self._chosen_upto(record.slot)
+            case Noted():
+                self.lives[record.node] = Life(record.incarnation, record.nonce)
 
     def _promise(self, ballot: Ballot) -> None:
         if ballot < self.promised:

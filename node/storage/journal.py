@@ -27,9 +27,11 @@ class Journal:
         """Recover from the disk and count the start. Raises CorruptLogError, LogFailedError, OSError."""
         self._wal = Wal(disk, node, segment_bytes)
         self.remembered: Remembered = recover(self._wal)
+        stopped_cleanly = self.remembered.stopped_cleanly
         started = Started(self.remembered.incarnation + 1)
         self.commit([started])
         self.remembered.replay(started)
+        self.remembered.stopped_cleanly = stopped_cleanly
 
     @property
     def statistics(self) -> WalStatistics:

@@ -116,6 +116,18 @@ class Cluster:
         self.crash(node)
         self.nodes[node].disk.lose_power(rng)
 
+    def stop(self, node: int) -> None:
+        """Stop a node cleanly."""
+        it = self.nodes[node]
+        assert it.journal is not None, f"n{node} is down"
+        it.journal.commit([*it.waiting, *it.running.stop()])
+        self.crash(node)
+
+    def wipe(self, node: int) -> None:
+        """Crash a node and give it a new disk."""
+        self.crash(node)
+        self.nodes[node].disk = MemoryDisk()
+
     def crash_in_commit(self, node: int, at: str, *, clean: bool = False) -> None:
         """Kill a node in the middle of a commit: right before its next ``at`` (create, write, sync, sync_names).
 

@@ -83,7 +83,8 @@ class MemoryFile:
             if self._disk.clean_after_error:
                 self._inode.pending.clear()
             raise
-        self._inode.settle()
+        if not self._disk.lies:
+            self._inode.settle()
 
     def close(self) -> None:
         self._disk.closed += 1
@@ -99,6 +100,8 @@ class MemoryDisk:
         self.clean_after_error = False
         self.calls: list[str] = []
         self.closed = 0
+        self.lies = False
+        """Syncs succeed and make nothing durable; the next honest one does."""
 
     # -- Disk ---------------------------------------------------------------------------------------------------------
 
@@ -121,7 +124,8 @@ class MemoryDisk:
 
     def sync_names(self) -> None:
         self.count("sync_names")
-        self._durable_names = dict(self.inodes)
+        if not self.lies:
+            self._durable_names = dict(self.inodes)
 
     # -- faults -------------------------------------------------------------------------------------------------------
 

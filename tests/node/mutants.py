@@ -13,7 +13,7 @@ import msgspec
 from node.assembly import Assembly
 from node.bugs.local_reads import LocalReads
 from node.machine import Machine
-from node.paxos.acceptor import Acceptor
+from node.paxos.acceptor import Acceptor, Deferrable
 from node.paxos.ballot import Ballot
 from node.paxos.candidate import Candidate
 from node.paxos.config import Config
@@ -22,9 +22,10 @@ from node.paxos.counters import Counters
 from node.paxos.effects import Deferred, Effects
 from node.paxos.election import RandomStream
 from node.paxos.leader import Flight, Leader
-from node.paxos.messages import Accept, Accepted, Prepare, Promise, Reported, Value
+from node.paxos.messages import Accept, Lives, Promise, Reported, Value
 from node.paxos.reads import ReadRounds
 from node.paxos.records import Remembered
+from node.paxos.recovery import Recovery
 from node.replica import Replica
 from node.sessions import Sessions, Standing
 
@@ -32,7 +33,7 @@ from node.sessions import Sessions, Standing
 class EarlyAnswers(Acceptor):
     """Answers before the fsync."""
 
-    def after_persist(self, to: int, message: Promise | Accepted | Prepare, effects: Effects) -> None:
+    def after_persist(self, to: int, message: Deferrable, effects: Effects) -> None:
         effects.send_after_persist.append(Deferred(0, to, message))
 
 
@@ -152,6 +153,43 @@ class EagerReads(Leader):
         pass
 
 
+class VotesAtOnce(Recovery):
+    """Does not wait for anybody."""
+
+    @property
+    def may_begin(self) -> bool:
+        return True
+
+
+class VotesUnlearned(Recovery):
+    """Votes as soon as it is welcome, whatever it has yet to learn."""
+
+    def welcomed_in(self, chosen_upto: int) -> Ballot | None:
+        del chosen_upto
+        return super().welcomed_in(1 << 60)
+
+
+class WelcomesAll(Leader):
+    """Welcomes a recovering node in a ballot that was promised before it recovered."""
+
+    @property
+    def lives(self) -> Lives:
+        return Everything()
+
+    @lives.setter
+    def lives(self, lives: Lives) -> None:
+        pass
+
+
+class Everything(tuple[tuple[int, int, int], ...]):
+    """Contains whatever it is asked for."""
+
+    __slots__ = ()
+
+    def __contains__(self, item: object) -> bool:
+        return True
+
+
 class NoSessions(Sessions):
     """Takes every operation for a new one."""
 
@@ -208,4 +246,7 @@ MUTANTS: dict[str, Callable[[], Assembly]] = {
     "eager-reads": lambda: leader(EagerReads),
     "local-reads": lambda: Assembly(replica=LocalReads),
     "applies-twice": lambda: Assembly(replica=AppliesTwice),
+    "votes-at-once": lambda: Assembly(core=Parts(recovery=VotesAtOnce)),
+    "votes-unlearned": lambda: Assembly(core=Parts(recovery=VotesUnlearned)),
+    "welcomes-all": lambda: leader(WelcomesAll),
 }

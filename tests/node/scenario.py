@@ -19,7 +19,7 @@ tests/node/test_scenarios.py`` writes what is printed now into the files: then r
     > lead n1                       let n1 campaign and settle, silently
     > propose n1 a b                a client writes a, then b, at n1
     > open n1 c / write n1 c x 7 / cas n1 c x 7 8 / retry n1 c / read n2 c x     client c, with a session
-    > crash n1 / poweroff n1 / restart n1
+    > crash n1 / poweroff n1 / wipe n1 / stop n1 / restart n1
     > partition n1 n2 | n3 / heal
     > log n1 / disk n1 / status / letters / counters n1 noops_filled
 
@@ -43,15 +43,20 @@ from node.paxos.messages import (
     Fetch,
     Heartbeat,
     HeartbeatAck,
+    LifeNoted,
+    Lives,
     Message,
+    OldLife,
     Prepare,
     Promise,
     ReadIndex,
     ReadIndexReply,
+    Recover,
     Refused,
     Value,
+    Welcome,
 )
-from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Promised, Record, Started
+from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Noted, Promised, Record, Started
 from node.storage.journal import inspect
 from tests.node.cluster import MS, Cluster, Letter
 
@@ -149,6 +154,12 @@ class Script:
 
     def do_poweroff(self, node: str) -> None:
         self.cluster.lose_power(number(node))
+
+    def do_stop(self, node: str) -> None:
+        self.cluster.stop(number(node))
+
+    def do_wipe(self, node: str) -> None:
+        self.cluster.wipe(number(node))
 
     def do_restart(self, node: str) -> None:
         self.cluster.start(number(node))
@@ -388,13 +399,14 @@ def message_text(message: Message) -> str:
     """Return a message in words."""
     match message:
         case Prepare():
-            return f"Prepare {message.ballot} from {message.from_slot}"
+            return f"Prepare {message.ballot} from {message.from_slot}{lives_text(message.lives)}"
         case Promise():
             reported = ", ".join(
                 f"{r.slot}={r.ballot} {'chosen ' if r.chosen else ''}{value_text(r.value)}" for r in message.reported
             )
             part = f" part {message.part + 1}/{message.parts}" if message.parts > 1 else ""
-            return f"Promise {message.ballot} from {message.from_slot}{part}: {reported or 'nothing'}"
+            lives = lives_text(message.lives)
+            return f"Promise {message.ballot} from {message.from_slot}{part}: {reported or 'nothing'}{lives}"
         case Accept():
             return f"Accept {message.ballot} {message.slot}={value_text(message.value)}, chosen {message.chosen_upto}"
         case Accepted():
@@ -414,6 +426,29 @@ def message_text(message: Message) -> str:
         case Chosen():
             entries = ", ".join(f"{slot}={ballot} {value_text(value)}" for slot, ballot, value in message.entries)
             return f"Chosen {entries}; up to {message.chosen_upto}"
+        case _:
+            return recovery_text(message)
+
+
+def recovery_text(message: Message) -> str:
+    """Return a message of a recovery in words."""
+    match message:
+        case Recover():
+            whole = ", has forgotten nothing" if message.whole else ""
+            return f"Recover{whole}{', all are blank' if message.all_blank else ''}"
+        case LifeNoted():
+            return f"LifeNoted{', is blank too' if message.blank else ''}"
+        case OldLife():
+            return f"OldLife {message.incarnation}"
+        case Welcome():
+            return f"Welcome {message.ballot} up to {message.upto}{lives_text(message.lives)}"
+        case _:
+            raise AssertionError(f"no words for {message}")
+
+
+def lives_text(lives: Lives) -> str:
+    """Return the lives that a message tells of in words."""
+    return "".join(f", n{node} in life {incarnation}" for node, incarnation, _ in lives)
 
 
 def record_text(record: Record) -> str:
@@ -429,6 +464,8 @@ def record_text(record: Record) -> str:
             return f"Learned {record.ballot} {record.slot}={value_text(record.value)}"
         case ChosenUpto():
             return f"ChosenUpto {record.slot}"
+        case Noted():
+            return f"Noted n{record.node} in life {record.incarnation}"
 
 
 def play(text: str, assembly: Assembly | None = None) -> str:

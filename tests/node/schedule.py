@@ -209,10 +209,13 @@ class Customer:
 class Run:
     """One seed's run."""
 
-    def __init__(self, seed: int, size: int = 3, assembly: Assembly | None = None) -> None:
+    def __init__(
+        self, seed: int, size: int = 3, assembly: Assembly | None = None, settings: dict[str, int] | None = None
+    ) -> None:
         self.seed = seed
         self.rng = random.Random(f"schedule/{seed}/{size}")
         self.weather = forecast(self.rng)
+        self.weather.settings.update(settings or {})
         self.cluster = Cluster(
             size,
             seed,

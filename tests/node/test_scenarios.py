@@ -44,6 +44,9 @@ def test_scenario(path: Path) -> None:
         ("eager-reads", "no_read_before_the_noop"),
         ("local-reads", "follower_reads"),
         ("applies-twice", "sessions"),
+        ("votes-at-once", "recovery"),
+        ("votes-unlearned", "recovery"),
+        ("welcomes-all", "recovery"),
     ],
 )
 def test_a_planted_bug_is_caught(mutant: str, scenario: str) -> None:

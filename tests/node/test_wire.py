@@ -20,13 +20,17 @@ from node.paxos.messages import (
     Fetch,
     Heartbeat,
     HeartbeatAck,
+    LifeNoted,
     Message,
+    OldLife,
     Prepare,
     Promise,
     ReadIndex,
     ReadIndexReply,
+    Recover,
     Refused,
     Reported,
+    Welcome,
 )
 
 B, C = Ballot(3, 2), Ballot(7, 1)
@@ -43,6 +47,12 @@ MESSAGES: list[Message] = [
     ReadIndexReply(B, 1, None),
     Fetch(2),
     Chosen(((2, B, (b"x",)), (3, C, ())), 3),
+    Prepare(B, 4, ((1, 2, 1 << 60), (3, 9, 7))),
+    Promise(B, 4, 17, 0, 1, (), ((1, 2, 5),)),
+    Recover(1 << 60, False, True),
+    LifeNoted(1 << 60, True),
+    OldLife(4),
+    Welcome(5, B, 9, ((1, 2, 5),)),
 ]
 OPERATIONS: list[kv.Operation] = [
     kv.Read("x"),

@@ -89,6 +89,10 @@ class Witness:
             self.durable(node, record)
         self._applied[node] = 0
         self._promised[node] = replica.paxos.acceptor.promised
+        if replica.paxos.recovery is not None:  # it may have forgotten, and votes only when that does no harm
+            self._said[node] = ZERO
+            self._acked[node].clear()
+            return
         if self._promised[node] < self._said[node]:
             raise ViolationError(f"n{node} has said {self._said[node]}, but came back with {self._promised[node]}")
         for slot, ballot in self._acked[node].items():

@@ -29,6 +29,7 @@ class Scene:
 
     invariants: Invariants = field(default_factory=lambda: Invariants(loop := virtual_loop(), Trace(loop), 3))
     records: dict[int, int] = field(default_factory=dict)
+    recovers: dict[int, bool] = field(default_factory=dict)
 
     def step(
         self,
@@ -42,15 +43,7 @@ class Scene:
         output = Output()
         output.persist = list(persist)
         output.sends = [Send(9, message) for message in sends]
-        seen: Any = SimpleNamespace(
-            number=node,
-            name=f"n{node}",
-            replica=SimpleNamespace(
-                paxos=SimpleNamespace(log=log or Log(), leader=None),
-                machine=SimpleNamespace(applied_upto=applied[0], summed=applied[1].encode()),
-            ),
-        )
-        self.invariants.stepped(seen, event or Tick(), output)
+        self.invariants.stepped(self.seen(node, log, applied), event or Tick(), output)
 
     def write(self, node: int, *records: Record) -> None:
         """A node hands records out, and they become durable."""
@@ -63,14 +56,28 @@ class Scene:
         for node in nodes or (1, 2):
             self.write(node, AcceptedRecord(slot, ballot, value, 0))
 
-    def boot(self, node: int, *records: Record) -> None:
+    def boot(self, node: int, *records: Record, recovers: bool = False) -> None:
         """A node's process starts on a disk that holds these records."""
         remembered = Remembered()
         for record in records:
             remembered.replay(record)
         self.records[node] = remembered.records
-        seen: Any = SimpleNamespace(number=node, name=f"n{node}")
-        self.invariants.booted(seen, remembered)
+        self.recovers[node] = recovers
+        self.invariants.booted(self.seen(node), remembered)
+
+    def seen(self, node: int, log: Log | None = None, applied: tuple[int, str] = (0, "")) -> Any:
+        """Return a node as the invariants see it."""
+        return SimpleNamespace(
+            number=node,
+            name=f"n{node}",
+            disk=SimpleNamespace(betrayed=False),
+            replica=SimpleNamespace(
+                paxos=SimpleNamespace(
+                    log=log or Log(), leader=None, recovery=object() if self.recovers.get(node) else None
+                ),
+                machine=SimpleNamespace(applied_upto=applied[0], summed=applied[1].encode()),
+            ),
+        )
 
 
 def log(*values: Value) -> Log:
@@ -212,3 +219,15 @@ def test_what_was_never_durable_may_be_forgotten_and_what_was_learned_stands_for
     scene.boot(1, AcceptedRecord(2, LOW, X, 0), Learned(2, HIGH, A))
     assert scene.invariants.broken is None
     assert ZERO < LOW
+
+
+def test_a_process_that_may_have_forgotten_must_not_answer() -> None:
+    scene = Scene()
+    scene.write(1, Promised(HIGH), AcceptedRecord(1, HIGH, A, 0))
+    scene.step(1, None, Accepted(HIGH, 1))
+    scene.boot(1, recovers=True)
+    with pytest.raises(InvariantError, match=r"answers in ballot 1\.1 while it may have forgotten"):
+        scene.step(1, None, Promise(LOW, 1, 0, 0, 1, ()))
+    scene.recovers[1] = False
+    scene.write(1, Promised(HIGH))
+    scene.step(1, None, Promise(HIGH, 1, 0, 0, 1, ()))
