@@ -61,6 +61,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 f"lease_ms={self.lease_ms} must not be over election_timeout_ms={self.election_timeout_ms}: "
                 "a leader that is gone would be waited for longer than that"
             )
+        for name in ("backlog_records_max", "deferred_max"):
+            if getattr(self, name) < 2 * len(self.members):
+                raise ConfigError(
+                    f"{name}={getattr(self, name)} must be at least twice the members, {2 * len(self.members)}: "
+                    "a word to each of them must fit, or some never hear it"
+                )
         if self.amnesia_safe > 1:
             raise ConfigError(f"amnesia_safe={self.amnesia_safe} must be 0 or 1")
         if self.amnesia_safe and len(self.members) < 3:

