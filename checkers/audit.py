@@ -16,6 +16,10 @@ judged. A change that ended *fail* may be there as well (a cas that did not matc
 Absence is harder to prove than presence. A value that was chosen stands in a majority of logs, so it takes the logs
 of enough nodes to say that one was not; and logs lose their beginning to snapshots. When the slots known to be chosen
 have a hole, a missing command may have been in it. Either makes the verdict unknown, not invalid.
+
+A snapshot is evidence of its own. It covers the slots up to its own, so what may be in them is not lost; but that a
+command *was* applied in them is believed only where the snapshot says so of that command (its session table does). What
+no log shows and no snapshot vouches for stays unknown. The digest of its state is compared as any other.
 """
 
 from __future__ import annotations
@@ -77,13 +81,17 @@ AuditEvent: TypeAlias = PromiseMade | Accepted | ChosenLearned | Incarnation
 class NodeLog(msgspec.Struct, frozen=True):
     """One node's log: its events in the order in which they became durable, over all its lives.
 
-    ``applied_upto`` is the last slot applied; ``digests`` maps applied slots to a digest of the state after them.
+    ``applied_upto`` is the last slot applied; ``digests`` maps applied slots to a digest of the state after them. Of a
+    truncated log ``snapshot_slot`` is the slot up to which a snapshot stands for it (0 for none), and ``snapshot_refs``
+    are the commands of which the snapshot shows that they were applied.
     """
 
     node: str
     events: tuple[AuditEvent, ...]
     applied_upto: int
     digests: Mapping[int, str] = {}
+    snapshot_slot: int = 0
+    snapshot_refs: frozenset[str] = frozenset()
 
 
 def changes_state(operation: Operation) -> bool:
@@ -99,6 +107,7 @@ _COUNTED: Final = (
     "slots_unknown",
     "acknowledged",
     "acknowledged_without_ref",
+    "in_snapshots_only",
     "missing",
     "recovered",
     "failed_in_log",
@@ -161,9 +170,13 @@ class NodeAudit:
         hole = self._hole(chosen, counts)
         counts["slots_chosen"] = len(chosen)
         counts["refs_in_several_slots"] = sum(len(slots) > 1 for slots in slots_of.values())
+        vouched = frozenset[str | None]().union(*(log.snapshot_refs for log in self.logs))
         missing: list[Operation] = []
         for operation in history.operations():
             logged = operation.ref in slots_of
+            if not logged and operation.ref in vouched:
+                logged = True
+                counts["in_snapshots_only"] += 1
             if operation.outcome is Outcome.INFO:
                 counts["recovered"] += logged
             elif operation.outcome is Outcome.FAIL:

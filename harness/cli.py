@@ -1,5 +1,5 @@
-"""The command line: ``antipaxos run``, ``replay``, ``explore``, ``shrink``, ``plan``, ``check``, ``list``, ``report``,
-``clean``.
+"""The command line: ``antipaxos run``, ``replay``, ``explore``, ``shrink``, ``bugs``, ``plan``, ``check``, ``list``,
+``report``, ``clean``.
 
 Exit status: 0 valid (or shrunk), 1 violation, 2 usage, 3 unknown (or not reproduced), 4 faults or coverage not met, 5
 harness failure; 130 if it was interrupted, which is no verdict.
@@ -35,6 +35,10 @@ from harness.exploration.explorer import Request, explore
 from harness.exploration.screen import PaceLine, as_data, print_exploration
 from harness.exploration.seedrange import SeedRangeError, parse_seeds
 from harness.exploration.tally import EXIT_INTERRUPTED
+from harness.museum import hall, here, page
+from harness.museum import screen as museum_screen
+from harness.museum.exhibits import exhibits
+from harness.museum.showing import Terms
 from harness.places import NotObservableError
 from harness.plan import make_plan
 from harness.replaying.command import Asked, replay
@@ -47,6 +51,7 @@ from harness.shrinking.screen import TriedLine, print_reduction
 from harness.shrinking.shrinker import RUNS_MAX
 from harness.store import DEFAULT_STORE, REPORT, Store, StoreError
 from nemesis.faults import EVERYWHERE, KINDS
+from node.assembly import UnknownBugError
 
 JOBS_MAX = 512
 
@@ -299,6 +304,71 @@ def shrink(
     if json:
         print(msgspec.json.encode(reduction.as_data(reduced)).decode(), flush=True)  # noqa: T201
     raise typer.Exit(reduced.exit_code)
+
+
+@app.command()
+def bugs(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Planted bugs by name. [default: all]")
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=100_000, help="At most so many for each bug.")] = 200,
+    at_least: Annotated[int, typer.Option("--at-least", min=1, help="At least so many, if there are.")] = 20,
+    catches: Annotated[int, typer.Option("--catches", min=1, help="Then on until it was caught so often.")] = 5,
+    short: Annotated[bool, typer.Option("--short", help="Until each was caught once: what CI does.")] = False,
+    no_invariants: Annotated[
+        bool, typer.Option("--no-invariants", help="Let no invariant end a run: what the checkers see by themselves.")
+    ] = False,
+    place: Annotated[
+        str, typer.Option("--place", help="simulated, or local: real processes, what the checkers see there.")
+    ] = hall.SIMULATED,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, max=JOBS_MAX, help="Worker processes. [default: one a processor]")
+    ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Run nothing; print the exhibits as docs/museum.md has them.")
+    ] = False,
+    store: StorePath = DEFAULT_STORE,
+    json: Json = False,
+) -> None:
+    """Show the museum of planted bugs: run each under what must catch it, and the healthy node beside it.
+
+    Exit status: 0 all caught and all proved to have been reached; 4 one was missed; 1 a false alarm of the healthy
+    node; 130 interrupted.
+    """
+    try:
+        chosen = exhibits(names or ())
+    except (UnknownBugError, ScenarioError) as error:
+        _usage(str(error))
+    if markdown:
+        print(page.markdown(chosen), end="", flush=True)  # noqa: T201
+        return
+    if place not in (hall.SIMULATED, here.PLACE):
+        _usage(f"--place: unknown value {place!r}; there are: {hall.SIMULATED}, {here.PLACE}")
+    real = place == here.PLACE
+    if real or no_invariants:
+        chosen = here.showable(chosen) if real else tuple(one for one in chosen if one.checkers_alone)
+        if not chosen:
+            _usage("nothing is left to show: invariants alone see that, or a fault that real processes cannot be given")
+    least, wanted = (1, 1) if short else (min(at_least, seeds), catches)
+    request = hall.Request(
+        exhibits=chosen,
+        terms=Terms(seeds, least, wanted, not (real or no_invariants)),
+        jobs=jobs or min(len(os.sched_getaffinity(0)), JOBS_MAX),
+        store=Store(store),
+        started_at=datetime.now(UTC),
+        here=real,
+    )
+    console = Console(stderr=json)
+    if names and len(chosen) == 1:
+        museum_screen.print_story(console, chosen[0])
+    with _interruptible() as asked, museum_screen.PaceLine(console) as line:
+        visit = hall.visit(request, line, lambda: bool(asked))
+    museum_screen.print_visit(console, visit)
+    if len(chosen) == 1:
+        museum_screen.print_catch(console, visit.shown[0])
+    if json:
+        print(msgspec.json.encode(museum_screen.as_data(visit)).decode(), flush=True)  # noqa: T201
+    raise typer.Exit(visit.exit_code)
 
 
 @app.command()

@@ -48,6 +48,7 @@ class ClientThread:
         self._process = number
         self._memory = memory
         self._client = system.client(number)
+        self._changes = 0
         self.left_out = 0
 
     async def run(self, planned: Sequence[PlannedOperation], until: int) -> None:
@@ -74,8 +75,14 @@ class ClientThread:
         return done
 
     async def probe(self, operation: Operation) -> bool:
-        """Carry out one operation; True if it returned ok."""
-        return await self._apply(operation) is EventType.OK
+        """Carry out one operation, and a change that is in no history; True if both returned ok."""
+        if await self._apply(operation) is not EventType.OK:
+            return False
+        self._changes += 1
+        completion = await self._client.apply(self._workload.change(self._changes), self._timeout_s)
+        if completion.type is EventType.INFO:
+            self._retire()
+        return completion.type is EventType.OK
 
     def close(self) -> None:
         """Close the client's connections."""

@@ -67,7 +67,7 @@ def _local(scenario: Scenario, seed: int, folder: RunFolder, observation: Observ
 def _simulated(scenario: Scenario, seed: int, folder: RunFolder, observation: Observation | None) -> Stage:
     del folder
     loop = virtual_loop()
-    cluster = SimulatedCluster(scenario.nodes, SeedTree(seed), loop)
+    cluster = SimulatedCluster(scenario.nodes, SeedTree(seed), loop, watched=scenario.invariants)
     if observation is not None:
         observation.attach(World(loop, cluster))
     return Stage(cluster, loop.run, loop.monotonic_ns, lambda: cluster.trace.sha256, GATHER_BYTES)

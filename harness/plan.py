@@ -193,6 +193,16 @@ MENUS: dict[str, Menu] = {
 }
 
 
+SNAPSHOT_SETTINGS: tuple[tuple[str, tuple[int, ...]], ...] = (
+    ("snapshot_slots", (5, 20, 100)),
+    ("snapshot_tail_slots", (0, 5, 50)),
+    ("snapshot_part_bytes", (200, 2_000, 65_536)),
+    ("log_segment_bytes", (2_048, 16_384)),
+    ("log_zero_ahead_bytes", (0, 512, 4_096)),
+)
+"""What a swarm draws for the nodes' snapshots."""
+
+
 def make_plan(scenario: Scenario, seed: int) -> Plan:
     """Work a scenario out with a seed."""
     tree = SeedTree(seed)
@@ -206,6 +216,20 @@ def make_plan(scenario: Scenario, seed: int) -> Plan:
         final=_final(scenario, workload),
         faults=_faults(scenario, tree),
     )
+
+
+def node_settings(scenario: Scenario, seed: int) -> dict[str, int]:
+    """Return the settings of the nodes in a run: the scenario's, and what a swarm draws besides.
+
+    In every other seed of a swarm nodes take snapshots all the time, so that what is rare in a long life (truncation, a
+    snapshot sent to a node that lags, a power cut in the middle of writing one) happens in a short one. It is no part
+    of the plan: neither clients nor faults depend on it.
+    """
+    draws = SeedTree(seed).stream("node/snapshots")
+    if SWARM not in scenario.faults or draws.below(2):
+        return dict(scenario.node)
+    drawn = {name: draws.choice(choices) for name, choices in SNAPSHOT_SETTINGS}
+    return {**drawn, **scenario.node}
 
 
 def _clients(scenario: Scenario, workload: Workload, draws: Stream) -> tuple[tuple[PlannedOperation, ...], ...]:

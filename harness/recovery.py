@@ -1,8 +1,8 @@
 """Liveness, once everything is healed: does the cluster serve again, all of it, and how soon?
 
 Safety never needs a bound; liveness means nothing without one. Within a scenario's ``recovery`` a healed cluster must
-have a leader, have served an operation, and have every node running with the same slots applied. What is missing at the
-end of that time is a violation of liveness, and is said by name.
+have a leader, have served a read and a change, and have every node running with the same slots applied. What is missing
+at the end of that time is a violation of liveness, and is said by name.
 
 One excuse is taken: a node whose disk a fault beyond the model has hit, and which has then ended by itself. It refuses
 to serve from a log that it cannot trust, and that is what it should do. The others have to recover without it, as long

@@ -79,7 +79,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     instead or as well. ``require``: kinds of which at least one fault must be installed (default: all that are asked
     for by name). ``operation_timeout``: after how long a client gives an operation up as info. ``recovery``: how long
     the cluster may take to serve again once all is healed. ``bug``: a planted bug to run instead of the healthy node.
-    ``node``: settings of the node (see ``python -m node serve --help``).
+    ``node``: settings of the node (see ``python -m node serve --help``). ``invariants``: whether a simulated run ends
+    in the moment in which one of its invariants breaks; without, the checkers alone judge it, at its end.
     """
 
     name: str = "default"
@@ -100,6 +101,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     recovery: str = "30s"
     bug: str | None = None
     node: Mapping[str, int] = {}
+    invariants: bool = True
 
     def __post_init__(self) -> None:
         _one_of("system", self.system, SYSTEM_NAMES)
@@ -251,8 +253,10 @@ def changed(scenario: Scenario, **changes: Any) -> Scenario:
 
 
 def dump(scenario: Scenario) -> str:
-    """Return a scenario as TOML; keys that are None are left out."""
+    """Return a scenario as TOML; keys that are None are left out, and invariants where they are looked at."""
     data = {key: value for key, value in msgspec.to_builtins(scenario).items() if value is not None}
+    if scenario.invariants:
+        del data["invariants"]
     return tomli_w.dumps(data)
 
 

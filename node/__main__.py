@@ -11,6 +11,7 @@ import sys
 from node.addresses import parse_addresses
 from node.assembly import Assembly, UnknownBugError
 from node.configuration import default_file
+from node.museum import misdeeds
 from node.options import ServerConfig, configure, members, parser
 from node.paxos.config import ConfigError
 
@@ -60,6 +61,7 @@ def serve(config: ServerConfig, assembly: Assembly) -> int:
     # Imported here: looking into a folder needs no event loop, and starts faster without it.
     import uvloop  # noqa: PLC0415
 
+    from node.machine import StateError  # noqa: PLC0415
     from node.server import Server  # noqa: PLC0415
     from node.storage.wal import CorruptLogError, LogFailedError  # noqa: PLC0415
 
@@ -70,13 +72,15 @@ def serve(config: ServerConfig, assembly: Assembly) -> int:
         datefmt="%Y-%m-%dT%H:%M:%S",
     )
 
+    misdeeds.announce = logging.getLogger("antipaxos.node").warning
+
     async def run() -> None:
         await Server(config, assembly).run()
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run())
-    except (CorruptLogError, LogFailedError) as error:
+    except (CorruptLogError, LogFailedError, StateError) as error:
         logging.getLogger("antipaxos.node").critical("%s: %s", config.data, error)
         return EXIT_CORRUPT
     except OSError as error:
@@ -87,6 +91,7 @@ def serve(config: ServerConfig, assembly: Assembly) -> int:
 
 def _inspect(arguments: argparse.Namespace) -> int:
     from node.inspection import describe, dump_json  # noqa: PLC0415
+    from node.machine import StateError  # noqa: PLC0415
     from node.paxos.log import SafetyError  # noqa: PLC0415
     from node.paxos.records import RecoveryError  # noqa: PLC0415
     from node.storage.wal import CorruptLogError  # noqa: PLC0415
@@ -97,7 +102,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     try:
         for line in (dump_json if arguments.json else describe)(arguments.data):
             print(line)  # noqa: T201
-    except (CorruptLogError, RecoveryError, SafetyError) as error:
+    except (CorruptLogError, RecoveryError, SafetyError, StateError) as error:
         print(f"{arguments.data}: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_CORRUPT
     except BrokenPipeError:

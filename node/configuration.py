@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 from node.addresses import Addresses, format_address, parse_address
 from node.admission import Limits
 from node.paxos.config import MILLION, Config, ConfigError
-from node.storage.wal import SEGMENT_BYTES
+from node.storage.wal import SEGMENT_BYTES, ZERO_AHEAD_BYTES
 from node.wire import CLUSTER
 
-LOG_DEFAULTS = {"log_segment_bytes": SEGMENT_BYTES}
+LOG_DEFAULTS = {"log_segment_bytes": SEGMENT_BYTES, "log_zero_ahead_bytes": ZERO_AHEAD_BYTES, "log_direct": 0}
 """The log's settings: fields of ``ServerConfig``."""
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -92,6 +92,12 @@ KNOBS = (
     Knob("limits", "peer_outbox_bytes_max", (4_096, GIB), "messages on their way to a peer; more are dropped"),
     Knob("limits", "hello_timeout_ms", (1, HOUR_MS), "how long a connection may take to say who it is"),
     Knob("log", "log_segment_bytes", (256, 1 << 40), "the log begins a new file once one is this long"),
+    Knob("log", "log_zero_ahead_bytes", (0, GIB), "zeros written ahead of the log's end, so that a sync is only data"),
+    Knob("log", "log_direct", (0, 1), "1: the log is written past the page cache (O_DIRECT), where that can be done"),
+    Knob("snapshots", "snapshot_slots", (1, 1 << 40), "slots applied between two snapshots"),
+    Knob("snapshots", "snapshot_log_bytes", (1, 1 << 40), "or bytes of commands; at least as many as the last one has"),
+    Knob("snapshots", "snapshot_tail_slots", (0, 10 * MILLION), "slots kept in memory behind a snapshot, for laggards"),
+    Knob("snapshots", "snapshot_part_bytes", (1, 16 * 1024 * 1024), "bytes of a snapshot in one message"),
 )
 _CORE = dict(zip(Config.__struct_fields__[-len(Config.__struct_defaults__) :], Config.__struct_defaults__, strict=True))
 DEFAULTS: Mapping[str, Setting] = {

@@ -9,11 +9,13 @@ from typing import Any
 
 import msgspec
 
-from node.machine import Machine, OpenEntry, decode_entry
+from node.machine import Machine, OpenEntry, State, decode_entry, decode_state
+from node.paxos.ballot import Ballot
 from node.paxos.counters import Counters
 from node.paxos.log import Log
 from node.paxos.messages import Value
-from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Noted, Promised, Record, Started, replay
+from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Noted, Promised, Record, Started
+from node.paxos.snapshot import Snapshot
 from node.storage.disk import PosixDisk
 from node.storage.journal import Inspected, inspect
 
@@ -21,7 +23,9 @@ from node.storage.journal import Inspected, inspect
 class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One durable record in plain words; ``refs`` name clients' operations as ``session/sequence``.
 
-    ``kind`` is started, promised, accepted, learned, chosen-upto or noted. ``digest`` stands for the slot's value.
+    ``kind`` is started, promised, accepted, learned, chosen-upto or noted. ``digest`` stands for the slot's value. A
+    truncated log begins with its ``snapshot`` (``digest`` stands for the state after ``slot``), and with its ``base``:
+    the last incarnation and promise, and the last slot, of the records that are gone.
     """
 
     kind: str
@@ -37,12 +41,25 @@ class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 def records(folder: Path) -> tuple[Inspected, list[AuditRecord]]:
     """Read all records of a data folder. Raises CorruptLogError."""
     inspected = inspect(PosixDisk(folder))
-    return inspected, [audit_record(record) for record in inspected.records]
+    return inspected, [*_beginning(inspected), *(audit_record(record) for record in inspected.records)]
+
+
+def _beginning(inspected: Inspected) -> Iterator[AuditRecord]:
+    snapshot, base = inspected.snapshot, inspected.base
+    if snapshot is not None:
+        digest = decode_state(snapshot.state).digest.hex()
+        yield AuditRecord("snapshot", slot=snapshot.slot, ballot=_pair(snapshot.ballot), digest=digest)
+    if inspected.first > 1:
+        yield AuditRecord("base", incarnation=base.incarnation, slot=base.last_slot, ballot=_pair(base.promised))
+
+
+def _pair(ballot: Ballot) -> tuple[int, int]:
+    return ballot.round, ballot.node
 
 
 def chosen_values(log: Log) -> list[Value]:
-    """Return the values of the chosen prefix of a log, from slot 1 on."""
-    entries = (log.get(slot) for slot in range(1, log.chosen_upto + 1))
+    """Return the values of the chosen slots of a log that are not truncated, in order."""
+    entries = (log.get(slot) for slot in range(log.truncated_upto + 1, log.chosen_upto + 1))
     return [entry.value for entry in entries if entry is not None]
 
 
@@ -65,6 +82,17 @@ class Digester:
             self._values.append(value)
             self._digests.append(self._machine.digest)
         return self._digests[: len(values)]
+
+    def digests_after(self, state: State, values: Sequence[Value]) -> dict[int, str]:
+        """Return the digest after each slot from a snapshot's on, which these values follow."""
+        machine = Machine(Counters())
+        machine.restore(state)
+        digests = {machine.applied_upto: machine.digest}
+        for value in values:
+            for _ in machine.apply(machine.applied_upto + 1, value):
+                pass
+            digests[machine.applied_upto] = machine.digest
+        return digests
 
 
 def audit_record(record: Record) -> AuditRecord:
@@ -114,23 +142,42 @@ def dump_json(folder: Path) -> Iterator[str]:
 def describe(folder: Path) -> Iterator[str]:
     """Yield a text that a person can read."""
     inspected, _ = records(folder)
-    remembered = replay(inspected.records)
+    remembered = inspected.replay()
     log = remembered.log
     found = inspected.statistics
     yield f"node         {inspected.node if inspected.node is not None else 'unknown (the log is empty)'}"
     yield f"log          {found.records} records in {found.segments} segments, torn tail of {found.torn_bytes} bytes"
+    if inspected.first > 1:
+        base = inspected.base
+        yield (
+            f"             begins with record {inspected.first}, after incarnation {base.incarnation}, a promise of "
+            f"{base.promised}, and slot {base.last_slot}"
+        )
+    yield f"snapshot     {_snapshot(inspected.snapshot)}"
     yield f"incarnation  {remembered.incarnation}"
     yield f"promised     {remembered.promised}"
     yield f"chosen       up to slot {log.chosen_upto}, last slot {log.last}"
     yield ""
     yield "   slot  ballot  state     commands"
-    for slot in range(1, log.last + 1):
+    if log.truncated_upto:
+        yield f"{'1 -':>7} {log.truncated_upto}: in the snapshot"
+    for slot in range(log.truncated_upto + 1, log.last + 1):
         entry = log.get(slot)
         if entry is None:
             yield f"{slot:7d}  -       empty"
             continue
         state = "chosen" if entry.chosen else "accepted"
         yield f"{slot:7d}  {entry.ballot!s:<6}  {state:<8}  {_commands(entry.value)}"
+
+
+def _snapshot(snapshot: Snapshot | None) -> str:
+    if snapshot is None:
+        return "none"
+    state = decode_state(snapshot.state)
+    return (
+        f"of slot {snapshot.slot}, ballot {snapshot.ballot}, {len(snapshot.state)} bytes: {len(state.data)} keys, "
+        f"{len(state.sessions)} sessions, digest {state.digest.hex()}"
+    )
 
 
 def _commands(value: Value) -> str:

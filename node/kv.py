@@ -67,8 +67,13 @@ class Store:
         self._overlay = None
 
     def data(self) -> Mapping[str, Value]:
-        """Return everything (for inspection)."""
+        """Return everything (for inspection and snapshots)."""
         return self._data
+
+    def restore(self, data: dict[str, Value]) -> None:
+        """Take over a snapshot's keys and values."""
+        self._data = data
+        self._overlay = None
 
 
 class _Operation(msgspec.Struct, frozen=True, array_like=True):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
 from node.kv import Result, Store
 from node.paxos.counters import Counters
 from node.paxos.messages import Value
-from node.sessions import Sessions, Standing
+from node.sessions import Row, Sessions, Standing
 from node.wire import Answer, Command, Done, Reason, Refusal
 
 COMMANDS_PER_SLOT_BITS = 20
@@ -52,13 +53,38 @@ class Applied(msgspec.Struct, frozen=True, gc=False):
     answer: Answer
 
 
+class State(msgspec.Struct, frozen=True, array_like=True):
+    """The whole replicated state after a slot: what a snapshot holds. Equal states have equal bytes."""
+
+    applied_upto: int
+    digest: bytes
+    data: dict[str, Any]
+    sessions: list[Row]
+
+
+_state = msgspec.msgpack.Decoder(State)
+
+
+class StateError(Exception):
+    """Bytes that are no state of this version."""
+
+
+def decode_state(state: bytes) -> State:
+    """Return the state of a snapshot's bytes. Raises StateError."""
+    try:
+        return _state.decode(state)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise StateError(f"the snapshot's checksum holds, but it is no state: {error}") from error
+
+
 class Machine:
-    """The replicated state of one node."""
+    """The replicated state of one node; ``command_bytes`` counts what was applied since it started."""
 
     def __init__(self, counters: Counters) -> None:
         self.store = Store()
         self.sessions = Sessions()
         self.applied_upto = 0
+        self.command_bytes = 0
         self.summed = bytes(16)
         """The digest over everything applied so far."""
         self._counters = counters
@@ -68,6 +94,18 @@ class Machine:
         """The same, hexadecimal."""
         return self.summed.hex()
 
+    def state(self) -> bytes:
+        """Return the whole state, for a snapshot."""
+        state = State(self.applied_upto, self.summed, dict(self.store.data()), self.sessions.rows())
+        return _encoder.encode(state)
+
+    def restore(self, state: State) -> None:
+        """Take over a snapshot's state in place of all that was applied."""
+        self.applied_upto = state.applied_upto
+        self.summed = state.digest
+        self.store.restore(dict(state.data))
+        self.sessions.restore(state.sessions)
+
     def apply(self, slot: int, value: Value) -> Iterator[Applied]:
         """Apply one chosen slot: the next one, always. Yields each entry with its answer."""
         assert slot == self.applied_upto + 1, f"slot {slot} applied after slot {self.applied_upto}"
@@ -76,6 +114,7 @@ class Machine:
             entry = decode_entry(command)
             answer = self.apply_entry(entry, (slot << COMMANDS_PER_SLOT_BITS) + place)
             told += (command, _encoder.encode(answer))
+            self.command_bytes += len(command)
             yield Applied(entry, answer)
         self.summed = hashlib.blake2b(b"".join(told), digest_size=16).digest()
         self.applied_upto = slot

@@ -19,7 +19,7 @@ from node.admission import Limits
 from node.assembly import Assembly, assemble
 from node.configuration import LOG_DEFAULTS, SETTINGS, Setting, Written
 from node.paxos.config import Config, ConfigError
-from node.storage.wal import SEGMENT_BYTES
+from node.storage.wal import SEGMENT_BYTES, ZERO_AHEAD_BYTES
 from node.wire import CLUSTER
 
 __all__ = ["SETTINGS", "ServerConfig", "configure", "election_stream", "members", "parser"]
@@ -31,7 +31,8 @@ PEERS = "ID=HOST:PORT,…"
 class ServerConfig:
     """Where a node listens, whom it talks to, where it keeps its data; ``seed`` drives its election time-outs.
 
-    ``log_segment_bytes``: the log begins a new file once one is this long.
+    ``log_segment_bytes``: the log begins a new file once one is this long. ``log_zero_ahead_bytes``: so many zeros are
+    written ahead of the records, and files are recycled; with 0, neither. ``log_direct``: with 1, past the page cache.
     """
 
     cluster: str
@@ -41,6 +42,8 @@ class ServerConfig:
     seed: int
     log_segment_bytes: int = SEGMENT_BYTES
     limits: Limits = field(default_factory=Limits)
+    log_zero_ahead_bytes: int = ZERO_AHEAD_BYTES
+    log_direct: int = 0
 
 
 @functools.cache

@@ -2,8 +2,9 @@
 
 The asyncio server and the simulator both drive this class and nothing below it. They owe it four things: to make the
 records of each ``Output`` durable in order and say so with ``Durable``; to carry messages; to carry replies; and to
-call with ``Tick`` by ``wake_at``. What they cannot get wrong is the order of an fsync and its acknowledgement: deferred
-messages stay in here until the record they are tied to is durable.
+call with ``Tick`` by ``wake_at``. Beside that they write a snapshot now and then, and say so with ``SnapshotDurable``.
+What they cannot get wrong is the order of an fsync and its acknowledgement: deferred messages stay in here until the
+record they are tied to is durable; and the log is not cut before its snapshot is.
 """
 
 from __future__ import annotations
@@ -11,20 +12,21 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
 from node import kv
-from node.machine import Applied, Entry, Machine, OpenEntry, encode_entry
+from node.machine import Applied, Entry, Machine, OpenEntry, StateError, decode_state, encode_entry
 from node.paxos.config import Config
 from node.paxos.core import Parts, Paxos
 from node.paxos.core import Refusal as CoreRefusal
 from node.paxos.counters import Counters
-from node.paxos.effects import Deferred, Effects, Event, Propose, ReadReady, ReadRequest, Receive, Send, Tick
+from node.paxos.effects import Deferred, Effects, Event, Propose, ReadReady, ReadRequest, Receive, Saved, Send, Tick
 from node.paxos.election import RandomStream
 from node.paxos.messages import Accepted
 from node.paxos.records import Record, Remembered
+from node.paxos.snapshot import SNAPSHOT_BYTES_MAX, Snapshot, snapshot_of
 from node.sessions import Standing
 from node.wire import (
     Answer,
@@ -65,7 +67,11 @@ class Burst(msgspec.Struct, frozen=True, gc=False):
     requests: list[ClientRequest]
 
 
-ReplicaEvent = Receive | Tick | ClientRequest | Burst | Durable
+class SnapshotDurable(NamedTuple):
+    """The snapshot that was handed out last is durable."""
+
+
+ReplicaEvent = Receive | Tick | ClientRequest | Burst | Durable | SnapshotDurable
 
 
 class Waiter(NamedTuple):
@@ -83,16 +89,23 @@ class Asked(NamedTuple):
 
 
 class Output(msgspec.Struct, gc=False):
-    """What the shell must do after a step; ``wake_at`` is ns on the clock of the steps, 0 if it has not changed."""
+    """What the shell must do after a step; ``wake_at`` is ns on the clock of the steps, 0 if it has not changed.
+
+    A ``snapshot`` is to be made durable behind the records, and nobody waits for it; there is one at a time.
+    """
 
     persist: list[Record] = []
     sends: list[Send | Deferred] = []
     replies: list[tuple[int, Reply]] = []
+    snapshot: Snapshot | None = None
     wake_at: int = 0
 
 
 class Replica:
-    """One node, driven by ``step``."""
+    """One node, driven by ``step``; the classes it is made of are named here, so that another kind can name others."""
+
+    paxos_type: ClassVar[type[Paxos]] = Paxos
+    machine_type: ClassVar[type[Machine]] = Machine
 
     def __init__(
         self,
@@ -107,12 +120,19 @@ class Replica:
         self._me = config.me
         self.incarnation = remembered.incarnation
         self.counters = counters
-        self.paxos = Paxos(config, remembered, rng, now, counters, parts)
-        self.machine = Machine(counters)
+        self.paxos = self.paxos_type(config, remembered, rng, now, counters, parts)
+        self.machine = self.machine_type(counters)
         self.wal = WalUse()
         """Whoever owns the log puts its own here."""
         self.clients: Callable[[], int] = lambda: 0
         """And whoever has the connections, how many clients there are."""
+        if remembered.snapshot is not None:
+            self.machine.restore(decode_state(remembered.snapshot.state))
+        self._saving: Snapshot | None = None
+        self._to_install: Snapshot | None = None
+        self._snapshot_at_slot = 0
+        self._snapshot_at_bytes = 0
+        self._plan_snapshot()
         self._durable = remembered.records
         self._deferred: deque[Deferred] = deque()
         self._looped: deque[Event] = deque()
@@ -141,6 +161,8 @@ class Replica:
             for request in event.requests:
                 self._request(now, request, output)
             self._propose_gathered(now, output)
+        elif isinstance(event, SnapshotDurable):
+            self._snapshot_durable(now, output)
         else:
             self._core(now, event, output)
         return output
@@ -293,9 +315,15 @@ class Replica:
             self.incarnation = effects.incarnation
         for send in effects.send_now:
             self._carry(send, output)
-        for slot, value in effects.apply:
-            for applied in self.machine.apply(slot, value):
-                self._applied(applied, output)
+        if effects.apply:
+            for slot, value in effects.apply:
+                for applied in self.machine.apply(slot, value):
+                    self._applied(applied, output)
+            machine = self.machine
+            if machine.applied_upto >= self._snapshot_at_slot or machine.command_bytes >= self._snapshot_at_bytes:
+                self._take_snapshot(output)
+        if effects.install is not None:
+            self._install(effects.install, output)
         if effects.reads or effects.reads_failed or self._reads_ready:
             self._finish_reads(effects, output)
         if effects.stepped_down:
@@ -354,6 +382,61 @@ class Replica:
         self._commands.clear()
         self._opens.clear()
         self._gathered.clear()
+
+    # -- snapshots ----------------------------------------------------------------------------------------------------
+
+    def _plan_snapshot(self) -> None:
+        """Say when the next snapshot is due, counted from the last one and from now."""
+        last, config = self.paxos.snapshot, self.config
+        since, size = (last.slot, len(last.state)) if last is not None else (0, 0)
+        self._snapshot_at_slot = max(since, self.machine.applied_upto if self._saving else 0) + config.snapshot_slots
+        self._snapshot_at_bytes = self.machine.command_bytes + max(config.snapshot_log_bytes, size)
+
+    def _take_snapshot(self, output: Output) -> None:
+        """Hand out the state as it is now, unless a snapshot is still being written: then that one comes first."""
+        if self._saving is not None:
+            return
+        paxos, slot = self.paxos, self.machine.applied_upto
+        state = self.machine.state()
+        if len(state) > SNAPSHOT_BYTES_MAX:
+            self.counters.snapshots_refused += 1
+            self._plan_snapshot()
+            return
+        last = paxos.snapshot
+        ballot = paxos.log.highest_ballot((last.slot if last is not None else 0) + 1, slot)
+        if last is not None:
+            ballot = max(ballot, last.ballot)
+        self.counters.snapshots_taken += 1
+        self._save(snapshot_of(slot, ballot, state), output)
+
+    def _install(self, snapshot: Snapshot, output: Output) -> None:
+        """Another node's snapshot has come over: it must be a state, and durable, before it counts."""
+        try:
+            if decode_state(snapshot.state).applied_upto != snapshot.slot:
+                raise StateError(f"the state is not the one after slot {snapshot.slot}")
+        except StateError:
+            self.paxos.refuse_install()
+            return
+        if self._saving is None:
+            self._save(snapshot, output)
+        else:
+            self._to_install = snapshot
+
+    def _save(self, snapshot: Snapshot, output: Output) -> None:
+        self._saving = output.snapshot = snapshot
+        self._plan_snapshot()
+
+    def _snapshot_durable(self, now: int, output: Output) -> None:
+        """Let the snapshot stand for the log; if it holds more than this node has applied, it becomes the state."""
+        snapshot, self._saving = self._saving, None
+        assert snapshot is not None, "no snapshot was handed out"
+        if snapshot.slot > self.machine.applied_upto:
+            self.machine.restore(decode_state(snapshot.state))
+        self._core(now, Saved(snapshot), output)
+        waiting, self._to_install = self._to_install, None
+        if waiting is not None and waiting.slot > self.machine.applied_upto and self._saving is None:
+            self._save(waiting, output)
+        self._plan_snapshot()
 
     # -- reads --------------------------------------------------------------------------------------------------------
 

@@ -22,9 +22,8 @@ from node.options import ServerConfig, election_stream
 from node.paxos.counters import Counters
 from node.paxos.effects import Receive, Tick
 from node.paxos.messages import Message
-from node.replica import Burst, ClientRequest, Durable, Output, ReplicaEvent
-from node.storage.disk import lock_folder
-from node.storage.journal import Journal
+from node.replica import Burst, ClientRequest, Durable, Output, ReplicaEvent, SnapshotDurable
+from node.storage.disk import PosixDisk, lock_folder
 from node.transport import Inbound, InboundHost, Mail, PeerLink
 
 log = logging.getLogger("antipaxos.node")
@@ -60,20 +59,27 @@ class Server(InboundHost):
     """One running node."""
 
     def __init__(self, config: ServerConfig, assembly: Assembly) -> None:
-        """Recover from the data folder. Raises CorruptLogError, LogFailedError, OSError."""
+        """Recover from the data folder. Raises CorruptLogError, LogFailedError, StateError, OSError."""
         self._config = config
         self._me = config.core.me
         self._loop = asyncio.get_running_loop()
         self._counters = Counters()
-        disk = assembly.disk(config.data)
+        PosixDisk(config.data, create=True)
         self._lock = lock_folder(config.data)
-        journal = Journal(disk, self._me, config.log_segment_bytes)
+        disk = assembly.disk(config.data, direct=bool(config.log_direct))
+        if isinstance(disk, PosixDisk) and disk.refusal is not None:
+            log.warning("the file system refuses O_DIRECT, the log goes through the page cache: %s", disk.refusal)
+        elif config.log_direct:
+            log.info("the log is written with O_DIRECT")
+        journal = assembly.journal(disk, self._me, config.log_segment_bytes, config.log_zero_ahead_bytes)
         remembered = journal.remembered
         statistics = journal.statistics
         self._counters.torn_tails_cut += bool(statistics.torn_bytes)
         log.info(
-            "recovered: incarnation %d, %d records in %d segments, chosen up to %d, promised %s, cut %d torn bytes",
+            "recovered: incarnation %d, snapshot of slot %d, %d records in %d segments, chosen up to %d, promised %s, "
+            "cut %d torn bytes",
             remembered.incarnation,
+            remembered.snapshot.slot if remembered.snapshot is not None else 0,
             statistics.records,
             statistics.segments,
             remembered.log.chosen_upto,
@@ -84,7 +90,10 @@ class Server(InboundHost):
         self._replica = assembly.replica(
             config.core, remembered, rng, time.monotonic_ns(), self._counters, assembly.core
         )
-        self._committer = assembly.committer(journal, self._from_thread_durable, self._from_thread_failed)
+        assembly.equip(self._replica, time.time_ns)
+        self._committer = assembly.committer(
+            journal, self._from_thread_durable, self._from_thread_failed, self._from_thread_saved
+        )
         self._limits = config.limits
         self._admission = Admission(config.limits, self._counters)
         self._replica.wal = self._committer.use
@@ -151,6 +160,8 @@ class Server(InboundHost):
     def _carry_out(self, now: int, output: Output) -> None:
         if output.persist:
             self._committer.submit(output.persist)
+        if output.snapshot is not None:
+            self._committer.save(output.snapshot)
         for send in output.sends:
             self._links[send.to].outbox.put(self._frame(send.message))
         for client, reply in output.replies:
@@ -213,6 +224,24 @@ class Server(InboundHost):
         if not self._stopping.is_set():
             self._step(Durable(self._durable_upto))
             self._mail.send()
+
+    def _from_thread_saved(self, segments: int) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._saved, segments)
+
+    def _saved(self, segments: int) -> None:
+        self._counters.segments_removed += segments
+        self._counters.segments_recycled = self._committer.segments_recycled
+        if not self._stopping.is_set():
+            self._step(SnapshotDurable())
+            snapshot = self._replica.paxos.snapshot
+            if snapshot is not None:
+                log.info(
+                    "snapshot of slot %d is durable, %d bytes; %d segments of the log went for it",
+                    snapshot.slot,
+                    len(snapshot.state),
+                    segments,
+                )
 
     def _from_thread_failed(self, error: BaseException) -> None:
         self._die(error)

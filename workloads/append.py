@@ -13,7 +13,7 @@ from checkers.final_reads import FinalReads
 from checkers.linearizable import Linearizable
 from checkers.models import ListAppend
 from checkers.verdict import Checker
-from workloads.base import Draws, Operation, Workload
+from workloads.base import CHANGED, Draws, Operation, Workload
 
 KEYS_AT_ONCE = 5
 OPERATIONS_PER_KEY = 120
@@ -32,6 +32,10 @@ class AppendWorkload(Workload):
         if draws.below(2):
             return Operation("append", key, number + 1)
         return Operation("read", key)
+
+    def change(self, number: int) -> Operation:
+        """Change a key of its own."""
+        return Operation("append", CHANGED, number)
 
     def final_reads(self, operations: int) -> Sequence[Operation]:
         """Read every list."""

@@ -14,6 +14,9 @@ import msgspec
 
 from checkers.verdict import Checker
 
+CHANGED = "recovered"
+"""A key of no workload: what is written there is in no history."""
+
 
 class Draws(Protocol):
     """A stream of random draws, handed in."""
@@ -52,6 +55,10 @@ class Workload(ABC):
     @abstractmethod
     def operation(self, number: int, draws: Draws) -> Operation:
         """Plan the run's operation number ``number`` (from 0, over all clients)."""
+
+    @abstractmethod
+    def change(self, number: int) -> Operation:
+        """Return a change on ``CHANGED``, none of the workload's own: it shows whether anything can be changed."""
 
     @abstractmethod
     def final_reads(self, operations: int) -> Sequence[Operation]:

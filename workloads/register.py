@@ -14,7 +14,7 @@ from checkers.final_reads import FinalReads
 from checkers.linearizable import Linearizable
 from checkers.models import CasRegister
 from checkers.verdict import Checker
-from workloads.base import Draws, Memory, Operation, Workload
+from workloads.base import CHANGED, Draws, Memory, Operation, Workload
 
 KEYS_AT_ONCE = 5
 OPERATIONS_PER_KEY = 300
@@ -57,6 +57,10 @@ class RegisterWorkload(Workload):
         if dice < 40:
             return Operation("read", key)
         return Operation("write" if dice < 75 else "cas", key, number + 1)
+
+    def change(self, number: int) -> Operation:
+        """Change a key of its own."""
+        return Operation("write", CHANGED, number)
 
     def final_reads(self, operations: int) -> Sequence[Operation]:
         """Read every key that may have been written."""

@@ -12,7 +12,7 @@ from typing import Any
 from checkers.final_reads import FinalReads
 from checkers.set_full import SetFull
 from checkers.verdict import Checker
-from workloads.base import Draws, Operation, Workload
+from workloads.base import CHANGED, Draws, Operation, Workload
 
 ELEMENTS_PER_SET = 1_000
 FINAL_READS = 3
@@ -30,6 +30,10 @@ class SetWorkload(Workload):
         if draws.below(50) == 0:
             return Operation("read", key)
         return Operation("add", key, number + 1)
+
+    def change(self, number: int) -> Operation:
+        """Change a key of its own."""
+        return Operation("add", CHANGED, number)
 
     def final_reads(self, operations: int) -> Sequence[Operation]:
         """Read each set several times: by several clients, so at several nodes."""

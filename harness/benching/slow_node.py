@@ -57,8 +57,8 @@ def main() -> int:
     """Serve with a slow disk."""
     sync_s = int(sys.argv[1]) / 1e6
 
-    def disk(folder: Path) -> Disk:
-        slow: object = SlowDisk(PosixDisk(folder, create=True), sync_s)
+    def disk(folder: Path, *, direct: bool = False) -> Disk:
+        slow: object = SlowDisk(PosixDisk(folder, direct=direct), sync_s)
         return slow  # type: ignore[return-value]
 
     config, assembly = configure(parser().parse_args(sys.argv[2:]))

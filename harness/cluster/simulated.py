@@ -15,7 +15,7 @@ from pathlib import Path
 from harness.cluster.base import PHYSICS, Ability, Address, ClusterError, Launch
 from harness.seeds import SeedTree
 from harness.simulation.clock import SimulatedClock
-from harness.simulation.invariants import Invariants
+from harness.simulation.invariants import Invariants, Unwatched
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import SimulatedNetwork
 from harness.simulation.node import SimulatedNode
@@ -37,7 +37,7 @@ CLIENT_DELAY_NS = (80_000, 160_000)
 class SimulatedCluster:
     """Nodes of one run in virtual time; implements ``harness.cluster.base.Cluster`` and ``Physics``."""
 
-    def __init__(self, nodes: int, tree: SeedTree, loop: VirtualLoop) -> None:
+    def __init__(self, nodes: int, tree: SeedTree, loop: VirtualLoop, *, watched: bool = True) -> None:
         self._loop = loop
         self._names = tuple(f"n{number}" for number in range(1, nodes + 1))
         self._network = SimulatedNetwork(loop, self._names, tree.stream("simulation/network"))
@@ -46,7 +46,7 @@ class SimulatedCluster:
         self._damage_draws = tree.stream("simulation/damage")
         self._pids = FIRST_PID
         self.trace = Trace(loop)
-        self.invariants = Invariants(loop, self.trace, nodes)
+        self.invariants = (Invariants if watched else Unwatched)(loop, self.trace, nodes)
         epochs = tree.stream("simulation/epochs")
         self._nodes = {
             name: SimulatedNode(

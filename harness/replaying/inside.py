@@ -90,6 +90,8 @@ def _standing(replica: ReplicaState) -> tuple[str, ...]:
 def _details(node: NodeState) -> Iterator[tuple[str, str]]:
     replica = node.replica
     if replica is not None:
+        if replica.snapshot_slot:
+            yield "snapshot", f"of slot {replica.snapshot_slot}; the log is truncated up to {replica.truncated_upto}"
         for slot in replica.slots:
             acks = f", acknowledged by {', '.join(slot.acks)}" if slot.acks else ""
             yield (

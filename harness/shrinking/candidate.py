@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import msgspec
 
 from harness.duration import format_ms, format_ns
-from harness.plan import MS, Plan
+from harness.plan import MS, Plan, node_settings
 from harness.scenario import Scenario, Timed, TimedOperation, changed
 from harness.shrinking.plainness import fault_weight, number_weight
 from nemesis.faults import Fault
@@ -75,7 +75,7 @@ def of_plan(scenario: Scenario, plan: Plan) -> Candidate:
         time=plan.time // MS,
         faults=tuple(PlacedFault(f.at // MS, f.until // MS, f.fault, f.order) for f in plan.faults),
         operations=tuple(sorted(operations, key=lambda operation: (operation.at, operation.client))),
-        settings=tuple(sorted(scenario.node.items())),
+        settings=tuple(sorted(node_settings(scenario, plan.seed).items())),
     )
 
 

@@ -91,6 +91,12 @@ class SimulatedDisk:
         """Remove a name."""
         self.folder.remove(name)
 
+    def rename(self, old: str, new: str) -> None:
+        """Rename a file. Raises FileNotFoundError."""
+        if old not in self.folder.files:
+            raise FileNotFoundError(errno.ENOENT, "no such file", old)
+        self.folder.rename(old, new)
+
     def sync_names(self) -> None:
         """Begin to make names durable."""
         if self._trouble.lies:

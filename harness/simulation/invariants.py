@@ -9,11 +9,14 @@ Simple*, 2001; names of its section 2) or a promise of the node's:
   operation is lost: this breaks when it is about to be, long before a client could notice;
 - *nothing is applied that is not chosen*, and what is applied goes forward, slot by slot, within one life;
 - *promises never go back*: over all its lives, a node never answers in a lower ballot than before, and what it
-  remembers after a restart is no less than what it has answered for (with ``amnesia_safe`` it may have forgotten, and
-  then answers nothing until the others have told it; that a disk which lied has lost something is no finding yet);
+  remembers after a restart is no less than what it has answered for, and nothing else (with ``amnesia_safe`` it may
+  have forgotten, and then answers nothing until the others have told it; that a disk which lied has lost something is
+  no finding yet);
 - *answers wait for the disk*: an acknowledgement leaves only when the record that it tells of is durable;
 - *one lease*: in true time, no two nodes at once may take themselves for the holder of the lease;
-- *one state a prefix*: nodes that have applied the same slots have the same digest.
+- *one state a prefix*: nodes that have applied the same slots have the same digest, and so has every snapshot;
+- *nothing is forgotten without a snapshot*: a log is truncated no further than a snapshot reaches that is durable in
+  this very moment, and after a restart what is not in the log any more is in the snapshot.
 """
 
 from __future__ import annotations
@@ -24,11 +27,13 @@ from collections.abc import Callable
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.node import SimulatedNode
 from harness.simulation.trace import Trace
+from node.machine import decode_state
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.log import Log
 from node.paxos.messages import Accepted, Promise, Value
 from node.paxos.records import AcceptedRecord, Learned, Promised, Record, Remembered
-from node.replica import Durable, Output, ReplicaEvent
+from node.paxos.snapshot import Snapshot
+from node.replica import Durable, Output, ReplicaEvent, SnapshotDurable
 
 
 class InvariantError(AssertionError):
@@ -48,7 +53,10 @@ class Chosen:
 class Seen:
     """What has been seen of one node, over all its lives."""
 
-    __slots__ = ("answered", "applied", "chosen_upto", "durable", "pending", "promised", "records")
+    __slots__ = (
+        *("answered", "applied", "chosen_upto", "durable", "pending"),
+        *("promised", "records", "saving", "snapshot", "truncated"),
+    )
 
     def __init__(self) -> None:
         self.answered = ZERO
@@ -61,6 +69,11 @@ class Seen:
         """The number of the last record handed out in this life."""
         self.pending: deque[tuple[int, Record]] = deque()
         """Records on their way to the disk."""
+        self.saving: Snapshot | None = None
+        """The snapshot that is on its way to the disk."""
+        self.snapshot = 0
+        """The slot of the last one that is durable."""
+        self.truncated = 0
         self.chosen_upto = 0
         self.applied = 0
 
@@ -89,9 +102,18 @@ class Invariants:
             # the one does not vote before that does no harm; the other has been harmed, and what comes of it will show
             seen.answered = seen.promised = ZERO
             seen.durable.clear()
+            seen.truncated = 0
         if remembered.promised < max(seen.answered, seen.promised):
             before = max(seen.answered, seen.promised)
             self._broken(node, f"remembers a promise of {remembered.promised} after it had answered for {before}")
+        covered = remembered.snapshot.slot if remembered.snapshot is not None else 0
+        for slot in range(covered + 1, seen.truncated + 1):  # an older snapshot came back: the log must have the rest
+            entry, chosen = remembered.log.get(slot), self._chosen.get(slot)
+            if entry is None or chosen is None or entry.value != chosen.value:
+                self._broken(node, f"has forgotten slot {slot}, and has a snapshot of slot {covered} only")
+        seen.snapshot = seen.truncated = covered
+        seen.saving = None
+        seen.durable = {slot: ballot for slot, ballot in seen.durable.items() if slot > covered}
         for slot, ballot in seen.durable.items():
             entry = remembered.log.get(slot)
             if entry is None or (entry.ballot < ballot and not entry.chosen):
@@ -100,9 +122,14 @@ class Invariants:
         seen.records = remembered.records
         seen.promised = remembered.promised
         seen.chosen_upto = seen.applied = 0
-        for slot in range(1, remembered.log.last + 1):
+        for slot in range(covered + 1, remembered.log.last + 1):
             entry = remembered.log.get(slot)
-            if entry is not None and seen.durable.get(slot, ZERO) < entry.ballot:
+            if entry is None:
+                continue
+            vote = self._votes.get((slot, entry.ballot))
+            if vote is not None and vote[0] != entry.value:
+                self._broken(node, f"remembers another value for slot {slot} in {entry.ballot} than was accepted there")
+            if seen.durable.get(slot, ZERO) < entry.ballot:
                 self._accepted(node, seen, slot, entry.ballot, entry.value)
 
     def stepped(self, node: SimulatedNode, event: ReplicaEvent, output: Output) -> None:
@@ -115,16 +142,14 @@ class Invariants:
                 self._proposed(node, record)
         if type(event) is Durable:
             self._durable(node, seen, event.upto)
+        elif type(event) is SnapshotDurable:
+            self._saved(seen)
+        if output.snapshot is not None:
+            self._saves(node, seen, output.snapshot)
         for send in output.sends:
             message = send.message
-            if type(message) is Accepted:
-                self._answers(node, seen, message.ballot)
-                if seen.durable.get(message.slot, ZERO) < message.ballot:
-                    self._broken(node, f"answers for slot {message.slot} in {message.ballot} before that is durable")
-            elif type(message) is Promise:
-                self._answers(node, seen, message.ballot)
-                if seen.promised < message.ballot:
-                    self._broken(node, f"promises {message.ballot} before that is durable")
+            if type(message) is Accepted or type(message) is Promise:
+                self._answers(node, seen, message)
         replica = node.replica
         assert replica is not None
         if replica.paxos.leader is not None:
@@ -134,6 +159,8 @@ class Invariants:
         elif node.number in self._leading:
             del self._leading[node.number]
         log = replica.paxos.log
+        if log.truncated_upto != seen.truncated:
+            self._truncates(node, seen, log)
         if log.chosen_upto != seen.chosen_upto:
             self._chooses(node, seen, log)
         machine = replica.machine
@@ -179,24 +206,55 @@ class Invariants:
 
     # -- what is said and done ----------------------------------------------------------------------------------------
 
-    def _answers(self, node: SimulatedNode, seen: Seen, ballot: Ballot) -> None:
+    def _answers(self, node: SimulatedNode, seen: Seen, message: Accepted | Promise) -> None:
+        ballot = message.ballot
         if _recovers(node):
             self._broken(node, f"answers in ballot {ballot} while it may have forgotten")
         if ballot < seen.answered:
             self._broken(node, f"answers in ballot {ballot} after it had answered in {seen.answered}")
         seen.answered = ballot
+        if isinstance(message, Accepted):
+            if seen.durable.get(message.slot, ZERO) < ballot:
+                self._broken(node, f"answers for slot {message.slot} in {ballot} before that is durable")
+            return
+        if seen.promised < ballot:
+            self._broken(node, f"promises {ballot} before that is durable")
+        if seen.snapshot < message.truncated_upto:
+            self._broken(node, f"calls slot {message.truncated_upto} truncated, but has no durable snapshot of it")
 
     def _chooses(self, node: SimulatedNode, seen: Seen, log: Log) -> None:
         """Look at the slots that the node holds for chosen since the last step."""
         if log.chosen_upto < seen.chosen_upto:
             self._broken(node, f"holds slots up to {log.chosen_upto} for chosen after {seen.chosen_upto}")
-        for slot in range(seen.chosen_upto + 1, log.chosen_upto + 1):
+        if log.truncated_upto > seen.chosen_upto and log.truncated_upto not in self._chosen:
+            self._broken(node, f"has a snapshot of slot {log.truncated_upto}, which no majority has accepted")
+        for slot in range(max(seen.chosen_upto, log.truncated_upto) + 1, log.chosen_upto + 1):
             entry, chosen = log.get(slot), self._chosen.get(slot)
             if chosen is None:
                 self._broken(node, f"holds slot {slot} for chosen, which no majority has accepted")
             elif entry is None or (entry.value is not chosen.value and entry.value != chosen.value):
                 self._broken(node, f"holds another value for chosen in slot {slot} than {chosen.ballot} had chosen")
         seen.chosen_upto = log.chosen_upto
+
+    def _saves(self, node: SimulatedNode, seen: Seen, snapshot: Snapshot) -> None:
+        """A snapshot is handed out: of a state that others have, too, and of chosen slots only."""
+        seen.saving = snapshot
+        if snapshot.slot not in self._chosen:
+            self._broken(node, f"writes a snapshot of slot {snapshot.slot}, which no majority has accepted")
+        self._state(node, snapshot.slot, decode_state(snapshot.state).digest)
+
+    def _saved(self, seen: Seen) -> None:
+        """A snapshot is durable, and with it a promise of its ballot."""
+        if seen.saving is not None:
+            seen.snapshot = seen.saving.slot
+            seen.promised = max(seen.promised, seen.saving.ballot)
+
+    def _truncates(self, node: SimulatedNode, seen: Seen, log: Log) -> None:
+        if log.truncated_upto > seen.snapshot:
+            self._broken(node, f"forgets slot {log.truncated_upto}; its durable snapshot is of slot {seen.snapshot}")
+        for slot in range(seen.truncated + 1, log.truncated_upto + 1):
+            seen.durable.pop(slot, None)
+        seen.truncated = log.truncated_upto
 
     def _leases(self, node: SimulatedNode) -> None:
         if not _holds_lease(node, self._loop.now_ns):
@@ -211,9 +269,12 @@ class Invariants:
         if upto > seen.chosen_upto:
             self._broken(node, f"has applied slot {upto}, and knows only slots up to {seen.chosen_upto} to be chosen")
         seen.applied = upto
-        known, by = self._digests.setdefault(upto, (digest, node.name))
+        self._state(node, upto, digest)
+
+    def _state(self, node: SimulatedNode, slot: int, digest: bytes) -> None:
+        known, by = self._digests.setdefault(slot, (digest, node.name))
         if known != digest:
-            self._broken(node, f"has another state than {by} after slot {upto}: {digest.hex()}, not {known.hex()}")
+            self._broken(node, f"has another state than {by} after slot {slot}: {digest.hex()}, not {known.hex()}")
 
     def _broken(self, node: SimulatedNode, what: str) -> None:
         moment = f"at {self._loop.now_ns / 1e9:.6f} s (event {self._trace.events})"
@@ -222,6 +283,16 @@ class Invariants:
             self.broken = error
             self.on_broken(error)
         raise error
+
+
+class Unwatched(Invariants):
+    """Nobody looks: for what the checkers at the end of a run see by themselves."""
+
+    def booted(self, node: SimulatedNode, remembered: Remembered) -> None:
+        """Look away."""
+
+    def stepped(self, node: SimulatedNode, event: ReplicaEvent, output: Output) -> None:
+        """Look away."""
 
 
 def _recovers(node: SimulatedNode) -> bool:

@@ -21,14 +21,14 @@ from nemesis.undo import Arrival, Below
 from node import wire
 from node.admission import Admission, Limits
 from node.assembly import Assembly
+from node.machine import StateError
 from node.options import ServerConfig, election_stream
 from node.paxos.counters import Counters
 from node.paxos.effects import Receive, Tick
 from node.paxos.messages import Message
 from node.paxos.records import Remembered
-from node.replica import ClientRequest, Durable, Output, Replica, ReplicaEvent
+from node.replica import ClientRequest, Durable, Output, Replica, ReplicaEvent, SnapshotDurable
 from node.server import EXIT_UNTRUSTWORTHY
-from node.storage.journal import Journal
 from node.storage.wal import CorruptLogError, LogFailedError
 
 START_NS = 20_000_000
@@ -150,6 +150,7 @@ class SimulatedNode:
             self._end(0)
             return
         self._stopping, self._running = True, False
+        self._committer.give_up_saving()
         self._committer.submit(self.replica.stop())
         self._commit_next()
 
@@ -221,8 +222,17 @@ class SimulatedNode:
         assert self.config is not None
         core = self.config.core
         try:
-            journal = Journal(self.disk, core.me, self.config.log_segment_bytes)
-        except (CorruptLogError, LogFailedError) as error:
+            journal = self._assembly.journal(
+                self.disk, core.me, self.config.log_segment_bytes, self.config.log_zero_ahead_bytes
+            )
+            self.disk.settle()
+            remembered = journal.remembered
+            counters = Counters(torn_tails_cut=int(bool(journal.statistics.torn_bytes)))
+            rng = election_stream(self.config.seed, core.me, remembered.incarnation)
+            now = self.clock.read(self._loop.now_ns)
+            self._admission = Admission(self.config.limits, counters)
+            self.replica = self._assembly.replica(core, remembered, rng, now, counters, self._assembly.core)
+        except (CorruptLogError, LogFailedError, StateError) as error:
             self._log(f"cannot start: {error}")
             self._end(EXIT_CORRUPT)
             return
@@ -230,14 +240,10 @@ class SimulatedNode:
             self._log(f"cannot serve: {error}")
             self._end(EXIT_CANNOT_SERVE)
             return
-        self.disk.settle()
-        remembered = journal.remembered
-        counters = Counters(torn_tails_cut=int(bool(journal.statistics.torn_bytes)))
-        rng = election_stream(self.config.seed, core.me, remembered.incarnation)
-        now = self.clock.read(self._loop.now_ns)
-        self._admission = Admission(self.config.limits, counters)
-        self.replica = self._assembly.replica(core, remembered, rng, now, counters, self._assembly.core)
-        self._committer = self._assembly.committer(journal, lambda upto: self._durable(life, upto), self._die)
+        self._assembly.equip(self.replica, lambda: self.clock.wall(self._loop.now_ns))
+        self._committer = self._assembly.committer(
+            journal, lambda upto: self._durable(life, upto), self._die, lambda segments: self._saved(life, segments)
+        )
         self._wake_at = 0
         self._observer.booted(self, remembered)
         self._step(Tick())
@@ -298,7 +304,7 @@ class SimulatedNode:
             return
         try:
             output = replica.step(self.clock.read(self._loop.now_ns), event)
-        except AssertionError as error:
+        except Exception as error:  # noqa: BLE001 - as in the server: half a step was taken
             self._die(error)
             return
         self._observer.stepped(self, event, output)
@@ -313,6 +319,11 @@ class SimulatedNode:
     def _carry_out(self, output: Output, replica: Replica) -> None:
         if output.persist:
             self._committer.submit(output.persist)
+            if output.snapshot is not None:
+                self._committer.save(output.snapshot)
+            self._commit_next()
+        elif output.snapshot is not None:
+            self._committer.save(output.snapshot)
             self._commit_next()
         if output.sends:
             incarnation = replica.incarnation
@@ -337,8 +348,10 @@ class SimulatedNode:
     # -- disk and timer -----------------------------------------------------------------------------------------------
 
     def _commit_next(self) -> None:
-        """Begin the next group commit, unless one is under way: what comes meanwhile gathers."""
+        """Begin the next group commit, or step of a snapshot, unless one is under way: what comes meanwhile gathers."""
         if self._committing or self.replica is None:
+            return
+        if self._committer.saves_next and (self._save_on() or not self.listening):
             return
         batch = self._committer.take()
         if not batch:
@@ -349,11 +362,23 @@ class SimulatedNode:
         begun = self._committer.commit(batch)
         self._in_commit = False
         if begun:
-            times = self.disk.slowed()
-            if self.disk.trouble.stalled:
-                self._stalled = self._finished
-            else:
-                self._await_sync(self._finished, times)
+            self._begin_sync(self._finished)
+
+    def _save_on(self) -> bool:
+        """Take the snapshot's next step; False if it began no sync: the disk is free, or the node has died of it."""
+        if not self._committer.save_on():
+            return False
+        self._committing = True
+        self._begin_sync(0)
+        return True
+
+    def _begin_sync(self, finished: int) -> None:
+        """A sync has begun; records up to ``finished`` (0: no records) are durable when it ends."""
+        times = self.disk.slowed()
+        if self.disk.trouble.stalled:
+            self._stalled = finished
+        else:
+            self._await_sync(finished, times)
 
     def _await_sync(self, finished: int, times: int = 1) -> None:
         latency = self._draws.between(*SYNC_NS) * times
@@ -373,7 +398,8 @@ class SimulatedNode:
         self.disk.settle()
         self._committing = False
         self._commit_next()
-        self._tell_durable(life, upto)
+        if upto:
+            self._tell_durable(life, upto)
         if self._stopping and not self._committing:
             self._end(0)
 
@@ -381,6 +407,18 @@ class SimulatedNode:
         if life == self._life:
             self._trace.give(_DURABLE, self.number, 0, b"%d" % upto)
             self._take(Durable(upto))
+
+    def _saved(self, life: int, segments: int) -> None:
+        """The committer calls this when a snapshot is durable."""
+        self._loop.at(self._loop.now_ns, self._tell_saved, life, segments)
+
+    def _tell_saved(self, life: int, segments: int) -> None:
+        replica = self.replica
+        if life == self._life and replica is not None:
+            replica.counters.segments_removed += segments
+            replica.counters.segments_recycled = self._committer.segments_recycled
+            self._trace.give(Given.SAVED, self.number, 0, b"%d" % segments)
+            self._take(SnapshotDurable())
 
     def arm(self, wake_at: int) -> None:
         """Wake the replica when its clock reads ``wake_at``, and at no time it was to be woken before.

@@ -52,7 +52,8 @@ class ReplicaState(msgspec.Struct, frozen=True, kw_only=True):
     """What a node's process has in memory.
 
     ``lease_ns`` is for how much longer, on its own clock, it holds the lease, ``grant_ns`` for how much longer it has
-    granted it to ``granted_to`` (to nobody it knows, "", after a start); 0 if it is over.
+    granted it to ``granted_to`` (to nobody it knows, "", after a start); 0 if it is over. ``snapshot_slot`` is of its
+    last durable snapshot (0 for none), ``truncated_upto`` the last slot that it has forgotten.
     """
 
     incarnation: int
@@ -65,6 +66,8 @@ class ReplicaState(msgspec.Struct, frozen=True, kw_only=True):
     chosen_upto: int
     applied_upto: int
     last_slot: int
+    snapshot_slot: int
+    truncated_upto: int
     digest: str
     durable_records: int
     records: int
@@ -198,6 +201,8 @@ def _replica(replica: Replica, local: int) -> ReplicaState:
         chosen_upto=paxos.log.chosen_upto,
         applied_upto=machine.applied_upto,
         last_slot=paxos.log.last,
+        snapshot_slot=paxos.snapshot.slot if paxos.snapshot is not None else 0,
+        truncated_upto=paxos.log.truncated_upto,
         digest=machine.digest,
         durable_records=replica._durable,
         records=paxos.acceptor.records,

@@ -21,7 +21,7 @@ from harness.simulation.trace import Given
 from node import wire
 from node.machine import OpenEntry, decode_entry
 from node.paxos.ballot import Ballot
-from node.paxos.messages import Message, Reported, Value
+from node.paxos.messages import Message, Reported, SnapshotPart, Value
 
 COMMANDS_TOLD_MAX = 8
 """Of a larger batch only so many commands are told."""
@@ -31,9 +31,9 @@ class TraceLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line: ``at`` is ns of virtual time, ``event`` the number of the event it belongs to.
 
     ``kind`` is one of ``starts``, ``ends``, ``frame`` (received from ``peer``), ``send`` (to ``peer``), ``request`` and
-    ``reply`` (``peer`` is the client's connection), ``durable``, ``tick``, ``role``, ``sync``, ``process``, ``clock``,
-    ``disk``, ``links``, ``broken`` (an invariant); ``cut`` stands for lines that were left out. ``frame`` is the number
-    of a frame. ``what`` says it in a word (a message's type), ``body`` whole.
+    ``reply`` (``peer`` is the client's connection), ``durable``, ``saved`` (a snapshot), ``tick``, ``role``, ``sync``,
+    ``process``, ``clock``, ``disk``, ``links``, ``broken`` (an invariant); ``cut`` stands for lines that were left out.
+    ``frame`` is the number of a frame. ``what`` says it in a word (a message's type), ``body`` whole.
     """
 
     event: int
@@ -144,6 +144,8 @@ def _content(kind: Given, data: bytes) -> tuple[str, Any]:
             return type(reply.answer).__name__.lower(), _plain(reply.answer)
         case Given.DURABLE:
             return "", {"upto": int(data)}
+        case Given.SAVED:
+            return "", {"segments_removed": int(data)}
         case Given.ENDS:
             return "", {"status": int(data)}
     return "", None
@@ -165,12 +167,14 @@ def _plain(thing: Any) -> Any:
     match thing:
         case Ballot():
             return str(thing)
+        case SnapshotPart():
+            return {**_plain_fields(thing), "data": f"{len(thing.data)} bytes"}
         case bytes():
             return _command(thing)
         case wire.Status():
             return {"role": thing.role, "ballot": str(Ballot(*thing.ballot)), "applied_upto": thing.applied_upto}
         case msgspec.Struct():
-            fields = {name: _plain(getattr(thing, name)) for name in thing.__struct_fields__}
+            fields = _plain_fields(thing)
             tag = thing.__struct_config__.tag
             return {"type": tag, **fields} if tag and not isinstance(thing, Message) else fields
         case tuple() | list() if len(thing) > COMMANDS_TOLD_MAX and not isinstance(thing[0], Reported):
@@ -178,6 +182,11 @@ def _plain(thing: Any) -> Any:
         case tuple() | list():
             return [_plain(part) for part in thing]
     return thing
+
+
+def _plain_fields(thing: msgspec.Struct) -> dict[str, Any]:
+    fields = (name for name in thing.__struct_fields__ if name != "data" or not isinstance(thing, SnapshotPart))
+    return {name: _plain(getattr(thing, name)) for name in fields}
 
 
 def _command(command: bytes) -> str:

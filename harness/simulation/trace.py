@@ -36,6 +36,7 @@ class Given(IntEnum):
     DURABLE = 5
     TICK = 6
     REPLY = 7
+    SAVED = 8
 
 
 class Breakpoint(Exception):  # noqa: N818 - it is no error: the run was asked to end here

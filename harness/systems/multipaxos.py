@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from checkers.audit import Accepted, AuditEvent, AuditValue, ChosenLearned, Incarnation, NodeLog, PromiseMade
 from checkers.history import EventType
 from harness.cluster.base import Address, Cluster, Launch
+from harness.plan import node_settings
 from harness.results import NodeSummary
 from harness.scenario import Scenario
 from harness.systems.base import Completion, LogUnreadableError
@@ -18,15 +19,31 @@ from nemesis.ground import NodeView
 from node import kv
 from node.client import Client, NotDoneError, Stream, UnknownError
 from node.inspection import Digester, chosen_values, value_digest, value_refs
+from node.machine import StateError, decode_state
+from node.paxos.log import Log, SafetyError
 from node.paxos.messages import Value
-from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Noted, Promised, Record, Started, replay
+from node.paxos.records import (
+    AcceptedRecord,
+    ChosenUpto,
+    Learned,
+    Noted,
+    Promised,
+    Record,
+    RecoveryError,
+    Remembered,
+    Started,
+)
+from node.sessions import Sessions
 from node.storage.disk import PosixDisk
-from node.storage.journal import inspect
+from node.storage.journal import Inspected, inspect
 from node.storage.wal import CorruptLogError
 from node.wire import Status
 from workloads.base import Operation
 
 CLUSTER_NAME = "antipaxos"
+SIMULATED_SETTINGS = {"log_zero_ahead_bytes": 0}
+"""Zeros ahead make real syncs faster. In simulation they are only more to look after, and a damaged zero is no damage:
+a swarm draws them now and then."""
 VIEW_TIMEOUT_S = 0.4
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -51,7 +68,9 @@ class MultiPaxos:
         peers = ",".join(f"{node_id(name)}={address.host}:{address.port}" for name, address in addresses.items())
         argv = [sys.executable, "-m", "node", "serve", "--id", str(node_id(node)), "--peers", peers]
         argv += ["--data", str(folder / "data"), "--cluster", CLUSTER_NAME, "--seed", str(self._seed)]
-        for key, value in sorted(self._scenario.node.items()):
+        settings = SIMULATED_SETTINGS if self._cluster.place == "simulated" else {}
+        settings = {**settings, **node_settings(self._scenario, self._seed)}
+        for key, value in sorted(settings.items()):
             argv += ["--set", f"{key}={value}"]
         if self._scenario.bug is not None:
             argv += ["--bug", self._scenario.bug]
@@ -150,6 +169,14 @@ def store_operation(operation: Operation) -> kv.Operation:
     raise ValueError(f"the store has no operation {operation.f!r}")
 
 
+def _base_events(inspected: Inspected) -> Iterator[AuditEvent]:
+    """Yield what the records that are gone came to."""
+    if inspected.first > 1:
+        base = inspected.base
+        yield Incarnation(base.incarnation)
+        yield PromiseMade((base.promised.round, base.promised.node))
+
+
 class LogReader:
     """Reads the logs of one run's stopped nodes for the audit. They are much alike: what is the same is told once."""
 
@@ -161,14 +188,28 @@ class LogReader:
         """Read a node's write-ahead log. Raises LogUnreadableError."""
         try:
             inspected = inspect(PosixDisk(folder / "data"))
-            log = replay(inspected.records).log
-        except (CorruptLogError, OSError) as error:
+            log = _as_far_as_it_goes(inspected)
+            state = decode_state(inspected.snapshot.state) if inspected.snapshot is not None else None
+            values, first = chosen_values(log), log.truncated_upto + 1
+            events: list[AuditEvent] = list(_base_events(inspected))
+            events += [event for record in inspected.records if (event := self._event(record)) is not None]
+            events += [ChosenLearned(slot, self._value(value)) for slot, value in enumerate(values, start=first)]
+            if state is None:
+                digests = dict(enumerate(self._digester.digests(values), start=1))
+                return NodeLog(node=node, events=tuple(events), applied_upto=log.chosen_upto, digests=digests)
+            digests = self._digester.digests_after(state, values)
+        except (CorruptLogError, StateError, RecoveryError, msgspec.DecodeError, OSError) as error:
             raise LogUnreadableError(f"{node}: {error}") from error
-        values = chosen_values(log)
-        events = [event for record in inspected.records if (event := self._event(record)) is not None]
-        events += [ChosenLearned(slot, self._value(value)) for slot, value in enumerate(values, start=1)]
-        digests = dict(enumerate(self._digester.digests(values), start=1))
-        return NodeLog(node=node, events=tuple(events), applied_upto=log.chosen_upto, digests=digests)
+        sessions = Sessions()
+        sessions.restore(state.sessions)
+        return NodeLog(
+            node=node,
+            events=tuple(events),
+            applied_upto=log.chosen_upto,
+            digests=digests,
+            snapshot_slot=state.applied_upto,
+            snapshot_refs=frozenset(f"{session}/{sequence}" for session, sequence in sessions.applied()),
+        )
 
     def _event(self, record: Record) -> AuditEvent | None:
         """Return what a durable record says for the audit."""
@@ -189,3 +230,14 @@ class LogReader:
         if told is None:
             told = self._told[value] = AuditValue(value_digest(value), value_refs(value))
         return told
+
+
+def _as_far_as_it_goes(inspected: Inspected) -> Log:
+    """Fold a log's records, up to the first that contradicts the others: what is wrong with them is for the audit."""
+    remembered = Remembered(inspected.snapshot, inspected.base, inspected.first)
+    try:
+        for record in inspected.records:
+            remembered.replay(record)
+    except (RecoveryError, SafetyError):
+        return remembered.log
+    return remembered.log

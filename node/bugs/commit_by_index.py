@@ -12,7 +12,7 @@ entry)`` in figure 2 of *In Search of an Understandable Consensus Algorithm* (On
 *Exposed by* a leader that accepts alone and is cut off or stands still until another one is there: partitions, pauses
 and kills of the leader under load.
 
-*Caught by* two values held for chosen in one slot: the invariant in simulation, the audit of the logs; lost writes.
+*Caught by* two values held for chosen in one slot: the invariant in simulation, the audit of the logs, lost writes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from node.assembly import Assembly
+from node.museum import Exhibit, misdeeds
 from node.paxos.acceptor import Acceptor
 from node.paxos.ballot import Ballot
 
@@ -29,12 +30,59 @@ class CommitByIndex(Acceptor):
 
     def choose_prefix(self, ballot: Ballot, upto: int) -> None:
         """Mark slots as chosen up to ``upto``, as far as they hold anything."""
-        del ballot
         log = self.log
-        while log.chosen_upto < upto and log.choose(log.chosen_upto + 1):
-            pass
+        while log.chosen_upto < upto and (entry := log.get(log.chosen_upto + 1)) is not None:
+            if entry.ballot != ballot:
+                misdeeds.happened()
+            log.choose(log.chosen_upto + 1)
 
 
 def plant(healthy: Assembly) -> Assembly:
     """Break the rule of whose values are chosen."""
     return replace(healthy, core=replace(healthy.core, acceptor=CommitByIndex))
+
+
+EXHIBIT = Exhibit(
+    scenario="""
+nodes = 3
+rate = 400
+time = "8s"
+faults = []
+schedule = [
+    { at = "500ms", until = "8s", fault = { type = "link", target = "all", delay_max_us = 20000, loss_ppm = 200000 } },
+    { at = "1s", until = "1350ms", fault = { type = "partition", shape = "leader" } },
+    { at = "1500ms", until = "1850ms", fault = { type = "partition", shape = "leader" } },
+    { at = "2s", until = "2350ms", fault = { type = "partition", shape = "leader" } },
+    { at = "2500ms", until = "2850ms", fault = { type = "partition", shape = "leader" } },
+    { at = "3s", until = "3350ms", fault = { type = "partition", shape = "leader" } },
+    { at = "3500ms", until = "3850ms", fault = { type = "partition", shape = "leader" } },
+    { at = "4s", until = "4350ms", fault = { type = "partition", shape = "leader" } },
+    { at = "4500ms", until = "4850ms", fault = { type = "partition", shape = "leader" } },
+    { at = "5s", until = "5350ms", fault = { type = "partition", shape = "leader" } },
+    { at = "5500ms", until = "5850ms", fault = { type = "partition", shape = "leader" } },
+    { at = "6s", until = "6350ms", fault = { type = "partition", shape = "leader" } },
+    { at = "6500ms", until = "6850ms", fault = { type = "partition", shape = "leader" } },
+    { at = "7s", until = "7350ms", fault = { type = "partition", shape = "leader" } },
+    { at = "7500ms", until = "7850ms", fault = { type = "partition", shape = "leader" } },
+]
+
+[node]
+election_timeout_ms = 100
+election_spread_ms = 100
+heartbeat_ms = 50
+lease_ms = 100
+batch_commands_max = 1
+window_max = 8
+""",
+    caught_by=(
+        "invariants: n# accepts another value for slot # in # than # had chosen",
+        "invariants: n# holds another value for chosen in slot # than # had chosen",
+        "invariants: n# makes another value chosen in slot #, in #, than # did",
+    ),
+    checkers_alone=(
+        "node-audit: *",
+        "linearizable: *",
+        "final-reads: *",
+        "recovery: *is not running (exit status *",
+    ),
+)

@@ -19,11 +19,8 @@ from dataclasses import replace
 
 from node.assembly import Assembly
 from node.machine import Machine
-from node.paxos.config import Config
-from node.paxos.core import Parts
+from node.museum import Exhibit, misdeeds
 from node.paxos.counters import Counters
-from node.paxos.election import RandomStream
-from node.paxos.records import Remembered
 from node.replica import Replica
 from node.sessions import Sessions, Standing
 
@@ -34,26 +31,67 @@ class AlwaysNew(Sessions):
     def standing(self, session: int, sequence: int) -> Standing:
         """Say that it is new, if its session is there at all."""
         known = super().standing(session, sequence)
+        if known is Standing.REPEATED:
+            misdeeds.happened()
         return known if known is Standing.EXPIRED else Standing.NEW
 
 
-class DoubleApply(Replica):
-    """A replica without memory of what it has applied."""
+class Forgetful(Machine):
+    """A machine without memory of what it has applied."""
 
-    def __init__(
-        self,
-        config: Config,
-        remembered: Remembered,
-        rng: RandomStream,
-        now: int,
-        counters: Counters,
-        parts: Parts | None = None,
-    ) -> None:
-        super().__init__(config, remembered, rng, now, counters, parts)
-        self.machine = Machine(counters)
-        self.machine.sessions = AlwaysNew()
+    def __init__(self, counters: Counters) -> None:
+        super().__init__(counters)
+        self.sessions = AlwaysNew()
+
+
+class DoubleApply(Replica):
+    """A replica with that machine."""
+
+    machine_type = Forgetful
 
 
 def plant(healthy: Assembly) -> Assembly:
     """Break the sessions."""
     return replace(healthy, replica=DoubleApply)
+
+
+EXHIBIT = Exhibit(
+    scenario="""
+nodes = 3
+rate = 400
+concurrency = 30
+time = "10s"
+workload = "append"
+faults = []
+schedule = [
+    { at = "500ms", until = "10s", fault = { type = "disk-slow", target = "all", times = 30 } },
+    { at = "1s", until = "1300ms", fault = { type = "kill", target = "leader" } },
+    { at = "1800ms", until = "2100ms", fault = { type = "kill", target = "leader" } },
+    { at = "2600ms", until = "2900ms", fault = { type = "kill", target = "leader" } },
+    { at = "3400ms", until = "3700ms", fault = { type = "kill", target = "leader" } },
+    { at = "4200ms", until = "4500ms", fault = { type = "kill", target = "leader" } },
+    { at = "5s", until = "5300ms", fault = { type = "kill", target = "leader" } },
+    { at = "5800ms", until = "6100ms", fault = { type = "kill", target = "leader" } },
+    { at = "6600ms", until = "6900ms", fault = { type = "kill", target = "leader" } },
+    { at = "7400ms", until = "7700ms", fault = { type = "kill", target = "leader" } },
+    { at = "8200ms", until = "8500ms", fault = { type = "kill", target = "leader" } },
+    { at = "9s", until = "9300ms", fault = { type = "kill", target = "leader" } },
+]
+
+[node]
+election_timeout_ms = 100
+election_spread_ms = 100
+heartbeat_ms = 50
+lease_ms = 100
+batch_commands_max = 1
+window_max = 8
+""",
+    caught_by=(
+        "linearizable: *",
+        "final-reads: *",
+    ),
+    checkers_alone=(
+        "linearizable: *",
+        "final-reads: *",
+    ),
+)

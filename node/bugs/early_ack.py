@@ -8,7 +8,8 @@ The promise or the accepted value that was answered for is gone if the power fai
 
 *Exposed by* power loss on a majority. Killing the process does not expose it: the kernel still has the pages.
 
-*Caught by* lost commits, from the clients' final reads and from the nodes' logs.
+*Caught by* the invariant that a node remembers what it had answered for; without it by lost commits, from the clients'
+final reads and from the nodes' logs.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import replace
 
 from node.assembly import Assembly
 from node.committer import Committer
+from node.museum import Exhibit, misdeeds
 from node.paxos.records import Record
 
 
@@ -25,6 +27,7 @@ class EarlyAck(Committer):
 
     def submit(self, records: list[Record]) -> None:
         """Say that it is done, then do it."""
+        misdeeds.happened()
         self.durable_upto += len(records)
         self._durable(self.durable_upto)
         super().submit(records)
@@ -33,3 +36,34 @@ class EarlyAck(Committer):
 def plant(healthy: Assembly) -> Assembly:
     """Break the order of fsync and answer."""
     return replace(healthy, committer=EarlyAck)
+
+
+EXHIBIT = Exhibit(
+    scenario="""
+nodes = 3
+time = "8s"
+faults = []
+schedule = [
+    { at = "1s", until = "1200ms", fault = { type = "power-off", target = "all", mode = "drop" } },
+    { at = "1700ms", until = "1900ms", fault = { type = "power-off", target = "all", mode = "drop" } },
+    { at = "2400ms", until = "2600ms", fault = { type = "power-off", target = "all", mode = "drop" } },
+    { at = "3100ms", until = "3300ms", fault = { type = "power-off", target = "all", mode = "drop" } },
+    { at = "3800ms", until = "4s", fault = { type = "power-off", target = "all", mode = "drop" } },
+    { at = "4500ms", until = "4700ms", fault = { type = "power-off", target = "all", mode = "drop" } },
+    { at = "5200ms", until = "5400ms", fault = { type = "power-off", target = "all", mode = "drop" } },
+    { at = "5900ms", until = "6100ms", fault = { type = "power-off", target = "all", mode = "drop" } },
+    { at = "6600ms", until = "6800ms", fault = { type = "power-off", target = "all", mode = "drop" } },
+    { at = "7300ms", until = "7500ms", fault = { type = "power-off", target = "all", mode = "drop" } },
+]
+""",
+    caught_by=(
+        "invariants: n# has forgotten what it had answered for: slot #, accepted in ballot #",
+        "invariants: n# remembers a promise of # after it had answered for #",
+    ),
+    checkers_alone=(
+        "node-audit: *",
+        "linearizable: *",
+        "final-reads: *",
+        "recovery: *is not running (exit status *",
+    ),
+)

@@ -10,7 +10,7 @@ as long as all answers agree, which is nearly always.
 *Exposed by* leaders that fall, one after the other, with values accepted by a minority: partitions, pauses and kills of
 the leader under load.
 
-*Caught by* two values chosen in one slot: the invariant in simulation, the audit of the logs; lost writes.
+*Caught by* the invariant that nothing chosen is overruled; two values chosen in one slot, lost writes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from node.assembly import Assembly
+from node.museum import Exhibit, misdeeds
 from node.paxos.candidate import Candidate
 from node.paxos.messages import Reported
 
@@ -27,10 +28,61 @@ class FirstReport(Candidate):
 
     def binds_more(self, reported: Reported, known: Reported) -> bool:
         """Say that nothing overrules what is known."""
-        del reported, known
+        if super().binds_more(reported, known) and reported.value != known.value:
+            misdeeds.happened()
         return False
 
 
 def plant(healthy: Assembly) -> Assembly:
     """Break the choice among promises."""
     return replace(healthy, core=replace(healthy.core, candidate=FirstReport))
+
+
+EXHIBIT = Exhibit(
+    scenario="""
+nodes = 5
+rate = 400
+time = "10s"
+faults = []
+schedule = [
+{ at = "500ms", until = "10s", fault = { type = "link", target = "all", delay_max_us = 20000, loss_ppm = 200000 } },
+{ at = "1s", until = "1350ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "1500ms", until = "1850ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "2s", until = "2350ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "2500ms", until = "2850ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "3s", until = "3350ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "3500ms", until = "3850ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "4s", until = "4350ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "4500ms", until = "4850ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "5s", until = "5350ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "5500ms", until = "5850ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "6s", until = "6350ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "6500ms", until = "6850ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "7s", until = "7350ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "7500ms", until = "7850ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "8s", until = "8350ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "8500ms", until = "8850ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "9s", until = "9350ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "9500ms", until = "9850ms", fault = { type = "partition", shape = "random-halves" } },
+]
+
+[node]
+election_timeout_ms = 100
+election_spread_ms = 100
+heartbeat_ms = 50
+lease_ms = 100
+batch_commands_max = 1
+window_max = 8
+""",
+    caught_by=(
+        "invariants: n# accepts another value for slot # in # than # had chosen",
+        "invariants: n# holds another value for chosen in slot # than # had chosen",
+        "invariants: n# makes another value chosen in slot #, in #, than # did",
+    ),
+    checkers_alone=(
+        "node-audit: *",
+        "linearizable: *",
+        "final-reads: *",
+        "recovery: *is not running (exit status *",
+    ),
+)

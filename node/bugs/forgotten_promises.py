@@ -10,8 +10,7 @@ response in stable storage before it sends it. Implementations for learning leav
 *Exposed by* a crash of an acceptor between its promise to a new leader and that leader's first Accept, with the old
 leader still about.
 
-*Caught by* the invariant that a node never answers in a lower ballot than before; by the linearizability checker if
-both leaders had clients.
+*Caught by* the invariant that a promise is durable before it is answered, at the first election.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from node.assembly import Assembly
+from node.museum import Exhibit, misdeeds
 from node.paxos.acceptor import Acceptor
 from node.paxos.ballot import Ballot
 from node.paxos.effects import Effects
@@ -32,6 +32,8 @@ class ForgottenPromises(Acceptor):
         del effects
         if ballot < self.promised:
             return False
+        if ballot > self.promised:
+            misdeeds.happened()
         self.promised = ballot
         return True
 
@@ -39,3 +41,38 @@ class ForgottenPromises(Acceptor):
 def plant(healthy: Assembly) -> Assembly:
     """Break the memory of promises."""
     return replace(healthy, core=replace(healthy.core, acceptor=ForgottenPromises))
+
+
+EXHIBIT = Exhibit(
+    scenario="""
+nodes = 5
+time = "8s"
+faults = []
+schedule = [
+    { at = "500ms", until = "8s", fault = { type = "link", target = "all", delay_max_us = 20000, loss_ppm = 30000 } },
+    { at = "1s", until = "1500ms", fault = { type = "pause", target = "leader" } },
+    { at = "2200ms", until = "2700ms", fault = { type = "pause", target = "leader" } },
+    { at = "3400ms", until = "3900ms", fault = { type = "pause", target = "leader" } },
+    { at = "4600ms", until = "5100ms", fault = { type = "pause", target = "leader" } },
+    { at = "5800ms", until = "6300ms", fault = { type = "pause", target = "leader" } },
+    { at = "7s", until = "7500ms", fault = { type = "pause", target = "leader" } },
+    { at = "1100ms", until = "1200ms", fault = { type = "kill", target = "majority" } },
+    { at = "2300ms", until = "2400ms", fault = { type = "kill", target = "majority" } },
+    { at = "3500ms", until = "3600ms", fault = { type = "kill", target = "majority" } },
+    { at = "4700ms", until = "4800ms", fault = { type = "kill", target = "majority" } },
+    { at = "5900ms", until = "6s", fault = { type = "kill", target = "majority" } },
+    { at = "7100ms", until = "7200ms", fault = { type = "kill", target = "majority" } },
+]
+
+[node]
+election_timeout_ms = 100
+election_spread_ms = 100
+heartbeat_ms = 50
+lease_ms = 100
+""",
+    caught_by=(
+        "invariants: n# promises # before that is durable",
+        "invariants: n# remembers a promise of # after it had answered for #",
+        "invariants: n# answers in ballot # after it had answered in #",
+    ),
+)

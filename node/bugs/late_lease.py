@@ -11,7 +11,7 @@ a sentence: the lease is extended from the *start* of the round of heartbeats.
 
 *Exposed by* pauses of the leader and links that hold messages back for longer than an election takes.
 
-*Caught by* the invariant that there is one holder of the lease, in simulation; by stale reads if clients were asking.
+*Caught by* the invariant that there is one holder of the lease; by stale reads if clients were asking.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from node.assembly import Assembly
+from node.museum import Exhibit, misdeeds
 from node.paxos.leader import Leader
 
 
@@ -28,9 +29,29 @@ class LateLease(Leader):
     def heard_from(self, sender: int, now: int) -> None:
         """Renew the lease, from now."""
         super().heard_from(sender, now)
+        misdeeds.happened()
         self.lease.renew(sender, now)
 
 
 def plant(healthy: Assembly) -> Assembly:
     """Break the beginning of the lease."""
     return replace(healthy, core=replace(healthy.core, leader=LateLease))
+
+
+EXHIBIT = Exhibit(
+    scenario="""
+nodes = 3
+time = "8s"
+faults = []
+schedule = [
+    { at = "1s", until = "1600ms", fault = { type = "pause", target = "leader" } },
+    { at = "2s", until = "2600ms", fault = { type = "pause", target = "leader" } },
+    { at = "3s", until = "3600ms", fault = { type = "pause", target = "leader" } },
+    { at = "4s", until = "4600ms", fault = { type = "pause", target = "leader" } },
+    { at = "5s", until = "5600ms", fault = { type = "pause", target = "leader" } },
+    { at = "6s", until = "6600ms", fault = { type = "pause", target = "leader" } },
+    { at = "7s", until = "7600ms", fault = { type = "pause", target = "leader" } },
+]
+""",
+    caught_by=("invariants: n# holds the lease while n# holds it",),
+)

@@ -8,7 +8,7 @@ and every "read from the local replica" option since; Jepsen's first etcd and Co
 
 *Exposed by* partitions of a leader from a majority; with clients on every node, by nothing at all.
 
-*Caught by* the linearizability checker: stale reads.
+*Caught by* the linearizability checker alone: stale reads.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from node.assembly import Assembly
+from node.museum import Exhibit, misdeeds
 from node.paxos.effects import ReadReady
 from node.replica import Output, Replica
 
@@ -25,6 +26,7 @@ class LocalReads(Replica):
 
     def begin_read(self, now: int, read_id: int, output: Output) -> None:
         """Answer from the state as it is here, now."""
+        misdeeds.happened()
         del now
         self.read_when_applied(ReadReady(read_id, self.machine.applied_upto))
         self.serve_reads(output)
@@ -33,3 +35,27 @@ class LocalReads(Replica):
 def plant(healthy: Assembly) -> Assembly:
     """Break the reads."""
     return replace(healthy, replica=LocalReads)
+
+
+EXHIBIT = Exhibit(
+    scenario="""
+nodes = 3
+time = "6s"
+faults = []
+schedule = [
+    { at = "1s", until = "1600ms", fault = { type = "partition", shape = "leader" } },
+    { at = "2s", until = "2600ms", fault = { type = "partition", shape = "leader" } },
+    { at = "3s", until = "3600ms", fault = { type = "partition", shape = "leader" } },
+    { at = "4s", until = "4600ms", fault = { type = "partition", shape = "leader" } },
+    { at = "5s", until = "5600ms", fault = { type = "partition", shape = "leader" } },
+]
+""",
+    caught_by=(
+        "linearizable: *",
+        "final-reads: *",
+    ),
+    checkers_alone=(
+        "linearizable: *",
+        "final-reads: *",
+    ),
+)

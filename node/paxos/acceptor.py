@@ -16,8 +16,21 @@ from node.paxos.config import Config
 from node.paxos.counters import Counters
 from node.paxos.effects import Deferred, Effects, Send
 from node.paxos.log import Log, value_bytes
-from node.paxos.messages import Accept, Accepted, LifeNoted, Lives, Prepare, Promise, Recover, Refused, Reported, Value
+from node.paxos.messages import (
+    Accept,
+    Accepted,
+    LifeNoted,
+    Lives,
+    Prepare,
+    Promise,
+    Recover,
+    Refused,
+    Reported,
+    Truncated,
+    Value,
+)
 from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Life, Noted, Promised, Record, Remembered
+from node.paxos.snapshot import Snapshot
 
 Deferrable = Promise | Accepted | Prepare | Recover | LifeNoted
 """What is said only once the records that it tells of are durable."""
@@ -74,21 +87,31 @@ class Acceptor:
                 parts.append([])
                 size = value_bytes(reported.value)
             parts[-1].append(reported)
+        told = (message.ballot, message.from_slot, self.records)
         for index, part in enumerate(parts):
-            yield Promise(
-                message.ballot, message.from_slot, self.records, index, len(parts), tuple(part), self.lives_noted()
-            )
+            yield Promise(*told, index, len(parts), self.truncated_upto(), tuple(part), self.lives_noted())
+
+    def truncated_upto(self) -> int:
+        """Say up to which slot a promise cannot report what was chosen."""
+        return self.log.truncated_upto
 
     def report(self, from_slot: int) -> Iterator[Reported]:
         """Yield what a promise tells: every slot from ``from_slot`` on, chosen ones included."""
         return self.log.report(from_slot)
 
     def on_accept(self, sender: int, message: Accept, effects: Effects) -> bool:
-        """Answer Phase 2a; True if accepted (again). Raises SafetyError if another value is chosen there."""
+        """Answer Phase 2a; False if refused. Raises SafetyError if another value is chosen there.
+
+        In a truncated slot nothing is accepted, nor acknowledged: it cannot be compared with what was chosen there.
+        """
         if message.ballot < self.promised:
             self.counters.accepts_refused += 1
             effects.send_now.append(Send(sender, Refused(message.ballot, self.promised)))
             return False
+        if message.slot <= self.log.truncated_upto:
+            self.counters.accepts_outdated += 1
+            effects.send_now.append(Send(sender, Truncated(message.ballot, self.log.truncated_upto)))
+            return True
         self.accept(message.ballot, message.slot, message.value, effects)
         self.after_persist(sender, Accepted(message.ballot, message.slot), effects)
         return True
@@ -115,6 +138,11 @@ class Acceptor:
         self.promised = max(self.promised, ballot)
         self.counters.slots_learned += 1
         self.persist(Learned(slot, ballot, value), effects)
+
+    def install(self, snapshot: Snapshot) -> None:
+        """Take a durable snapshot in place of the log up to its slot; it is as good as a promise of its ballot."""
+        self.promised = max(self.promised, snapshot.ballot)
+        self.log.install(snapshot.slot)
 
     def choose_prefix(self, ballot: Ballot, upto: int) -> None:
         """Mark slots as chosen up to ``upto``, as far as they were accepted in the very ballot that says so.

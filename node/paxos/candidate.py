@@ -8,6 +8,9 @@ For each slot from the first one that the candidate does not know to be chosen:
 
 Only promises for exactly this ballot and this first slot count, each acceptor once, and only when all parts of one
 answer came: an acceptor that is asked again may have learned something in between and cut its report elsewhere.
+
+What an acceptor has truncated it cannot report. These slots are chosen; ``ahead`` names an acceptor that has the
+snapshot which covers them, and the candidate must have caught up to ``truncated_upto`` before it may lead.
 """
 
 from __future__ import annotations
@@ -25,7 +28,9 @@ class Candidate:
         self.majority = majority
         self.lives = lives
         self.best: dict[int, Reported] = {}
-        self._parts: dict[tuple[int, int], set[int]] = {}
+        self.truncated_upto = 0
+        self.ahead: int | None = None
+        self._parts: dict[tuple[int, int, int], set[int]] = {}
         self._complete: set[int] = set()
 
     def prepare(self) -> Prepare:
@@ -46,7 +51,7 @@ class Candidate:
         """Count one part of one promise; parts of other attempts and doubled parts change nothing."""
         if not self.belongs(message):
             return
-        parts = self._parts.setdefault((sender, message.as_of), set())
+        parts = self._parts.setdefault((sender, message.as_of, message.truncated_upto), set())
         if message.part in parts:
             return
         parts.add(message.part)
@@ -54,6 +59,8 @@ class Candidate:
             self.merge(reported)
         if len(parts) == message.parts:
             self._complete.add(sender)
+            if message.truncated_upto > self.truncated_upto:
+                self.truncated_upto, self.ahead = message.truncated_upto, sender
 
     def belongs(self, message: Promise) -> bool:
         """Say whether a promise answers this very attempt, by one who has noted all lives that it knew of."""
@@ -77,8 +84,8 @@ class Candidate:
 
     @property
     def last_slot(self) -> int:
-        """The last slot that any promise reports, or the one before the first open slot."""
-        return max(self.best, default=self.from_slot - 1)
+        """The last slot that any promise reports or has truncated, or the one before the first open slot."""
+        return max(max(self.best, default=0), self.truncated_upto, self.from_slot - 1)
 
 
 def covers(noted: Lives, lives: Lives) -> bool:

@@ -7,6 +7,7 @@ import msgspec
 MS = 1_000_000
 """Nanoseconds in a millisecond: the core counts time in integer nanoseconds."""
 MILLION = 1_000_000
+SNAPSHOT_PART_BYTES_MAX = 16 * 1024 * 1024
 
 
 class ConfigError(ValueError):
@@ -20,6 +21,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ``lease_ms`` is how long a follower grants its leader a lease (0 for no leases), ``drift_ppm`` by how much the rate
     of any node's monotonic clock may be off, in parts per million. ``amnesia_safe`` is 1 if a node that was not stopped
     cleanly must ask the others before it votes (``node.paxos.recovery``).
+
+    A snapshot is taken when ``snapshot_slots`` slots were applied since the last one, or ``snapshot_log_bytes`` bytes
+    of commands and at least as many as the last snapshot has. Of the slots that it covers the last
+    ``snapshot_tail_slots`` stay in memory, for followers that lag a little. ``snapshot_part_bytes`` is how much of a
+    snapshot goes in one message.
     """
 
     me: int
@@ -44,6 +50,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     deferred_max: int = 4_096
     promise_part_bytes: int = 1024 * 1024
     fetch_bytes_max: int = 1024 * 1024
+    snapshot_slots: int = 50_000
+    snapshot_log_bytes: int = 64 * 1024 * 1024
+    snapshot_tail_slots: int = 1_000
+    snapshot_part_bytes: int = 256 * 1024
 
     def __post_init__(self) -> None:
         if self.me not in self.members:
@@ -53,9 +63,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if min(self.members) < 1:
             raise ConfigError(f"members={list(self.members)}: node ids start at 1")
         for name in self.__struct_fields__:
-            least = 0 if name in ("lease_ms", "drift_ppm", "amnesia_safe") else 1
+            least = 0 if name in ("lease_ms", "drift_ppm", "amnesia_safe", "snapshot_tail_slots") else 1
             if name not in ("me", "members") and getattr(self, name) < least:
                 raise ConfigError(f"{name}={getattr(self, name)} must be at least {least}")
+        if self.snapshot_part_bytes > SNAPSHOT_PART_BYTES_MAX:
+            raise ConfigError(f"snapshot_part_bytes={self.snapshot_part_bytes} is over {SNAPSHOT_PART_BYTES_MAX}")
         if self.lease_ms > self.election_timeout_ms:
             raise ConfigError(
                 f"lease_ms={self.lease_ms} must not be over election_timeout_ms={self.election_timeout_ms}: "

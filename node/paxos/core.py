@@ -22,10 +22,11 @@ from node.paxos.ballot import ZERO, Ballot
 from node.paxos.candidate import Candidate
 from node.paxos.config import MS, Config
 from node.paxos.counters import Counters
-from node.paxos.effects import Effects, Event, Propose, ReadReady, ReadRequest, Receive, Send
+from node.paxos.effects import Effects, Event, Propose, ReadReady, ReadRequest, Receive, Saved, Send
 from node.paxos.election import ElectionTimer, RandomStream
 from node.paxos.leader import Leader
 from node.paxos.lease import Grant
+from node.paxos.log import SafetyError
 from node.paxos.messages import (
     NOOP,
     Accept,
@@ -44,12 +45,18 @@ from node.paxos.messages import (
     ReadIndexReply,
     Recover,
     Refused,
+    SnapshotPart,
+    Truncated,
     Value,
     Welcome,
 )
 from node.paxos.reads import Reader
 from node.paxos.records import Life, Remembered, Started
 from node.paxos.recovery import Recovery
+from node.paxos.snapshot import SNAPSHOT_BYTES_MAX, Download, Snapshot
+
+LENT_RETRIES = 10
+"""For how many times ``retry_ms`` after its last part was asked for an old snapshot is kept for whoever fetches it."""
 
 
 class Role(StrEnum):
@@ -74,6 +81,7 @@ class Parts:
     acceptor: type[Acceptor] = Acceptor
     candidate: type[Candidate] = Candidate
     leader: type[Leader] = Leader
+    grant: type[Grant] = Grant
     recovery: type[Recovery] = Recovery
 
 
@@ -97,12 +105,15 @@ class Paxos:
         self.backlog = self.acceptor.backlog
         self.election = ElectionTimer(config, rng)
         self.election.heard(now)
-        self.grant = Grant(config, now)
+        self.grant = self.parts.grant(config, now)
         self.candidate: Candidate | None = None
         self.leader: Leader | None = None
         self.leader_hint: int | None = None
         self.highest: Ballot = self.acceptor.promised
-        self.handed_out = 0
+        self.snapshot: Snapshot | None = remembered.snapshot
+        """The last durable one: what a node gets that asks for truncated slots. It stays in memory, because the loop
+        must not wait for a file; that is once more the room that the state takes."""
+        self.handed_out = self.log.truncated_upto
         self.recovery = self._begin_recovery(remembered, now)
         self._incarnations = {node: life.incarnation for node, life in remembered.lives.items()}
         self._incarnations[config.me] = remembered.incarnation
@@ -110,6 +121,11 @@ class Paxos:
         self._peers = config.peers
         self._prepare_again_at = 0
         self._fetch_again_at = 0
+        self._download: Download | None = None
+        self._installing = False
+        """True while a snapshot of another node's is on its way to the disk."""
+        self._lent: Snapshot | None = None
+        self._lent_until = 0
         self._lead_anew_at = 0
         self._effects = Effects()
         self._handlers: dict[type[Any], Callable[[int, int, Any], None]] = {
@@ -124,6 +140,8 @@ class Paxos:
             ReadIndexReply: self._on_read_index_reply,
             Fetch: self._on_fetch,
             Chosen: self._on_chosen,
+            Truncated: self._on_truncated,
+            SnapshotPart: self._on_snapshot_part,
             Recover: self._on_recover,
             LifeNoted: self._on_life_noted,
             OldLife: self._on_old_life,
@@ -144,6 +162,8 @@ class Paxos:
             self._propose(event)
         elif isinstance(event, ReadRequest):
             self._read(now, event.read_id)
+        elif isinstance(event, Saved):
+            self._on_saved(now, event.snapshot)
         self._on_time(now)
         self._settle(now)
         return effects
@@ -227,6 +247,8 @@ class Paxos:
 
     def _send_prepare(self, now: int) -> None:
         assert self.candidate is not None
+        if self.candidate.has_majority and self.candidate.ahead is not None:  # what it waits for is the log
+            self._fetch(now, self.candidate.ahead)
         self._prepare_again_at = now + self.config.retry_ms * MS
         for member in self.config.members:
             if member not in self.candidate.promised_by:
@@ -252,17 +274,31 @@ class Paxos:
             return
         self._note(now, message.lives)
         self.candidate.on_promise(sender, message)
-        if self.candidate.has_majority:
-            self._lead(now, self.candidate)
+        self._lead_if_ready(now, self.candidate)
+
+    def _lead_if_ready(self, now: int, candidate: Candidate) -> None:
+        """Lead once a majority has promised, and all slots are known that it has truncated: catch up first."""
+        if not candidate.has_majority:
+            return
+        if candidate.truncated_upto <= self.log.chosen_upto:
+            self.counters.elections_caught_up += candidate.truncated_upto >= candidate.from_slot
+            self._lead(now, candidate)
+        elif candidate.ahead is not None and now >= self._fetch_again_at:
+            self._fetch(now, candidate.ahead)
 
     def _lead(self, now: int, candidate: Candidate) -> None:
         """Take the lead: propose again all that may be chosen, close gaps, open with a no-op."""
+        if candidate.last_slot < self.log.chosen_upto:
+            raise SafetyError(
+                f"a majority has promised {candidate.ballot} and reported nothing behind slot {candidate.last_slot}, "
+                f"but slot {self.log.chosen_upto} is chosen"
+            )
         self.counters.elections_won += 1
         self.candidate = None
         self.leader = self.parts.leader(self.config, candidate.ballot, candidate.last_slot + 1, now)
         self.leader.lives = candidate.lives
         self._set_leader(self.config.me)
-        for slot in range(candidate.from_slot, candidate.last_slot + 1):
+        for slot in range(self.log.chosen_upto + 1, candidate.last_slot + 1):
             self._settle_slot(now, slot, candidate)
         self.leader.read_floor = self.leader.next_slot
         self._launch(now, self.leader.next_slot, NOOP)
@@ -363,9 +399,20 @@ class Paxos:
     def _fetch(self, now: int, sender: int) -> None:
         self.counters.fetches_sent += 1
         self._fetch_again_at = now + self.config.retry_ms * MS
-        self._send(sender, Fetch(self.log.chosen_upto + 1))
+        if self._installing:
+            return
+        download = self._download
+        if download is None or download.slot <= self.log.chosen_upto:  # overtaken by what was learnt slot by slot
+            self._download = None
+            self._send(sender, Fetch(self.log.chosen_upto + 1))
+            return
+        self.counters.snapshot_downloads_resumed += download.ask()
+        self._send(sender, Fetch(self.log.chosen_upto + 1, download.slot, download.crc, download.offset))
 
     def _on_fetch(self, now: int, sender: int, message: Fetch) -> None:
+        if message.from_slot <= self.log.truncated_upto:
+            self._send_part(now, sender, message)
+            return
         entries = self.log.chosen_from(message.from_slot, self.config.fetch_bytes_max)
         if entries:
             self._send(sender, Chosen(entries, self.log.chosen_upto))
@@ -381,6 +428,95 @@ class Paxos:
         self._yield_to(now, self.acceptor.promised)
         if known < self.log.chosen_upto < message.chosen_upto:  # a doubled answer brings nothing, and asks for nothing
             self._fetch(now, sender)
+        self._caught_up(now)
+
+    def _caught_up(self, now: int) -> None:
+        """More slots are known to be chosen than a moment ago, by what others told: a candidate may have waited."""
+        if self.candidate is not None:
+            self._lead_if_ready(now, self.candidate)
+        elif self.leader is not None:
+            for slot in [slot for slot in self.leader.flights if self.log.is_chosen(slot)]:
+                self.leader.land(slot)
+
+    # -- snapshots ----------------------------------------------------------------------------------------------------
+
+    def _on_truncated(self, now: int, sender: int, message: Truncated) -> None:
+        """What this node wants accepted was chosen so long ago that the sender has forgotten it: learn it."""
+        if message.upto > self.log.chosen_upto and now >= self._fetch_again_at:
+            self._fetch(now, sender)
+
+    def _send_part(self, now: int, to: int, asked: Fetch) -> None:
+        """Send the part of a snapshot that is asked for, or the first one if that snapshot is not here.
+
+        The snapshot that somebody is fetching is kept beside a newer one: else a follower that takes longer over one
+        than the next takes to come would begin for ever.
+        """
+        named = (asked.snapshot_slot, asked.snapshot_crc)
+        snapshot = self.snapshot
+        assert snapshot is not None, "slots are truncated, but there is no snapshot of them"
+        lent = self._lent
+        if lent is not None and named == (lent.slot, lent.crc) and lent.slot >= asked.from_slot:
+            snapshot = lent
+        offset = asked.offset if named == (snapshot.slot, snapshot.crc) else 0
+        self._lent, self._lent_until = snapshot, now + LENT_RETRIES * self.config.retry_ms * MS
+        data = snapshot.state[offset : offset + self.config.snapshot_part_bytes]
+        self.counters.snapshot_parts_sent += 1
+        self._send(to, SnapshotPart(snapshot.slot, snapshot.ballot, len(snapshot.state), snapshot.crc, offset, data))
+
+    def _on_snapshot_part(self, now: int, sender: int, message: SnapshotPart) -> None:
+        """Take a part in and ask for the next; hand the whole out, to be made durable before it counts."""
+        if message.slot <= self.log.chosen_upto or self._installing:
+            return
+        download = self._download
+        if download is None or not download.is_of(message.slot, message.size, message.crc):
+            if download is not None and message.slot < download.slot and not download.stalled:
+                return  # late
+            if message.size > SNAPSHOT_BYTES_MAX:
+                self.counters.snapshots_refused += 1
+                return
+            download = self._download = Download(message.slot, message.ballot, message.size, message.crc)
+        if not download.add(message.offset, message.data):
+            return
+        if not download.whole:
+            self._fetch(now, sender)
+            return
+        self._download = None
+        self._effects.install = download.snapshot()
+        self._installing = self._effects.install is not None
+        self.counters.snapshots_refused += self._effects.install is None
+
+    def refuse_install(self) -> None:
+        """What came over checks out, but is no state: fetch it anew."""
+        self._installing = False
+        self.counters.snapshots_refused += 1
+
+    def _on_saved(self, now: int, snapshot: Snapshot) -> None:
+        """A snapshot is durable: it may stand for the log up to its slot."""
+        self._installing = False
+        before = self.snapshot.slot if self.snapshot is not None else 0
+        if snapshot.slot <= before:
+            return
+        self.snapshot = snapshot
+        if snapshot.slot > self.log.chosen_upto:
+            self._install(now, snapshot)
+        truncated = self.log.truncated_upto
+        if now >= self._lent_until:
+            self._lent = None
+        self.log.truncate(max(before, snapshot.slot - self.config.snapshot_tail_slots, truncated))
+        self.counters.slots_truncated += self.log.truncated_upto - truncated
+
+    def _install(self, now: int, snapshot: Snapshot) -> None:
+        self.counters.snapshots_installed += 1
+        self.acceptor.install(snapshot)
+        self.handed_out = snapshot.slot
+        self._see(snapshot.ballot)
+        self._yield_to(now, snapshot.ballot)
+        if self.leader is not None and snapshot.slot >= self.leader.next_slot:
+            raise SafetyError(
+                f"slot {snapshot.slot} was chosen in {snapshot.ballot} or before, but the leader in "
+                f"{self.leader.ballot} has not come further than slot {self.leader.next_slot - 1}"
+            )
+        self._caught_up(now)
 
     def _see(self, ballot: Ballot) -> None:
         self.highest = max(self.highest, ballot)

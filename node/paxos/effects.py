@@ -9,6 +9,7 @@ Events go in one at a time; ``Effects`` come out and must be carried out by the 
 ``apply``              slots newly chosen, in order and without gaps: apply them to the state machine
 ``reads``              reads that may be answered once everything up to their slot is applied
 ``reads_failed``       reads that this node could not confirm; nothing happened, they may be tried anywhere again
+``install``            a whole snapshot from another node: make it durable, then step with ``Saved``
 ``incarnation``        the node's own from now on, if not 0: it has learned of a later life than it knew
 ``stepped_down``       True if this node has stopped leading: what it had proposed may or may not be chosen
 ``wake_at``            the time (ns) by which the core wants a ``Tick``
@@ -23,6 +24,7 @@ import msgspec
 
 from node.paxos.messages import Message, Value
 from node.paxos.records import Record
+from node.paxos.snapshot import Snapshot
 
 
 class _Plain(msgspec.Struct, frozen=True, gc=False):
@@ -53,7 +55,13 @@ class Tick(_Plain, frozen=True):
     """Time has passed."""
 
 
-Event = Receive | Propose | ReadRequest | Tick
+class Saved(_Plain, frozen=True):
+    """A snapshot is durable: one that was taken here, or came from another node and holds more than this one knew."""
+
+    snapshot: Snapshot
+
+
+Event = Receive | Propose | ReadRequest | Tick | Saved
 
 
 class Send(_Plain, frozen=True):
@@ -87,6 +95,7 @@ class Effects(msgspec.Struct, gc=False):
     apply: list[tuple[int, Value]] = []
     reads: list[ReadReady] = []
     reads_failed: list[int] = []
+    install: Snapshot | None = None
     incarnation: int = 0
     stepped_down: bool = False
     wake_at: int = 0

@@ -45,6 +45,9 @@ class Prepare(_Message, frozen=True, tag="prepare"):
 class Promise(_Message, frozen=True, tag="promise"):
     """Phase 1b: the sender will accept nothing below ``ballot``; ``reported`` is all that it has from ``from_slot`` on.
 
+    Slots up to ``truncated_upto`` are chosen, and the sender has only a snapshot of what they came to: it can report
+    none of them, and nobody may lead over them who does not know them to be chosen.
+
     Large reports come in ``parts`` messages; a promise counts only when every part of one answer is there. ``as_of`` is
     the number of the last record that the answer tells of: an answer given later may be cut into other parts.
     ``lives`` is all that the sender has noted: promises of earlier lives must not be counted together with this one.
@@ -55,6 +58,7 @@ class Promise(_Message, frozen=True, tag="promise"):
     as_of: int
     part: int
     parts: int
+    truncated_upto: int
     reported: tuple[Reported, ...]
     lives: Lives = ()
 
@@ -80,6 +84,13 @@ class Refused(_Message, frozen=True, tag="refused"):
 
     ballot: Ballot
     promised: Ballot
+
+
+class Truncated(_Message, frozen=True, tag="truncated"):
+    """What was to be accepted in ``ballot`` is in a slot that was chosen long since: up to ``upto``, all are."""
+
+    ballot: Ballot
+    upto: int
 
 
 class Heartbeat(_Message, frozen=True, tag="heartbeat"):
@@ -115,9 +126,16 @@ class ReadIndexReply(_Message, frozen=True, tag="read-index-reply"):
 
 
 class Fetch(_Message, frozen=True, tag="fetch"):
-    """A node that lags behind asks for chosen slots from ``from_slot`` on."""
+    """A node that lags behind asks for chosen slots from ``from_slot`` on.
+
+    If they are truncated it takes a snapshot: of the one after ``snapshot_slot`` with the checksum ``snapshot_crc``, it
+    has ``offset`` bytes already (of none: 0, 0, 0).
+    """
 
     from_slot: int
+    snapshot_slot: int = 0
+    snapshot_crc: int = 0
+    offset: int = 0
 
 
 class Chosen(_Message, frozen=True, tag="chosen"):
@@ -125,6 +143,20 @@ class Chosen(_Message, frozen=True, tag="chosen"):
 
     entries: tuple[tuple[int, Ballot, Value], ...]
     chosen_upto: int
+
+
+class SnapshotPart(_Message, frozen=True, tag="snapshot-part"):
+    """A part of the sender's snapshot of the state after ``slot``: ``data`` at ``offset`` of ``size`` bytes.
+
+    ``ballot`` and ``crc`` as in ``node.paxos.snapshot.Snapshot``.
+    """
+
+    slot: int
+    ballot: Ballot
+    size: int
+    crc: int
+    offset: int
+    data: bytes
 
 
 class Recover(_Message, frozen=True, tag="recover"):
@@ -173,6 +205,8 @@ Message = (
     | ReadIndexReply
     | Fetch
     | Chosen
+    | Truncated
+    | SnapshotPart
     | Recover
     | LifeNoted
     | OldLife

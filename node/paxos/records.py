@@ -3,6 +3,8 @@
 Promises and accepted values go through one log in one order, so there is one fsync to wait for and one order to audit.
 That a slot is chosen need not be durable (a majority's accepted values say it), so it rides along in the next
 ``AcceptedRecord`` for free; only a node that *learns* a chosen value from others writes it as a record of its own.
+
+A log that lost its beginning to a snapshot begins with a ``Base``: what the missing records said beside their slots.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import msgspec
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.log import Log
 from node.paxos.messages import Value
+from node.paxos.snapshot import Snapshot
 
 
 class _Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -74,21 +77,52 @@ class Life(NamedTuple):
     nonce: int
 
 
+class Base(_Record, frozen=True):
+    """What all records before some point add up to, but for the slots: these are in a snapshot up to ``last_slot``."""
+
+    incarnation: int = 0
+    promised: Ballot = ZERO
+    last_slot: int = 0
+    lives: tuple[tuple[int, int, int], ...] = ()
+
+    def after(self, records: Iterable[Record]) -> Base:
+        """Return the base with more records behind it."""
+        incarnation, promised, last_slot, lives = self.incarnation, self.promised, self.last_slot, self.lives
+        for record in records:
+            kind = type(record)
+            if kind is AcceptedRecord or kind is Learned:
+                promised = max(promised, record.ballot)  # type: ignore[union-attr]
+                last_slot = max(last_slot, record.slot)  # type: ignore[union-attr]
+            elif kind is Promised:
+                promised = max(promised, record.ballot)  # type: ignore[union-attr]
+            elif kind is Started:
+                incarnation = max(incarnation, record.incarnation)  # type: ignore[union-attr]
+            elif isinstance(record, Noted):
+                others = (life for life in lives if life[0] != record.node)
+                lives = (*others, (record.node, record.incarnation, record.nonce))
+        return Base(incarnation, promised, last_slot, lives)
+
+
 class RecoveryError(Exception):
     """The records contradict each other: this log cannot have been written by a correct node."""
 
 
 class Remembered:
-    """What the records of a log add up to."""
+    """What a snapshot and the records of a log behind it add up to; ``records`` is the number of the last record.
 
-    __slots__ = ("incarnation", "lives", "log", "promised", "records", "stopped_cleanly")
+    ``base`` is what the log begins with, ``first`` the number of its first record.
+    """
 
-    def __init__(self) -> None:
-        self.incarnation = 0
-        self.promised = ZERO
-        self.log = Log()
-        self.records = 0
-        self.lives: dict[int, Life] = {}
+    __slots__ = ("incarnation", "lives", "log", "promised", "records", "snapshot", "stopped_cleanly")
+
+    def __init__(self, snapshot: Snapshot | None = None, base: Base | None = None, first: int = 1) -> None:
+        base = base or Base()
+        self.incarnation = base.incarnation
+        self.promised = base.promised
+        self.snapshot = snapshot
+        self.log = Log(snapshot.slot if snapshot is not None else 0)
+        self.records = first - 1
+        self.lives = {node: Life(incarnation, nonce) for node, incarnation, nonce in base.lives}
         """The life of each node that has asked for it to be noted."""
         self.stopped_cleanly = False
         """The last life ended with its last record on the disk; nothing it had answered for can be missing."""
@@ -132,9 +166,13 @@ class Remembered:
                 )
 
 
-def replay(records: Iterable[Record]) -> Remembered:
-    """Fold all records of a log, oldest first. Raises RecoveryError."""
-    remembered = Remembered()
+def replay(
+    records: Iterable[Record], snapshot: Snapshot | None = None, base: Base | None = None, first: int = 1
+) -> Remembered:
+    """Fold a snapshot and all records of a log, oldest first. Raises RecoveryError, SafetyError."""
+    remembered = Remembered(snapshot, base, first)
     for record in records:
         remembered.replay(record)
+    if snapshot is not None:  # it may have come from another node, after all these records
+        remembered.promised = max(remembered.promised, snapshot.ballot)
     return remembered

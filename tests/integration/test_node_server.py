@@ -323,7 +323,7 @@ def test_two_processes_cannot_share_a_data_folder(nodes: Nodes) -> None:
     done = python_m_node(*other.arguments(1)[3:])
     assert done.returncode == 1
     assert "another node process uses this data folder" in done.stderr
-    assert (nodes.data(1) / segment_name(1)).read_bytes().startswith(before)
+    assert (nodes.data(1) / segment_name(1)).read_bytes().startswith(before.rstrip(b"\0"))
     nodes.kill(1)
     nodes.start(1)
     assert "recovered: incarnation 2" in nodes.log(1)
@@ -500,7 +500,7 @@ def test_a_corrupt_log_ends_with_65(nodes: Nodes) -> None:
     nodes.stop(1)
     segment = nodes.data(1) / segment_name(1)
     content = bytearray(segment.read_bytes())
-    content[60] ^= 1
+    content[80] ^= 1
     segment.write_bytes(content)
     for arguments in (nodes.arguments(1)[3:], ["inspect", str(nodes.data(1))]):
         done = python_m_node(*arguments)
@@ -520,11 +520,12 @@ def test_the_folder_of_another_node_ends_with_65(nodes: Nodes) -> None:
 
 
 def test_a_torn_tail_is_cut_and_counted(nodes: Nodes) -> None:
-    nodes.start(1)
+    without_zeros = ("--set", "log_zero_ahead_bytes=0")
+    nodes.start(1, more=without_zeros)
     nodes.stop(1)
     with (nodes.data(1) / segment_name(1)).open("ab") as segment:
         segment.write(b"APXR\x10\x00\x00\x00torn")
-    nodes.start(1)
+    nodes.start(1, more=without_zeros)
     assert "cut 12 torn bytes" in nodes.log(1)
     status = nodes.status(1)
     assert status is not None
@@ -597,3 +598,57 @@ def test_nodes_with_a_planted_bug_start_and_serve(nodes: Nodes, bug: str) -> Non
     nodes.start(more=("--bug", bug))
     assert nodes.run(Write("x", 1))[0].ok
     assert nodes.leader() in nodes.addresses
+
+
+# -- snapshots --------------------------------------------------------------------------------------------------------
+
+OFTEN_SETTINGS = ("snapshot_slots=20", "snapshot_tail_slots=0", "snapshot_part_bytes=50", "log_segment_bytes=2000")
+OFTEN = tuple(word for setting in OFTEN_SETTINGS for word in ("--set", setting))
+
+
+@pytest.mark.parametrize(("ahead", "direct"), [(0, 0), (512, 0), (512, 1)])
+def test_a_node_that_was_away_gets_a_snapshot_and_the_logs_stay_short(nodes: Nodes, ahead: int, direct: int) -> None:
+    more = (*OFTEN, "--set", f"log_zero_ahead_bytes={ahead}", "--set", f"log_direct={direct}")
+    nodes.start(more=more)
+    nodes.leader()
+    nodes.kill(3)
+    counted = nodes.run(*[Increment("n", 1)] * 150)
+    assert counted[-1] == Result(True, 150)
+    assert ("O_DIRECT" in nodes.log(1)) == bool(direct), "written so, or said why not"
+    nodes.start(3, more=more)
+
+    def caught_up() -> bool:
+        statuses = [nodes.status(node) for node in (1, 2, 3)]
+        return all(statuses) and len({status.digest for status in statuses if status is not None}) == 1
+
+    wait_for(caught_up, "n3 has caught up")
+    status = nodes.status(3)
+    assert status is not None
+    assert status.counters.snapshots_installed >= 1
+    assert status.counters.slots_learned < 100, "most of it came in the snapshot"
+    for node in (1, 2, 3):
+        names = sorted(path.name for path in nodes.data(node).iterdir())
+        assert sum(name.startswith("snapshot-") for name in names) == 1, names
+        assert sum(name.startswith("wal-") for name in names) <= 6, names
+    for node in (1, 2, 3):
+        nodes.kill(node)
+    nodes.start(more=more)
+    nodes.leader()
+    assert nodes.run(Read("n")) == [Result(True, 150)]
+    shown = python_m_node("inspect", str(nodes.data(1)))
+    assert shown.returncode == 0
+    assert re.search(r"snapshot +of slot \d+, ballot \d+\.\d+, \d+ bytes: 1 keys, \d+ sessions", shown.stdout)
+
+
+def test_a_rotten_snapshot_ends_with_65(nodes: Nodes) -> None:
+    nodes.start(1, 2, more=OFTEN)
+    nodes.run(*[Increment("n", 1)] * 60)
+    snapshots = wait_for(lambda: list(nodes.data(1).glob("snapshot-*.snap")), "n1 has a snapshot")
+    nodes.kill(1)
+    snapshots = list(nodes.data(1).glob("snapshot-*.snap"))
+    content = bytearray(snapshots[-1].read_bytes())
+    content[-1] ^= 1
+    snapshots[-1].write_bytes(content)
+    ended = subprocess.run(nodes.arguments(1), cwd=REPOSITORY, capture_output=True, check=False, timeout=BOUND_S)
+    assert ended.returncode == 65
+    assert f"{snapshots[-1].name}, offset 64: the state's checksum does not hold: bit rot" in ended.stderr.decode()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 from node import wire
@@ -22,7 +22,7 @@ from node.paxos.counters import Counters
 from node.paxos.effects import Receive, Tick
 from node.paxos.messages import Message
 from node.paxos.records import Record
-from node.replica import ClientRequest, Durable, Replica, ReplicaEvent
+from node.replica import ClientRequest, Durable, Replica, ReplicaEvent, SnapshotDurable
 from node.storage.journal import Journal, inspect
 from node.storage.wal import LogFailedError
 from node.wire import Reply, Request
@@ -51,6 +51,7 @@ class Node:
     replica: Replica | None = None
     journal: Journal | None = None
     waiting: list[Record] = field(default_factory=list)
+    saving: Generator[None, None, int] | None = None
     wake_at: int = 0
     starts: int = 0
     counters: Counters = field(default_factory=Counters)
@@ -71,6 +72,7 @@ class Cluster:
         seed: int = 0,
         *,
         segment_bytes: int = 64 * 1024,
+        zero_ahead_bytes: int = 0,
         assembly: Assembly | None = None,
         settings: dict[str, int] | None = None,
     ) -> None:
@@ -83,6 +85,7 @@ class Cluster:
         self.witness = Witness(self.members)
         self.cut: set[tuple[int, int]] = set()
         self._segment_bytes = segment_bytes
+        self._zero_ahead_bytes = zero_ahead_bytes
         self._assembly = assembly or Assembly()
         self.nodes = {node: Node(Config(me=node, members=self.members, **(settings or {}))) for node in self.members}
 
@@ -94,14 +97,14 @@ class Cluster:
         assert it.replica is None, f"n{node} is up"
         it.starts += 1
         it.waiting.clear()
-        records = inspect(it.disk).records
-        journal = it.journal = Journal(it.disk, node, self._segment_bytes)
+        found = inspect(it.disk)
+        journal = it.journal = Journal(it.disk, node, self._segment_bytes, self._zero_ahead_bytes)
         it.counters.torn_tails_cut += bool(journal.statistics.torn_bytes)
         rng = random.Random(f"{self.seed}/{node}/{it.starts}")
         it.replica = self._assembly.replica(
             it.config, journal.remembered, rng, self.now, it.counters, self._assembly.core
         )
-        self.witness.restarted(node, records, it.replica)
+        self.witness.restarted(node, found, it.replica)
         self.step(node, Tick())
 
     def crash(self, node: int) -> None:
@@ -109,6 +112,7 @@ class Cluster:
         it = self.nodes[node]
         it.replica = it.journal = None
         it.waiting.clear()
+        it.saving = None
         it.wake_at = 0
 
     def lose_power(self, node: int, rng: random.Random | None = None) -> None:
@@ -141,6 +145,33 @@ class Cluster:
             it.disk.fail(at, 0)
         self.crash(node)
 
+    def save(self, node: int) -> bool:
+        """Take the next step of writing a node's snapshot; True while there is one to be written."""
+        it = self.nodes[node]
+        if it.saving is None:
+            return False
+        try:
+            next(it.saving)
+        except StopIteration as done:
+            it.saving = None
+            it.counters.segments_removed += done.value
+            assert it.journal is not None
+            it.counters.segments_recycled = it.journal.segments_recycled
+            self.witness.saved(node)
+            self.step(node, SnapshotDurable())
+        return it.saving is not None
+
+    def crash_in_save(self, node: int, at: str, *, clean: bool = False) -> None:
+        """Kill a node while it writes its snapshot: right before its next ``at``, or as it is if none comes."""
+        it = self.nodes[node]
+        if it.saving is not None:
+            it.disk.fail(at, clean=clean)
+            with contextlib.suppress(LogFailedError):
+                for _ in it.saving:
+                    pass
+            it.disk.fail(at, 0)
+        self.crash(node)
+
     # -- events -------------------------------------------------------------------------------------------------------
 
     def step(self, node: int, event: ReplicaEvent) -> None:
@@ -149,6 +180,10 @@ class Cluster:
         replica = it.running
         output = replica.step(self.now, event)
         it.waiting.extend(output.persist)
+        if output.snapshot is not None:
+            assert it.journal is not None
+            it.saving = it.journal.save(output.snapshot)
+            self.witness.saves(node, output.snapshot)
         self.witness.stepped(node, replica)
         for send in output.sends:
             self.witness.sent(node, replica.incarnation, send.message)

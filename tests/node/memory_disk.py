@@ -53,6 +53,15 @@ def apply(content: bytearray, offset: int, data: bytes | None) -> None:
     content[offset : offset + len(data)] = data
 
 
+def change_names(names: dict[str, Inode], change: dict[str, Inode | None]) -> None:
+    """Let names stand for other files, or none, all together."""
+    for name, inode in change.items():
+        if inode is None:
+            names.pop(name, None)
+        else:
+            names[name] = inode
+
+
 class MemoryFile:
     """An open file of a ``MemoryDisk``."""
 
@@ -96,6 +105,7 @@ class MemoryDisk:
     def __init__(self) -> None:
         self.inodes: dict[str, Inode] = {}
         self._durable_names: dict[str, Inode] = {}
+        self._changes: list[dict[str, Inode | None]] = []
         self._failures: dict[str, int] = {}
         self.clean_after_error = False
         self.calls: list[str] = []
@@ -113,19 +123,29 @@ class MemoryDisk:
             self.count("create")
             if name in self.inodes:
                 raise FileExistsError(errno.EEXIST, "exists", name)
-            self.inodes[name] = Inode()
+            self._change({name: Inode()})
         elif name not in self.inodes:
             raise FileNotFoundError(errno.ENOENT, "missing", name)
         return MemoryFile(self, self.inodes[name])
 
     def remove(self, name: str) -> None:
         self.count("remove")
-        del self.inodes[name]
+        assert name in self.inodes, name
+        self._change({name: None})
+
+    def rename(self, old: str, new: str) -> None:
+        self.count("rename")
+        self._change({new: self.inodes[old], old: None})
+
+    def _change(self, change: dict[str, Inode | None]) -> None:
+        change_names(self.inodes, change)
+        self._changes.append(change)
 
     def sync_names(self) -> None:
         self.count("sync_names")
         if not self.lies:
             self._durable_names = dict(self.inodes)
+            self._changes.clear()
 
     # -- faults -------------------------------------------------------------------------------------------------------
 
@@ -146,14 +166,10 @@ class MemoryDisk:
     def lose_power(self, rng: random.Random | None = None) -> None:
         """Go back to what is durable; with ``rng``, torn: any part of what was on its way may be there too."""
         names = dict(self._durable_names)
-        if rng is not None:
-            for name in sorted(self.inodes.keys() ^ names.keys()):
-                if rng.random() >= 0.5:
-                    continue
-                if name in names:
-                    del names[name]
-                else:
-                    names[name] = self.inodes[name]
+        for change in self._changes:
+            if rng is not None and rng.random() < 0.5:
+                change_names(names, change)
+        self._changes.clear()
         for name in sorted(names):
             names[name].lose_power(rng)
         self.inodes = names
@@ -170,6 +186,7 @@ class MemoryDisk:
         inode.cached = bytearray(content)
         inode.durable = bytearray(content)
         self._durable_names = dict(self.inodes)
+        self._changes.clear()
 
     def copy(self) -> MemoryDisk:
         """Return a disk with the same durable content (nothing pending may be there)."""

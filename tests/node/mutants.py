@@ -12,7 +12,7 @@ import msgspec
 
 from node.assembly import Assembly
 from node.bugs.local_reads import LocalReads
-from node.machine import Machine
+from node.machine import Machine, decode_state
 from node.paxos.acceptor import Acceptor, Deferrable
 from node.paxos.ballot import Ballot
 from node.paxos.candidate import Candidate
@@ -20,13 +20,12 @@ from node.paxos.config import Config
 from node.paxos.core import Parts
 from node.paxos.counters import Counters
 from node.paxos.effects import Deferred, Effects
-from node.paxos.election import RandomStream
 from node.paxos.leader import Flight, Leader
-from node.paxos.messages import Accept, Lives, Promise, Reported, Value
+from node.paxos.messages import Accept, Accepted, Lives, Promise, Reported, Value
 from node.paxos.reads import ReadRounds
-from node.paxos.records import Remembered
 from node.paxos.recovery import Recovery
-from node.replica import Replica
+from node.paxos.snapshot import Snapshot
+from node.replica import Output, Replica
 from node.sessions import Sessions, Standing
 
 
@@ -197,21 +196,75 @@ class NoSessions(Sessions):
         return Standing.EXPIRED if super().standing(session, sequence) is Standing.EXPIRED else Standing.NEW
 
 
+class ForgetfulMachine(Machine):
+    """Cannot tell a retry."""
+
+    def __init__(self, counters: Counters) -> None:
+        super().__init__(counters)
+        self.sessions = NoSessions()
+
+
 class AppliesTwice(Replica):
     """Applies every retry."""
 
-    def __init__(
-        self,
-        config: Config,
-        remembered: Remembered,
-        rng: RandomStream,
-        now: int,
-        counters: Counters,
-        parts: Parts | None = None,
-    ) -> None:
-        super().__init__(config, remembered, rng, now, counters, parts)
-        self.machine = Machine(counters)
-        self.machine.sessions = NoSessions()
+    machine_type = ForgetfulMachine
+
+
+class HidesTruncation(Acceptor):
+    """Says nothing of slots that it has truncated, as if nothing had ever been chosen there."""
+
+    def truncated_upto(self) -> int:
+        return 0
+
+
+class AcknowledgesTruncated(Acceptor):
+    """Acknowledges whatever is proposed for a slot that it has truncated."""
+
+    def on_accept(self, sender: int, message: Accept, effects: Effects) -> bool:
+        if message.ballot < self.promised or message.slot > self.log.truncated_upto:
+            return super().on_accept(sender, message, effects)
+        self.promise(message.ballot, effects)
+        self.after_persist(sender, Accepted(message.ballot, message.slot), effects)
+        return True
+
+
+class LeadsBehind(Candidate):
+    """Takes truncated slots for empty ones, and leads at once."""
+
+    def on_promise(self, sender: int, message: Promise) -> None:
+        super().on_promise(sender, msgspec.structs.replace(message, truncated_upto=0))
+
+
+class TruncatesEarly(Replica):
+    """Forgets the log as soon as a snapshot is handed out to be written."""
+
+    def _take_snapshot(self, output: Output) -> None:
+        super()._take_snapshot(output)
+        if output.snapshot is not None:
+            self.paxos._on_saved(0, output.snapshot)
+
+
+class InstallsEarly(Replica):
+    """Counts a snapshot that came over before it is durable."""
+
+    def _install(self, snapshot: Snapshot, output: Output) -> None:
+        super()._install(snapshot, output)
+        if output.snapshot is snapshot and snapshot.slot > self.machine.applied_upto:
+            self.machine.restore(decode_state(snapshot.state))
+            self.paxos._on_saved(0, snapshot)
+
+
+class WithoutSessions(Machine):
+    """Leaves the session table out of the snapshot."""
+
+    def state(self) -> bytes:
+        return msgspec.msgpack.encode(msgspec.structs.replace(decode_state(super().state()), sessions=[]))
+
+
+class LosesSessions(Replica):
+    """Takes snapshots without sessions."""
+
+    machine_type = WithoutSessions
 
 
 def acceptor(kind: type[Acceptor]) -> Assembly:
@@ -240,6 +293,12 @@ MUTANTS: dict[str, Callable[[], Assembly]] = {
     "counts-half-promises": lambda: candidate(CountsHalfPromises),
     "mixes-promises": lambda: candidate(MixesPromises),
     "ignores-reports": lambda: candidate(IgnoresReports),
+    "hides-truncation": lambda: acceptor(HidesTruncation),
+    "acknowledges-truncated": lambda: acceptor(AcknowledgesTruncated),
+    "leads-behind": lambda: candidate(LeadsBehind),
+    "truncates-early": lambda: Assembly(replica=TruncatesEarly),
+    "installs-early": lambda: Assembly(replica=InstallsEarly),
+    "loses-sessions": lambda: Assembly(replica=LosesSessions),
     "counts-any-ballot": lambda: leader(CountsAnyBallot),
     "counts-twice": lambda: leader(CountsTwice),
     "loose-reads": lambda: leader(LooseReads),

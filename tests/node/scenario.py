@@ -20,6 +20,7 @@ tests/node/test_scenarios.py`` writes what is printed now into the files: then r
     > propose n1 a b                a client writes a, then b, at n1
     > open n1 c / write n1 c x 7 / cas n1 c x 7 8 / retry n1 c / read n2 c x     client c, with a session
     > crash n1 / poweroff n1 / wipe n1 / stop n1 / restart n1
+    > save n1 1                     one step of writing n1's snapshot (without number: all)
     > partition n1 n2 | n3 / heal
     > log n1 / disk n1 / status / letters / counters n1 noops_filled
 
@@ -34,7 +35,7 @@ from pathlib import Path
 
 from node import kv, wire
 from node.assembly import Assembly
-from node.machine import OpenEntry, decode_entry
+from node.machine import OpenEntry, decode_entry, encode_entry
 from node.paxos.ballot import Ballot
 from node.paxos.messages import (
     Accept,
@@ -53,6 +54,8 @@ from node.paxos.messages import (
     ReadIndexReply,
     Recover,
     Refused,
+    SnapshotPart,
+    Truncated,
     Value,
     Welcome,
 )
@@ -128,6 +131,21 @@ class Script:
         if not self.quiet and not it.waiting:
             self.say("nothing to sync")
         self.watched(number(node), lambda: self.cluster.fsync(number(node), int(count) if count else None))
+
+    def do_save(self, node: str, steps: str | None = None) -> None:
+        saving = self.cluster.nodes[number(node)].saving
+        if saving is None:
+            self.say("nothing to save")
+        for _ in range(int(steps) if steps else 1_000):
+            busy = False
+
+            def save() -> None:
+                nonlocal busy
+                busy = self.cluster.save(number(node))
+
+            self.watched(number(node), save)
+            if not busy:
+                break
 
     def do_settle(self, *nodes: str) -> None:
         among = {number(node) for node in nodes} or set(self.cluster.members)
@@ -286,7 +304,9 @@ class Script:
 
     def do_log(self, node: str) -> None:
         log = self.cluster.nodes[number(node)].running.paxos.log
-        for slot in range(1, log.last + 1):
+        if log.truncated_upto:
+            self.say(f"1-{log.truncated_upto} truncated")
+        for slot in range(log.truncated_upto + 1, log.last + 1):
             entry = log.get(slot)
             if entry is None:
                 self.say(f"{slot} empty")
@@ -294,7 +314,13 @@ class Script:
                 self.say(f"{slot} {entry.ballot} {'chosen' if entry.chosen else 'accepted'} {value_text(entry.value)}")
 
     def do_disk(self, node: str) -> None:
-        for record in inspect(self.cluster.nodes[number(node)].disk).records:
+        found = inspect(self.cluster.nodes[number(node)].disk)
+        if found.snapshot is not None:
+            self.say(f"Snapshot {found.snapshot.slot}, ballot {found.snapshot.ballot}")
+        if found.first > 1:
+            base = found.base
+            self.say(f"Base {base.promised}, incarnation {base.incarnation}, last slot {base.last_slot}")
+        for record in found.records:
             self.say(record_text(record))
 
     def do_status(self, *nodes: str) -> None:
@@ -320,6 +346,7 @@ class Script:
         """Do something to a node and say what it wants written and what it has become."""
         it = self.cluster.nodes[node]
         before = len(it.waiting)
+        saved = it.saving
         letters = len(self.printed)
         action()
         if it.replica is None:
@@ -327,6 +354,9 @@ class Script:
         if not self.quiet:
             writes = [f"  n{node} writes {record_text(record)}" for record in it.waiting[before:]]
             self.printed[letters:letters] = writes
+            if it.saving is not None and it.saving is not saved:
+                assert it.replica._saving is not None
+                self.say(f"  n{node} begins to save a snapshot of slot {it.replica._saving.slot}")
         role = self.role(node)
         if role != self.roles[node]:
             self.roles[node] = role
@@ -360,13 +390,16 @@ def message_of(kind: str, *words: str) -> Message:
         case "Prepare":
             return Prepare(ballot, int(words[1]))
         case "Promise":
-            return Promise(ballot, int(words[1]), 0, 0, 1, ())
+            return Promise(ballot, int(words[1]), 0, 0, 1, 0, ())
         case "Accepted":
             return Accepted(ballot, int(words[1]))
         case "HeartbeatAck":
             return HeartbeatAck(ballot, int(words[1]))
         case "Heartbeat":
             return Heartbeat(ballot, int(words[1]), int(words[2]))
+        case "Accept":
+            entry = encode_entry(wire.Command(0, 1, kv.Write("x", words[2])))
+            return Accept(ballot, int(words[1]), (entry,), 0)
         case _:
             raise AssertionError(f"cannot inject {kind}")
 
@@ -405,8 +438,9 @@ def message_text(message: Message) -> str:
                 f"{r.slot}={r.ballot} {'chosen ' if r.chosen else ''}{value_text(r.value)}" for r in message.reported
             )
             part = f" part {message.part + 1}/{message.parts}" if message.parts > 1 else ""
+            truncated = f", truncated up to {message.truncated_upto}" if message.truncated_upto else ""
             lives = lives_text(message.lives)
-            return f"Promise {message.ballot} from {message.from_slot}{part}: {reported or 'nothing'}{lives}"
+            return f"Promise {message.ballot} from {message.from_slot}{truncated}{part}: {reported or 'nothing'}{lives}"
         case Accept():
             return f"Accept {message.ballot} {message.slot}={value_text(message.value)}, chosen {message.chosen_upto}"
         case Accepted():
@@ -421,8 +455,10 @@ def message_text(message: Message) -> str:
             return "ReadIndex"
         case ReadIndexReply():
             return f"ReadIndexReply {message.ballot} {message.index}"
-        case Fetch():
-            return f"Fetch from {message.from_slot}"
+        case Fetch() | SnapshotPart():
+            return transfer_text(message)
+        case Truncated():
+            return f"Truncated {message.ballot} up to {message.upto}"
         case Chosen():
             entries = ", ".join(f"{slot}={ballot} {value_text(value)}" for slot, ballot, value in message.entries)
             return f"Chosen {entries}; up to {message.chosen_upto}"
@@ -449,6 +485,16 @@ def recovery_text(message: Message) -> str:
 def lives_text(lives: Lives) -> str:
     """Return the lives that a message tells of in words."""
     return "".join(f", n{node} in life {incarnation}" for node, incarnation, _ in lives)
+
+
+def transfer_text(message: Fetch | SnapshotPart) -> str:
+    """Return a question for the log, or a part of a snapshot, in words."""
+    if isinstance(message, SnapshotPart):
+        end = message.offset + len(message.data)
+        return f"SnapshotPart {message.slot}, ballot {message.ballot}: {message.offset} to {end} of {message.size}"
+    if message.snapshot_slot:
+        return f"Fetch from {message.from_slot}, snapshot {message.snapshot_slot} at {message.offset}"
+    return f"Fetch from {message.from_slot}"
 
 
 def record_text(record: Record) -> str:

@@ -53,6 +53,7 @@ class Weather(msgspec.Struct, frozen=True):
     power_loss: float
     think_ms: float
     segment_bytes: int
+    zero_ahead_bytes: int
     settings: dict[str, int]
 
 
@@ -69,6 +70,9 @@ def forecast(rng: random.Random) -> Weather:
         "election_timeout_ms": rng.choice((100, 150, 400)),
         "election_spread_ms": rng.choice((5, 50, 400)),
     }
+    settings["snapshot_slots"] = rng.choice((1, 3, 10, 40, 1_000))
+    settings["snapshot_tail_slots"] = rng.choice((0, 0, 2, 20))
+    settings["snapshot_part_bytes"] = rng.choice((30, 200, 1 << 16))
     settings["lease_ms"] = rng.choice((0, settings["election_timeout_ms"] // 2, settings["election_timeout_ms"]))
     return Weather(
         chaos_ms=rng.choice((3_000, 6_000)),
@@ -83,6 +87,7 @@ def forecast(rng: random.Random) -> Weather:
         power_loss=rng.choice((0.0, 0.5, 1.0)),
         think_ms=rng.choice((15.0, 60.0)),
         segment_bytes=rng.choice((200, 2_000, 1 << 20)),
+        zero_ahead_bytes=rng.choice((0, 64, 1_000)),
         settings=settings,
     )
 
@@ -220,6 +225,7 @@ class Run:
             size,
             seed,
             segment_bytes=self.weather.segment_bytes,
+            zero_ahead_bytes=self.weather.zero_ahead_bytes,
             assembly=assembly,
             settings=self.weather.settings,
         )
@@ -235,6 +241,7 @@ class Run:
         self._doomed: set[int] = set()
         self._slow: dict[tuple[int, int], float] = {}
         self._syncing: dict[int, int] = {}
+        self._saving: dict[int, int] = {}
         self._alarm: dict[int, int] = {}
         self._goal: dict[int, int] = {}
 
@@ -286,6 +293,7 @@ class Run:
             self._doomed.discard(node)
             self._frozen.pop(node, None)
             self._syncing.pop(node, None)
+            self._saving.pop(node, None)
             self._alarm.pop(node, None)
             self.cluster.start(node)
             self.stepped(node)
@@ -297,6 +305,9 @@ class Run:
             self._syncing[node] = it.starts
             stalled = not self.calm and self.rng.random() < self.weather.stalled_sync
             self.later(500 if stalled else self.rng.uniform(*self.weather.sync_ms), self.synced, node, it.starts)
+        if it.saving is not None and node not in self._saving:
+            self._saving[node] = it.starts
+            self.later(self.rng.uniform(*self.weather.sync_ms), self.saved, node, it.starts)
         if it.wake_at and self._alarm.get(node) != it.wake_at:
             self._alarm[node] = it.wake_at
             self.at(max(it.wake_at, self.cluster.now), self.wake, node, it.starts, it.wake_at)
@@ -321,6 +332,20 @@ class Run:
             self.fall(node)
             return
         self.cluster.fsync(node, self.rng.randint(1, len(it.waiting)))
+        self.stepped(node)
+
+    def saved(self, node: int, starts: int) -> None:
+        """A step of writing a snapshot has ended; it waits its turn behind a sync of the log."""
+        it = self.cluster.nodes[node]
+        if it.starts != starts or it.replica is None or self.postponed(node, self.saved, node, starts):
+            return
+        del self._saving[node]
+        if node in self._doomed and self.rng.random() < 0.5:
+            at = self.rng.choice(("write", "sync", "rename", "sync_names", "remove"))
+            self.cluster.crash_in_save(node, at, clean=self.rng.random() < 0.3)
+            self.fall(node)
+            return
+        self.cluster.save(node)
         self.stepped(node)
 
     def wake(self, node: int, starts: int, at: int) -> None:

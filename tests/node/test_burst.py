@@ -39,7 +39,7 @@ class Node:
         self.step(Tick())
         candidate = self.replica.paxos.candidate
         if candidate is not None:
-            self.step(Receive(2, 1, Promise(candidate.ballot, candidate.from_slot, 0, 0, 1, ())))
+            self.step(Receive(2, 1, Promise(candidate.ballot, candidate.from_slot, 0, 0, 1, 0, ())))
         assert self.replica.paxos.leader is not None
 
     def burst(self, *bodies: Body) -> Output:

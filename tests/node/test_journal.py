@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Promised, Record, Remembered, Started, replay
-from node.storage.journal import Journal, inspect
-from node.storage.wal import CorruptLogError, LogFailedError, Wal, segment_name
+from node.storage.journal import Inspected, Journal, inspect
+from node.storage.wal import CorruptLogError, LogFailedError, Wal, WalStatistics, segment_name
 from tests.node.memory_disk import MemoryDisk
 
 values = st.lists(st.binary(max_size=8), max_size=3).map(tuple)
@@ -137,7 +137,7 @@ def test_a_journal_that_failed_stays_failed() -> None:
 
 def test_inspection_tells_whose_log_it_is_and_writes_nothing() -> None:
     disk = MemoryDisk()
-    assert inspect(disk) == (None, [], (0, 0, 0))
+    assert inspect(disk) == Inspected(None, [], WalStatistics(0, 0, 0))
     Journal(disk, 7).close()
     disk.put(segment_name(1), disk.content(segment_name(1)) + b"torn")
     disk.calls.clear()

@@ -18,6 +18,8 @@ RARE = (
     *("elections_won", "stepped_down", "quorum_lost", "promises_refused", "accepts_refused", "heartbeats_refused"),
     *("slots_replayed", "accepts_resent", "fetches_sent", "slots_learned", "old_incarnations_dropped", "read_rounds"),
     *("proposals_refused", "retries_deduplicated", "torn_tails_cut"),
+    *("snapshots_taken", "snapshots_installed", "slots_truncated", "segments_removed", "elections_caught_up"),
+    *("accepts_outdated", "snapshot_downloads_resumed", "snapshot_parts_sent"),
 )
 """What each batch of seeds must have met, or its silence means nothing."""
 
@@ -33,6 +35,11 @@ CAUGHT_WITHIN = {
     "counts-twice": 40,
     "local-reads": 40,
     "applies-twice": 40,
+    "hides-truncation": 40,
+    "leads-behind": 40,
+    "truncates-early": 5,
+    "installs-early": 40,
+    "loses-sessions": 40,
 }
 """Planted bugs that random schedules meet, and how many seeds that may take; the text scenarios catch the others."""
 

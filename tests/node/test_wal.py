@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.storage.disk import PosixDisk
-from node.storage.frame import HEADER_BYTES, PAYLOAD_BYTES_MAX, RECORD_BYTES, encode_record
+from node.storage.frame import HEADER_BYTES, NO_BASE, PAYLOAD_BYTES_MAX, RECORD_BYTES, encode_record
 from node.storage.wal import CorruptLogError, LogFailedError, Wal, segment_name
 from tests.node.memory_disk import MemoryDisk
 
@@ -169,9 +169,9 @@ def test_a_record_over_the_limit_is_refused() -> None:
 
 def test_segments_roll_over() -> None:
     disk = MemoryDisk()
-    write(disk, [[b"x" * 50]] * 5, segment_bytes=150)
+    write(disk, [[b"x" * 50]] * 5, segment_bytes=182)
     assert disk.names() == [ONE, TWO, THREE]
-    wal = Wal(disk, NODE, 150)
+    wal = Wal(disk, NODE, 182)
     assert wal.payloads == [b"x" * 50] * 5
     assert wal.statistics == (5, 3, 0)
 
@@ -225,7 +225,7 @@ def test_a_new_segment_whose_name_was_not_synced_vanishes_and_recovery_works() -
 
 def test_a_missing_segment_is_reported() -> None:
     disk = MemoryDisk()
-    write(disk, [[b"x" * 50]] * 5, segment_bytes=150)
+    write(disk, [[b"x" * 50]] * 5, segment_bytes=182)
     disk.remove(TWO)
     with pytest.raises(CorruptLogError, match=r"begins with record 5, but record 3 is next: a segment is missing"):
         read(disk)
@@ -233,8 +233,9 @@ def test_a_missing_segment_is_reported() -> None:
 
 def test_a_segment_under_a_wrong_name_is_reported() -> None:
     disk = MemoryDisk()
-    write(disk, [[b"x" * 50]] * 5, segment_bytes=150)
+    write(disk, [[b"x" * 50]] * 5, segment_bytes=182)
     disk.put(segment_name(4), disk.content(THREE))
+    disk.remove(THREE)
     with pytest.raises(CorruptLogError, match="generation 3 does not belong here"):
         read(disk)
 
@@ -256,7 +257,7 @@ def test_the_log_of_another_node_is_refused() -> None:
 @pytest.mark.parametrize("offset", range(HEADER_BYTES))
 def test_header_damage_is_reported(offset: int) -> None:
     disk = MemoryDisk()
-    write(disk, [[b"x" * 50]] * 3, segment_bytes=150)
+    write(disk, [[b"x" * 50]] * 3, segment_bytes=182)
     for name in (ONE, TWO):
         with pytest.raises(CorruptLogError, match=rf"{name}, offset 0: the segment's header is damaged"):
             read(flip(disk, name, offset))
@@ -265,13 +266,13 @@ def test_header_damage_is_reported(offset: int) -> None:
 @pytest.mark.parametrize("size", range(HEADER_BYTES))
 def test_a_last_segment_that_never_got_a_whole_header_is_dropped(size: int) -> None:
     disk = MemoryDisk()
-    write(disk, [[b"x" * 50]] * 2, segment_bytes=150)
+    write(disk, [[b"x" * 50]] * 2, segment_bytes=182)
     header = disk.content(ONE)[:size]
     disk.put(TWO, header)
     assert read(disk) == [b"x" * 50] * 2
     assert disk.names() == [ONE]
     disk.put(TWO, bytes(HEADER_BYTES))
-    write(disk, [[b"y"]], segment_bytes=150)
+    write(disk, [[b"y"]], segment_bytes=182)
     assert read(disk) == [b"x" * 50] * 2 + [b"y"]
 
 
@@ -285,10 +286,12 @@ def test_a_torn_tail_is_cut_at_every_byte_and_nothing_durable_is_lost() -> None:
     whole = [*accumulate((RECORD_BYTES + len(payload) for payload in COMMITS[-1]), initial=durable)]
     for size in range(durable, end):
         torn = cut(disk, ONE, size)
+        torn_content = torn.content(ONE)
         kept = sum(1 for boundary in whole[1:] if boundary <= size)
         wal = Wal(torn, NODE)
         assert wal.payloads == flat(COMMITS[:-1]) + COMMITS[-1][:kept], size
-        assert wal.statistics.torn_bytes == size - max(boundary for boundary in whole if boundary <= size)
+        tail = torn_content[max(boundary for boundary in whole if boundary <= size) :]
+        assert wal.statistics.torn_bytes == len(tail.rstrip(b"\0")), "zeros are no part of a record for certain"
         wal.append(b"next")
         wal.commit()
         assert read(torn) == [*wal.payloads, b"next"], "the tail is gone for good, and the log goes on there"
@@ -311,7 +314,7 @@ def test_garbage_behind_the_end_is_cut(garbage: bytes) -> None:
     disk.put(ONE, disk.content(ONE) + garbage)
     wal = Wal(disk, NODE)
     assert wal.payloads == flat(COMMITS)
-    assert wal.statistics.torn_bytes == len(garbage)
+    assert wal.statistics.torn_bytes == (len(garbage.rstrip(b"\0")))
 
 
 @pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
@@ -351,7 +354,7 @@ def test_every_restart_leaves_a_commit_that_vouches_for_all_before_it() -> None:
 
 def test_rot_in_an_earlier_segment_is_reported_even_in_its_last_commit() -> None:
     disk = MemoryDisk()
-    write(disk, [[b"x" * 50]] * 4, segment_bytes=150)
+    write(disk, [[b"x" * 50]] * 4, segment_bytes=182)
     assert disk.names() == [ONE, TWO]
     for offset in range(HEADER_BYTES, len(disk.content(ONE))):
         if (offset - HEADER_BYTES) % (RECORD_BYTES + 50) in RESERVED:
@@ -362,7 +365,7 @@ def test_rot_in_an_earlier_segment_is_reported_even_in_its_last_commit() -> None
 
 def test_an_earlier_segment_cut_short_is_reported() -> None:
     disk = MemoryDisk()
-    write(disk, [[b"x" * 50]] * 4, segment_bytes=150)
+    write(disk, [[b"x" * 50]] * 4, segment_bytes=182)
     for size in range(len(disk.content(ONE))):
         with pytest.raises(CorruptLogError):
             read(cut(disk, ONE, size))
@@ -385,6 +388,177 @@ def test_a_record_of_another_place_or_another_life_does_not_pass() -> None:
     recycled = disk.copy()
     recycled.put(ONE, content + encode_record(7, 4, 3, b"of generation 7"))
     assert read(recycled) == [b"a", b"b", b"c"]
+
+
+# -- zeros ahead and recycled files -----------------------------------------------------------------------------------
+
+SPARE = "spare-0000000000000001.log"
+LIFE = [[b"old %d" % number * 3] for number in range(6)]
+NEXT = [[b"one"], [b"two"], [b"three", b"four"]]
+
+
+class Covered:
+    """Says that a snapshot holds everything before the segments that begin with record ``first`` or before."""
+
+    def __init__(self) -> None:
+        self.base = NO_BASE
+
+    def __call__(self, base: bytes) -> bool:
+        return base != NO_BASE and base <= self.base
+
+
+def recycled(commits: Sequence[Sequence[bytes]] = NEXT) -> tuple[MemoryDisk, Covered]:
+    """Return a disk whose log goes on, after a life of its file, in that file under a new name."""
+    disk, covered = MemoryDisk(), Covered()
+    wal = Wal(disk, NODE, 300, 64, covered=covered)
+    for commit in LIFE:
+        for payload in commit:
+            wal.append(payload)
+        wal.commit()
+        wal.base = lambda: wal.last_lsn.to_bytes(32, "big")
+    assert wal.last_lsn == len(LIFE)
+    covered.base = wal._segments[-1].base
+    assert wal.release() > 0
+    assert SPARE in disk.names()
+    while not wal.recycled:
+        wal.append(b"filling")
+        wal.commit()
+    covered.base = wal._segments[-1].base
+    wal.release()
+    for batch in commits:
+        for payload in batch:
+            wal.append(payload)
+        wal.commit()
+    wal.close()
+    return disk, covered
+
+
+def last_segment(disk: MemoryDisk) -> str:
+    return max(name for name in disk.names() if name.startswith("wal-"))
+
+
+def test_zeros_ahead_are_written_with_the_record_that_needs_them() -> None:
+    disk = MemoryDisk()
+    wal = Wal(disk, NODE, 1_000, 400)
+    wal.append(b"first")
+    wal.commit()
+    size = len(disk.content(ONE))
+    assert size == HEADER_BYTES + RECORD_BYTES + 5 + 400
+    disk.calls.clear()
+    for _ in range(5):
+        wal.append(b"more")
+        wal.commit()
+    assert disk.calls == ["write", "sync"] * 5
+    assert len(disk.content(ONE)) == size, "the file has not grown: there was no metadata to sync"
+    for _ in range(30):
+        wal.append(b"more")
+        wal.commit()
+    assert len(disk.content(ONE)) < 1_000 + RECORD_BYTES + 4, "no zeros behind the end of the segment"
+
+
+@given(batches, batches, st.integers(1, 400), st.integers(1, 300), st.randoms(use_true_random=False))
+def test_power_loss_with_zeros_ahead(
+    commits: list[list[bytes]], lost: list[list[bytes]], segment_bytes: int, ahead: int, rng: random.Random
+) -> None:
+    disk = MemoryDisk()
+    wal = Wal(disk, NODE, segment_bytes, ahead)
+    for commit in commits:
+        for payload in commit:
+            wal.append(payload)
+        wal.commit()
+    for batch in lost[:1]:
+        disk.fail("sync")
+        for payload in batch:
+            wal.append(payload)
+        with pytest.raises(LogFailedError):
+            wal.commit()
+    disk.lose_power(rng)
+    again = Wal(disk, NODE, segment_bytes, ahead)
+    everything = flat(commits) + flat(lost[:1])
+    shown = again.payloads
+    assert shown[: len(flat(commits))] == flat(commits)
+    assert shown == everything[: len(shown)]
+    again.append(b"new")
+    again.commit()
+    disk.lose_power(rng)
+    assert read(disk, segment_bytes) == [*shown, b"new"], "nothing that was behind the cut comes back"
+
+
+def test_a_recycled_file_shows_nothing_of_its_former_life() -> None:
+    disk, covered = recycled()
+    content = disk.content(last_segment(disk))
+    assert b"old" in content, "the file was to have a past"
+    wal = Wal(disk, NODE, 300, 64, covered=covered)
+    assert wal.payloads[-len(flat(NEXT)) :] == flat(NEXT)
+    assert not any(payload.startswith(b"old") for payload in wal.payloads)
+    assert wal.statistics.torn_bytes == 0
+    assert b"old" not in disk.content(last_segment(disk)), "opening fills what is behind the end with zeros"
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from(["rename", "sync_names", "write", "sync"]))
+def test_a_crash_while_a_file_is_recycled(rng: random.Random, at: str) -> None:
+    disk, covered = MemoryDisk(), Covered()
+    wal = Wal(disk, NODE, 300, 64, covered=covered)
+    done: list[bytes] = []
+    failed = False
+    for number in range(40):
+        payload = b"%d" % number * 20
+        if wal._spares and wal._offset >= 300 and not failed:
+            disk.fail(at)
+            failed = True
+        wal.append(payload)
+        try:
+            wal.commit()
+        except LogFailedError:
+            disk.fail(at, 0)
+            disk.lose_power(rng)
+            wal = Wal(disk, NODE, 300, 64, covered=covered)
+            shown = wal.payloads
+            assert shown == [*done, payload][-len(shown) :] or shown == done[-len(shown) :]
+            assert wal.last_lsn in (len(done), len(done) + 1)
+            done = [*done, payload][: wal.last_lsn]
+        else:
+            done.append(payload)
+        base = wal.last_lsn.to_bytes(32, "big")
+        wal.base = lambda base=base: base  # type: ignore[misc]
+        covered.base = wal._segments[-1].base
+        wal.release()
+    assert failed
+    wal.close()
+    again = Wal(disk, NODE, 300, 64, covered=covered)
+    assert again.payloads == done[-len(again.payloads) :]
+    assert again.last_lsn == len(done)
+
+
+def test_rot_in_a_recycled_file_is_told_from_its_past() -> None:
+    disk, covered = recycled()
+    name = last_segment(disk)
+    content = disk.content(name)
+    start = content.index(b"one") - RECORD_BYTES
+    for offset in range(start, content.index(b"three") - RECORD_BYTES):
+        if offset in {begin + byte for begin in (start, start + RECORD_BYTES + 3) for byte in RESERVED}:
+            continue
+        with pytest.raises(CorruptLogError, match="bit rot, not a torn tail"):
+            Wal(flip(disk, name, offset), NODE, 300, 64, covered=covered)
+
+
+def test_a_torn_tail_in_a_recycled_file_is_cut_at_every_byte() -> None:
+    """The last commit has not arrived from some byte on: there the file has what its former life had."""
+    disk, covered = recycled()
+    before, _ = recycled(NEXT[:-1])
+    name = last_segment(disk)
+    content, past = disk.content(name), before.content(last_segment(before))
+    begin, end = content.index(b"three") - RECORD_BYTES, content.index(b"four") + 4
+    for size in range(begin, end):
+        torn = disk.copy()
+        torn.put(name, content[:size] + past[size:])
+        wal = Wal(torn, NODE, 300, 64, covered=covered)
+        kept = flat(NEXT[:-1]) + [b"three"] * (size >= content.index(b"four") - RECORD_BYTES)
+        assert wal.payloads[-len(kept) :] == kept, size
+        wal.append(b"next")
+        wal.commit()
+        again = Wal(torn, NODE, 300, 64, covered=covered)
+        assert again.payloads[-len(kept) - 1 :] == [*kept, b"next"]
 
 
 # -- errors -----------------------------------------------------------------------------------------------------------

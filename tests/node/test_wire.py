@@ -30,16 +30,21 @@ from node.paxos.messages import (
     Recover,
     Refused,
     Reported,
+    SnapshotPart,
+    Truncated,
     Welcome,
 )
 
 B, C = Ballot(3, 2), Ballot(7, 1)
 MESSAGES: list[Message] = [
     Prepare(B, 4),
-    Promise(B, 4, 17, 0, 2, (Reported(4, C, (b"x", b""), True), Reported(9, B, (), False))),
+    Promise(B, 4, 17, 0, 2, 3, (Reported(4, C, (b"x", b""), True), Reported(9, B, (), False))),
     Accept(B, 4, (b"command", b"another"), 3),
     Accepted(B, 4),
     Refused(B, C),
+    Truncated(B, 3),
+    SnapshotPart(40, B, 9, 77, 3, b"state"),
+    Fetch(4, 40, 77, 8),
     Heartbeat(B, 12, 3),
     HeartbeatAck(B, 12),
     ReadIndex((5 << 40) + 1),
@@ -48,7 +53,7 @@ MESSAGES: list[Message] = [
     Fetch(2),
     Chosen(((2, B, (b"x",)), (3, C, ())), 3),
     Prepare(B, 4, ((1, 2, 1 << 60), (3, 9, 7))),
-    Promise(B, 4, 17, 0, 1, (), ((1, 2, 5),)),
+    Promise(B, 4, 17, 0, 1, 0, (), ((1, 2, 5),)),
     Recover(1 << 60, False, True),
     LifeNoted(1 << 60, True),
     OldLife(4),

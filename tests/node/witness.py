@@ -8,17 +8,21 @@ value in a majority of them. Whatever a node says, applies, or comes back with a
 - who proposes in a ballot has the promises of a majority, and proposes nothing else where something is chosen;
 - a promise or an acceptance that was *sent* is on the sender's disk, then and after every restart;
 - what a node has promised never goes back, and no ballot is used twice;
-- nodes that have applied the same slots have the same digest.
+- nodes that have applied the same slots have the same digest, and so has every snapshot;
+- what a node has forgotten is in a snapshot that is on its disk, then and after every restart.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 
+from node.machine import decode_state
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.messages import Accept, Accepted, Message, Prepare, Promise, Value
 from node.paxos.records import AcceptedRecord, Learned, Promised, Record
+from node.paxos.snapshot import Snapshot
 from node.replica import Replica
+from node.storage.journal import Inspected
 
 
 class ViolationError(AssertionError):
@@ -32,6 +36,7 @@ class OnDisk:
         self.promised = ZERO
         self.slots: dict[int, Ballot] = {}
         self.learned: set[int] = set()
+        self.snapshot = 0
 
     def add(self, record: Record) -> None:
         """Fold a durable record in."""
@@ -47,7 +52,7 @@ class OnDisk:
 
     def holds(self, slot: int, ballot: Ballot) -> bool:
         """Say whether an acceptance is kept: in that ballot, a later one, or as known to be chosen."""
-        return slot in self.learned or self.slots.get(slot, ZERO) >= ballot
+        return slot <= self.snapshot or slot in self.learned or self.slots.get(slot, ZERO) >= ballot
 
 
 class Witness:
@@ -66,6 +71,7 @@ class Witness:
         self._prepared: dict[Ballot, tuple[int, int]] = {}
         self._digests: dict[int, str] = {}
         self._applied = dict.fromkeys(members, 0)
+        self._saving: dict[int, Snapshot] = {}
         self._promised = dict.fromkeys(members, ZERO)
 
     # -- what nodes write ---------------------------------------------------------------------------------------------
@@ -82,12 +88,30 @@ class Witness:
         elif isinstance(record, Promised) and record.ballot.node == node:
             self._promises[record.ballot].add(node)
 
-    def restarted(self, node: int, records: list[Record], replica: Replica) -> None:
-        """A node has come back with these records on its disk."""
+    def saves(self, node: int, snapshot: Snapshot) -> None:
+        """A node writes a snapshot: of a state that others have, too, and of chosen slots."""
+        if snapshot.slot not in self.chosen:
+            raise ViolationError(f"n{node} writes a snapshot of slot {snapshot.slot}, which is not chosen")
+        self._state(node, snapshot.slot, decode_state(snapshot.state).digest.hex())
+        self._saving[node] = snapshot
+
+    def saved(self, node: int) -> None:
+        """The snapshot is on the node's disk."""
+        snapshot, disk = self._saving[node], self._disks[node]
+        disk.snapshot = snapshot.slot
+        disk.promised = max(disk.promised, snapshot.ballot)
+
+    def restarted(self, node: int, found: Inspected, replica: Replica) -> None:
+        """A node has come back with this on its disk."""
         disk = self._disks[node] = OnDisk()
-        for record in records:
+        disk.promised = found.base.promised
+        disk.snapshot = found.snapshot.slot if found.snapshot is not None else 0
+        for record in found.records:
             self.durable(node, record)
-        self._applied[node] = 0
+        self._applied[node] = disk.snapshot
+        if found.snapshot is not None:
+            self._state(node, disk.snapshot, decode_state(found.snapshot.state).digest.hex())
+            disk.promised = max(disk.promised, found.snapshot.ballot)
         self._promised[node] = replica.paxos.acceptor.promised
         if replica.paxos.recovery is not None:  # it may have forgotten, and votes only when that does no harm
             self._said[node] = ZERO
@@ -118,6 +142,8 @@ class Witness:
                 self._say(node, message.ballot)
                 if self._disks[node].promised < message.ballot:
                     raise ViolationError(f"n{node} promises {message.ballot} before its fsync")
+                if self._disks[node].snapshot < message.truncated_upto:
+                    raise ViolationError(f"n{node} calls slot {message.truncated_upto} truncated without a snapshot")
                 self._promises[message.ballot].add(node)
             case Prepare():
                 if self._disks[node].promised < message.ballot:
@@ -151,11 +177,14 @@ class Witness:
         if promised < self._promised[node]:
             raise ViolationError(f"n{node} had promised {self._promised[node]}, and now only {promised}")
         self._promised[node] = promised
+        log = replica.paxos.log
+        if log.truncated_upto > self._disks[node].snapshot:
+            raise ViolationError(f"n{node} has forgotten slot {log.truncated_upto}, which no snapshot of its holds")
         applied = replica.machine.applied_upto
         if applied == self._applied[node]:
             return
-        for slot in range(self._applied[node] + 1, applied + 1):
-            entry = replica.paxos.log.get(slot)
+        for slot in range(max(self._applied[node], log.truncated_upto) + 1, applied + 1):
+            entry = log.get(slot)
             if entry is None or not entry.chosen:
                 raise ViolationError(f"n{node} has applied slot {slot}, which it does not hold as chosen")
             if slot not in self.chosen:
@@ -163,9 +192,11 @@ class Witness:
             if self.chosen[slot] != entry.value:
                 raise ViolationError(f"n{node} has applied another value in slot {slot} than the chosen one")
         self._applied[node] = applied
-        digest = replica.machine.digest
-        if self._digests.setdefault(applied, digest) != digest:
-            raise ViolationError(f"n{node} has another digest than the others at slot {applied}")
+        self._state(node, applied, replica.machine.digest)
+
+    def _state(self, node: int, slot: int, digest: str) -> None:
+        if self._digests.setdefault(slot, digest) != digest:
+            raise ViolationError(f"n{node} has another digest than the others at slot {slot}")
 
     def _propose(self, key: tuple[int, Ballot], value: Value) -> None:
         if self._proposed.setdefault(key, value) != value:

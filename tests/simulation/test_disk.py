@@ -147,6 +147,29 @@ def test_a_lying_disk_calls_everything_durable_and_keeps_nothing() -> None:
     assert (counters.lied, counters.taken_back_bytes, counters.betrayed_bytes, counters.names_lost) == (2, 8, 8, 1)
 
 
+def test_a_rename_is_lost_until_names_were_synced_and_then_takes_the_old_files_place() -> None:
+    disk = SimulatedDisk()
+    for name in ("old", "new"):
+        file = disk.open(name, create=True)
+        file.write(0, name.encode())
+        file.sync()
+    disk.sync_names()
+    disk.settle()
+    disk.rename("new", "old")
+    assert disk.names() == ["old"]
+    disk.sync_names()  # begun, and never ended
+    disk.lose_power()
+    assert disk.names() == ["new", "old"], "both are back: a rename happens whole or not at all"
+    assert disk.open("old").read(0, 3) == b"old"
+    disk.rename("new", "old")
+    disk.sync_names()
+    disk.settle()
+    disk.lose_power()
+    assert disk.contents() == {"old": b"new"}
+    with pytest.raises(FileNotFoundError):
+        disk.rename("new", "old")
+
+
 @pytest.mark.parametrize("names", [False, True])
 def test_the_next_true_sync_makes_good_what_a_disk_lied_about(names: bool) -> None:
     disk = SimulatedDisk()

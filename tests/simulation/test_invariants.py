@@ -11,12 +11,15 @@ import pytest
 from harness.simulation.invariants import InvariantError, Invariants
 from harness.simulation.loop import virtual_loop
 from harness.simulation.trace import Trace
+from node.machine import Machine
 from node.paxos.ballot import ZERO, Ballot
+from node.paxos.counters import Counters
 from node.paxos.effects import Send, Tick
 from node.paxos.log import Log
 from node.paxos.messages import Accepted, Promise, Value
 from node.paxos.records import AcceptedRecord, Learned, Promised, Record, Remembered
-from node.replica import Durable, Output, ReplicaEvent
+from node.paxos.snapshot import Snapshot, snapshot_of
+from node.replica import Durable, Output, ReplicaEvent, SnapshotDurable
 
 LOW, HIGH = Ballot(1, 1), Ballot(2, 1)
 A: Value = (b"a",)
@@ -38,12 +41,14 @@ class Scene:
         *sends: Promise | Accepted,
         persist: tuple[Record, ...] = (),
         log: Log | None = None,
-        applied: tuple[int, str] = (0, ""),
+        applied: tuple[int, str | bytes] = (0, ""),
+        snapshot: Snapshot | None = None,
     ) -> None:
         output = Output()
+        output.snapshot = snapshot
         output.persist = list(persist)
         output.sends = [Send(9, message) for message in sends]
-        self.invariants.stepped(self.seen(node, log, applied), event or Tick(), output)
+        self.invariants.stepped(self.seen(node, log, applied), event if event is not None else Tick(), output)
 
     def write(self, node: int, *records: Record) -> None:
         """A node hands records out, and they become durable."""
@@ -56,16 +61,16 @@ class Scene:
         for node in nodes or (1, 2):
             self.write(node, AcceptedRecord(slot, ballot, value, 0))
 
-    def boot(self, node: int, *records: Record, recovers: bool = False) -> None:
+    def boot(self, node: int, *records: Record, snapshot: Snapshot | None = None, recovers: bool = False) -> None:
         """A node's process starts on a disk that holds these records."""
-        remembered = Remembered()
+        remembered = Remembered(snapshot)
         for record in records:
             remembered.replay(record)
         self.records[node] = remembered.records
         self.recovers[node] = recovers
         self.invariants.booted(self.seen(node), remembered)
 
-    def seen(self, node: int, log: Log | None = None, applied: tuple[int, str] = (0, "")) -> Any:
+    def seen(self, node: int, log: Log | None = None, applied: tuple[int, str | bytes] = (0, "")) -> Any:
         """Return a node as the invariants see it."""
         return SimpleNamespace(
             number=node,
@@ -73,11 +78,18 @@ class Scene:
             disk=SimpleNamespace(betrayed=False),
             replica=SimpleNamespace(
                 paxos=SimpleNamespace(
-                    log=log or Log(), leader=None, recovery=object() if self.recovers.get(node) else None
+                    log=log if log is not None else Log(),
+                    leader=None,
+                    recovery=object() if self.recovers.get(node) else None,
                 ),
-                machine=SimpleNamespace(applied_upto=applied[0], summed=applied[1].encode()),
+                machine=SimpleNamespace(applied_upto=applied[0], summed=digest_of(applied[1])),
             ),
         )
+
+
+def digest_of(digest: str | bytes) -> bytes:
+    """Return a digest that was given in words."""
+    return digest if isinstance(digest, bytes) else digest.encode()
 
 
 def log(*values: Value) -> Log:
@@ -95,7 +107,7 @@ def test_what_is_right_passes() -> None:
     scene.step(1, log=log(A), applied=(1, "a"))
     scene.step(2, log=log(A), applied=(1, "a"))
     scene.write(3, Promised(HIGH))
-    scene.step(3, None, Promise(HIGH, 1, 0, 0, 1, ()))
+    scene.step(3, None, Promise(HIGH, 1, 0, 0, 1, 0, ()))
     scene.write(3, AcceptedRecord(1, HIGH, A, 0))
     scene.boot(1, AcceptedRecord(1, LOW, A, 0))
     scene.step(1, log=log(A), applied=(1, "a"))  # another life begins anew
@@ -187,7 +199,7 @@ def test_an_answer_in_a_lower_ballot_is_caught_over_all_lives() -> None:
     ("message", "why"),
     [
         (Accepted(LOW, 1), r"answers for slot 1 in 1\.1 before that is durable"),
-        (Promise(LOW, 1, 0, 0, 1, ()), r"promises 1\.1 before that is durable"),
+        (Promise(LOW, 1, 0, 0, 1, 0, ()), r"promises 1\.1 before that is durable"),
     ],
 )
 def test_an_answer_before_its_record_is_durable_is_caught(message: Accepted | Promise, why: str) -> None:
@@ -221,13 +233,102 @@ def test_what_was_never_durable_may_be_forgotten_and_what_was_learned_stands_for
     assert ZERO < LOW
 
 
+# -- snapshots --------------------------------------------------------------------------------------------------------
+
+
+def snapshot(upto: int) -> Snapshot:
+    """Return a snapshot of the state after some no-ops."""
+    machine = Machine(Counters())
+    for slot in range(1, upto + 1):
+        assert not list(machine.apply(slot, ()))
+    return snapshot_of(upto, LOW, machine.state())
+
+
+def digest(upto: int) -> bytes:
+    """Return the digest of that state."""
+    machine = Machine(Counters())
+    for slot in range(1, upto + 1):
+        assert not list(machine.apply(slot, ()))
+    return machine.summed
+
+
+def truncated(upto: int) -> Log:
+    """Return a log with some no-ops chosen and truncated."""
+    made = log(*[()] * upto)
+    made.truncate(upto)
+    return made
+
+
+def no_ops(*slots: int) -> Scene:
+    """Return a scene in which these slots are chosen, by nodes 1 and 2."""
+    scene = Scene()
+    for slot in slots:
+        scene.choose(slot, ())
+    return scene
+
+
+def test_a_snapshot_stands_for_the_log_once_it_is_durable() -> None:
+    scene = no_ops(1, 2)
+    scene.write(1, Promised(HIGH))
+    scene.step(1, log=log((), ()), applied=(2, digest(2)), snapshot=snapshot(2))
+    scene.step(1, SnapshotDurable(), log=truncated(2), applied=(2, digest(2)))
+    scene.step(1, None, Promise(HIGH, 1, 0, 0, 1, 2, ()), log=truncated(2), applied=(2, digest(2)))
+    scene.boot(1, Promised(HIGH), snapshot=snapshot(2))
+    scene.step(1, log=truncated(2), applied=(2, digest(2)))
+    scene.step(3, log=truncated(0), snapshot=snapshot(2))  # it came from node 1
+    scene.step(3, SnapshotDurable(), log=truncated(2), applied=(2, digest(2)))
+    assert scene.invariants.broken is None
+
+
+def test_a_log_that_is_truncated_before_its_snapshot_is_durable_is_caught() -> None:
+    scene = no_ops(1, 2)
+    scene.step(1, log=log((), ()), applied=(2, digest(2)), snapshot=snapshot(2))
+    with pytest.raises(InvariantError, match="forgets slot 2; its durable snapshot is of slot 0"):
+        scene.step(1, log=truncated(2), applied=(2, digest(2)))
+
+
+def test_a_promise_that_calls_slots_truncated_without_a_snapshot_is_caught() -> None:
+    scene = no_ops(1)
+    scene.write(1, Promised(HIGH))
+    with pytest.raises(InvariantError, match="calls slot 1 truncated, but has no durable snapshot of it"):
+        scene.step(1, None, Promise(HIGH, 1, 0, 0, 1, 1, ()))
+
+
+def test_a_snapshot_of_another_state_is_caught() -> None:
+    scene = no_ops(1, 2)
+    scene.step(1, log=log((), ()), applied=(2, "another state"))
+    with pytest.raises(InvariantError, match="n2 has another state than n1 after slot 2"):
+        scene.step(2, log=log((), ()), snapshot=snapshot(2))
+
+
+def test_a_snapshot_of_what_is_not_chosen_is_caught() -> None:
+    with pytest.raises(InvariantError, match="writes a snapshot of slot 2, which no majority has accepted"):
+        no_ops(1).step(1, log=log(()), snapshot=snapshot(2))
+
+
+def test_a_restart_without_the_snapshot_that_stood_for_the_log_is_caught() -> None:
+    scene = no_ops(1, 2)
+    scene.step(1, log=log((), ()), applied=(2, digest(2)), snapshot=snapshot(2))
+    scene.step(1, SnapshotDurable(), log=truncated(2), applied=(2, digest(2)))
+    with pytest.raises(InvariantError, match="has forgotten slot 1, and has a snapshot of slot 0 only"):
+        scene.boot(1, Promised(LOW))
+
+
+def test_an_older_snapshot_with_the_log_behind_it_is_as_good() -> None:
+    scene = no_ops(1, 2)
+    scene.step(1, log=log((), ()), applied=(2, digest(2)), snapshot=snapshot(2))
+    scene.step(1, SnapshotDurable(), log=truncated(2), applied=(2, digest(2)))
+    scene.boot(1, AcceptedRecord(2, LOW, (), 1), snapshot=snapshot(1))
+    assert scene.invariants.broken is None
+
+
 def test_a_process_that_may_have_forgotten_must_not_answer() -> None:
     scene = Scene()
     scene.write(1, Promised(HIGH), AcceptedRecord(1, HIGH, A, 0))
     scene.step(1, None, Accepted(HIGH, 1))
     scene.boot(1, recovers=True)
     with pytest.raises(InvariantError, match=r"answers in ballot 1\.1 while it may have forgotten"):
-        scene.step(1, None, Promise(LOW, 1, 0, 0, 1, ()))
+        scene.step(1, None, Promise(LOW, 1, 0, 0, 1, 0, ()))
     scene.recovers[1] = False
     scene.write(1, Promised(HIGH))
-    scene.step(1, None, Promise(HIGH, 1, 0, 0, 1, ()))
+    scene.step(1, None, Promise(HIGH, 1, 0, 0, 1, 0, ()))

@@ -1,0 +1,71 @@
+"""A leader answers reads from its own state for as long as it takes itself for the leader.
+
+*Mechanism.* It leads, it has caught up, so it answers: without a lease and without asking a majority. Cut off or
+stopped for a while, it has been deposed and does not know; its clients read what others have overwritten.
+
+*In real life.* MongoDB's primaries did (Jepsen, *MongoDB: stale reads*, 2015); so did etcd and Consul in their default
+modes (Jepsen, 2014).
+
+*Exposed by* partitions of the leader from a majority, and pauses.
+
+*Caught by* the linearizability checker alone: stale reads. No invariant asks why a node answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from node.assembly import Assembly
+from node.museum import Exhibit, misdeeds
+from node.paxos.core import Paxos
+from node.replica import Replica
+
+
+class DeposedReads(Paxos):
+    """A core to which leading is enough."""
+
+    def reads_alone(self, now: int) -> bool:
+        """Say whether this node leads and has caught up."""
+        alone = super().reads_alone(now)
+        if not alone and self.leader is not None and self.log.chosen_upto >= self.leader.read_floor:
+            misdeeds.happened()
+            return True
+        return alone
+
+
+class Stale(Replica):
+    """A replica with that core."""
+
+    paxos_type = DeposedReads
+
+
+def plant(healthy: Assembly) -> Assembly:
+    """Break the confirmation of reads."""
+    return replace(healthy, replica=Stale)
+
+
+EXHIBIT = Exhibit(
+    scenario="""
+nodes = 5
+time = "8s"
+faults = []
+schedule = [
+    { at = "1s", until = "2200ms", fault = { type = "partition", shape = "leader" } },
+    { at = "3s", until = "4200ms", fault = { type = "partition", shape = "leader" } },
+    { at = "5s", until = "6200ms", fault = { type = "partition", shape = "leader" } },
+]
+
+[node]
+election_timeout_ms = 100
+election_spread_ms = 1000
+lease_ms = 100
+""",
+    caught_by=(
+        "linearizable: *",
+        "final-reads: *",
+    ),
+    checkers_alone=(
+        "linearizable: *",
+        "final-reads: *",
+    ),
+)

@@ -1,0 +1,79 @@
+"""A sync that failed is tried again, and the second one says that all is well.
+
+*Mechanism.* After a failed fsync the kernel may mark the pages as clean: it has tried. A second fsync has nothing to
+write and succeeds, and what was lost counts as durable.
+
+*In real life.* PostgreSQL's "fsyncgate" (2018), and with it nearly every database: twenty years of checkpoints that
+were retried. Rebello et al., *Can Applications Recover from fsync Failures?* (ATC 2020), is the study.
+
+*Exposed by* an I/O error of one sync, and a power cut before the same bytes are written again.
+
+*Caught by* the invariant that a node remembers what it had answered for; and by nodes that refuse to start on the hole
+in their log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from node.assembly import Assembly
+from node.museum import Exhibit, misdeeds
+from node.storage.disk import Disk
+from node.storage.journal import Journal
+from node.storage.shims import FileShim, ShimmedDisk
+from node.storage.wal import SEGMENT_BYTES
+
+
+class Insistent(FileShim):
+    """A file that is synced until it works."""
+
+    def sync(self) -> None:
+        """Sync, and once more if it fails."""
+        try:
+            super().sync()
+        except OSError:
+            misdeeds.happened()
+            super().sync()
+
+
+class RetriedFsync(Journal):
+    """A journal over such files."""
+
+    def __init__(self, disk: Disk, node: int, segment_bytes: int = SEGMENT_BYTES, zero_ahead_bytes: int = 0) -> None:
+        super().__init__(ShimmedDisk(disk, Insistent), node, segment_bytes, zero_ahead_bytes)
+
+
+def plant(healthy: Assembly) -> Assembly:
+    """Break the end after a failed sync."""
+    return replace(healthy, journal=RetriedFsync)
+
+
+EXHIBIT = Exhibit(
+    scenario="""
+nodes = 3
+time = "8s"
+faults = []
+schedule = [
+    { at = "1s", until = "1300ms", fault = { type = "disk-eio", target = "leader" } },
+    { at = "2s", until = "2300ms", fault = { type = "disk-eio", target = "leader" } },
+    { at = "3s", until = "3300ms", fault = { type = "disk-eio", target = "leader" } },
+    { at = "4s", until = "4300ms", fault = { type = "disk-eio", target = "leader" } },
+    { at = "5s", until = "5300ms", fault = { type = "disk-eio", target = "leader" } },
+    { at = "6s", until = "6300ms", fault = { type = "disk-eio", target = "leader" } },
+    { at = "7s", until = "7300ms", fault = { type = "disk-eio", target = "leader" } },
+    { at = "1010ms", until = "1310ms", fault = { type = "power-off", target = "all" } },
+    { at = "2010ms", until = "2310ms", fault = { type = "power-off", target = "all" } },
+    { at = "3010ms", until = "3310ms", fault = { type = "power-off", target = "all" } },
+    { at = "4010ms", until = "4310ms", fault = { type = "power-off", target = "all" } },
+    { at = "5010ms", until = "5310ms", fault = { type = "power-off", target = "all" } },
+    { at = "6010ms", until = "6310ms", fault = { type = "power-off", target = "all" } },
+    { at = "7010ms", until = "7310ms", fault = { type = "power-off", target = "all" } },
+]
+""",
+    caught_by=(
+        "invariants: n# has forgotten what it had answered for: slot #, accepted in ballot #",
+        "invariants: n# remembers a promise of # after it had answered for #",
+        "recovery: *is not running (exit status *",
+    ),
+    checkers_alone=("recovery: *is not running (exit status *",),
+)

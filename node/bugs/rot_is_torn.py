@@ -1,0 +1,64 @@
+"""A damaged record ends the log, wherever it is.
+
+*Mechanism.* A crash leaves a torn record at the end of the log, so recovery stops at the first one that does not check
+out, and cuts the rest off. One rotten bit in the middle does the same: everything behind it is forgotten, promises and
+acknowledged commands, and the node goes on as if it had never known them.
+
+*In real life.* Alagappan et al., *Protocol-Aware Recovery for Consensus-Based Storage* (FAST 2018): ZooKeeper,
+LogCabin and others either truncate, and may lose what was committed, or crash for good. TigerBeetle fixed recoveries
+of that kind under its simulator (issues 1346 and 2711).
+
+*Exposed by* bit rot before the end of the log, on a disk that is otherwise whole.
+
+*Caught by* the invariant that a node remembers what it had answered for. (Rot is beyond the model, so the signature
+says so; the healthy node refuses to start, and is excused.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from node.assembly import Assembly
+from node.museum import Exhibit, misdeeds
+from node.storage.frame import Framed
+from node.storage.journal import Journal
+from node.storage.wal import Wal
+
+
+class CuttingWal(Wal):
+    """A log to which all damage is a torn tail."""
+
+    def rotten(self, data: bytes, end: int, generation: int, expected: int) -> Framed | None:
+        """Find nothing behind the damage."""
+        if super().rotten(data, end, generation, expected) is not None:
+            misdeeds.happened()
+        return None
+
+
+class RotIsTorn(Journal):
+    """A journal on such a log."""
+
+    wal_type = CuttingWal
+
+
+def plant(healthy: Assembly) -> Assembly:
+    """Break the difference of rot and torn tails."""
+    return replace(healthy, journal=RotIsTorn)
+
+
+EXHIBIT = Exhibit(
+    scenario="""
+nodes = 3
+time = "5s"
+faults = []
+schedule = [
+    { at = "2s", until = "2500ms", fault = { type = "disk-rot", target = "n1", where = "head", bits = 1 } },
+    { at = "3s", until = "3500ms", fault = { type = "disk-rot", target = "n1", where = "head", bits = 1 } },
+    { at = "4s", until = "4500ms", fault = { type = "disk-rot", target = "n1", where = "head", bits = 1 } },
+]
+""",
+    caught_by=(
+        "invariants: n# has forgotten what it had answered for: slot #, accepted in ballot #*",
+        "invariants: n# remembers a promise of # after it had answered for #*",
+    ),
+)
