@@ -44,7 +44,8 @@ def test_every_number_has_a_unit_or_is_a_count_and_has_limits_that_hold_its_defa
         assert knob.takes(default), knob.name
         if type(default) is int:
             switch = knob.limits == (0, 1)
-            assert switch or knob.name.endswith(("_ms", "_ppm", "_bytes", "_slots", "_max")), f"{knob.name} says no unit"
+            unit = knob.name.endswith(("_ms", "_ppm", "_bytes", "_slots", "_max"))
+            assert switch or unit, f"{knob.name} says no unit"
 
 
 @pytest.mark.parametrize("name", sorted(name for name, value in DEFAULTS.items() if type(value) is int))
