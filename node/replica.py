@@ -149,7 +149,9 @@ class Replica:
     def step(self, now: int, event: ReplicaEvent) -> Output:
         """Take one event at time ``now`` (ns, monotonic). Raises SafetyError: the node must stop then."""
         output = Output()
-        if isinstance(event, Durable):
+        if isinstance(event, Receive):  # most are
+            self._core(now, event, output)
+        elif isinstance(event, Durable):
             self._durable = event.upto
             self.paxos.backlog.durable(event.upto)
             self._release(output)
