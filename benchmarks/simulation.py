@@ -15,7 +15,7 @@ import cProfile
 import platform
 import pstats
 import statistics
-import sysconfig
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -88,9 +88,7 @@ def main() -> None:
     arguments.add_argument("--repetitions", type=int, default=5)
     arguments.add_argument("--where", action="store_true")
     given = arguments.parse_args()
-    built = sysconfig.get_config_var("CONFIG_ARGS") or ""
-    optimised = "profile-guided" if "--enable-optimizations" in built else "not profile-guided"
-    print(f"Python {platform.python_version()} ({optimised} build)")
+    print(f"Python {platform.python_version()}, {sys.executable}")
     print(f"two million turns of a loop: {min(loop_s() for _ in range(given.repetitions)):.3f} CPU s")
     for name, scenario in SCENARIOS.items():
         costs = measure(scenario, given.repetitions)

@@ -26,6 +26,7 @@ import typer
 from rich.console import Console
 
 from harness import __version__, checking, cleaning
+from harness.benching.command import bench
 from harness.cluster.base import ClusterError
 from harness.console import LiveLine, print_result, summary_line
 from harness.duration import DurationError, parse_ms
@@ -88,6 +89,9 @@ Mode = Annotated[str | None, typer.Option("--mode", help="How local separates no
 Bug = Annotated[str | None, typer.Option("--bug", help="Run a node with a planted bug (see node/bugs).")]
 StorePath = Annotated[Path, typer.Option("--store", envvar="ANTIPAXOS_STORE", help="The folder of run folders.")]
 Json = Annotated[bool, typer.Option("--json", help="End standard output with one JSON object.")]
+
+
+app.add_typer(bench)
 
 
 @app.command()

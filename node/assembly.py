@@ -9,12 +9,22 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 from node import bugs
 from node.committer import Committer
 from node.paxos.core import Parts
 from node.replica import Replica
+from node.storage.disk import Disk, PosixDisk
 from node.storage.journal import Journal
+
+
+class Disks(Protocol):
+    """Opens the disk of a data folder, which is there; ``direct``: past the page cache, if the file system can."""
+
+    def __call__(self, folder: Path, *, direct: bool = False) -> Disk:
+        """Return the disk."""
 
 
 def needs_no_wall_clock(replica: Replica, wall: Callable[[], int]) -> None:
@@ -29,6 +39,7 @@ class Assembly:
     core: Parts = field(default_factory=Parts)
     replica: type[Replica] = Replica
     committer: type[Committer] = Committer
+    disk: Disks = PosixDisk
     journal: type[Journal] = Journal
     equip: Callable[[Replica, Callable[[], int]], None] = needs_no_wall_clock
 

@@ -1,32 +1,46 @@
 """The client library: operations on the cluster, each applied at most once, whatever happens in between.
 
-    client = Client(members=(1, 2, 3), dial=tcp_dialer({1: ("10.77.0.1", 7000), ...}), cluster="demo")
-    result = await client.execute(Write("x", 7), timeout_s=2.0)
+    async with connect("1=10.0.0.1:7000,2=10.0.0.2:7000,3=10.0.0.3:7000") as client:
+        await client.put("x", 7)
+        assert await client.get("x") == 7
 
-``execute`` returns the operation's result, or raises one of two errors that mean very different things:
+Each operation returns its result, or raises one of two errors that mean very different things:
 ``NotDoneError`` when the operation certainly was not and will not be applied, ``UnknownError`` when nobody can say. A
 time-out of anything that was sent is unknown, never "failed": the cluster may apply it any time later.
 
 Commands go to the leader, in a session; queries go to the client's home node, whichever role that has, because any
 node can answer a linearizable read.
+
+A ``Client`` is one session, and a session does one command after the other: that is what makes a retry recognisable.
+To have several under way, take ``siblings``: sessions of their own over the same connections.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
 from typing import NamedTuple, Protocol
 
 from node import kv, wire
+from node.addresses import Addresses, parse_addresses
 
 RETRY_PAUSE_S = 0.03
 DIAL_TIMEOUT_S = 0.5
 ATTEMPT_TIMEOUT_S = 1.0
 """How long one node may take over a request before another one is tried (it may be cut off from the others)."""
+OVERLOAD_PAUSE_MAX_S = 0.5
+"""The longest wait before an overloaded node is asked again; it doubles from ``RETRY_PAUSE_S``."""
+TIMEOUT_S = 5.0
+PENDING_MAX = 1_024
+"""Requests under way on one connection; a node refuses more as well."""
+UNSENT_BYTES_MAX = 4 * 1024 * 1024
+"""Bytes that wait for a node to read them; beyond, nothing more is sent on this connection."""
 
-_FINAL = (wire.Reason.INVALID, wire.Reason.SESSION_EXPIRED)
+_FINAL = (wire.Reason.INVALID, wire.Reason.SESSION_EXPIRED, wire.Reason.TOO_LARGE)
 """Refusals that no other node would answer differently."""
-_UNSURE = (wire.Reason.DEPOSED, wire.Reason.SESSION_EXPIRED)
+_UNSURE = (wire.Reason.DEPOSED, wire.Reason.SESSION_EXPIRED, wire.Reason.TOO_LARGE)
 """Refusals after which the operation may have been applied all the same."""
 
 
@@ -42,11 +56,26 @@ class UnknownError(ClientError):
     """The operation may or may not have been applied, or may be later."""
 
 
+class RejectedError(ClientError):
+    """The operation was carried out, and changed nothing: the key does not hold what it needs (appending to a number).
+
+    ``found`` is what the store says about it.
+    """
+
+    def __init__(self, operation: kv.Operation, found: kv.Value) -> None:
+        super().__init__(f"{operation} changed nothing: {found!r}")
+        self.found = found
+
+
+class NotSentError(ConnectionError):
+    """A request did not leave: too much is under way on this connection already."""
+
+
 class Stream(Protocol):
     """A connected byte stream."""
 
     def write(self, data: bytes) -> None:
-        """Queue bytes."""
+        """Queue bytes. Raises NotSentError if too many wait already."""
 
     async def read(self) -> bytes:
         """Return the next bytes, b"" at the end."""
@@ -78,15 +107,17 @@ class Connection:
         self._task = asyncio.get_running_loop().create_task(self._receive())
 
     async def ask(self, body: wire.Body, timeout_s: float) -> wire.Answer:
-        """Send a request and wait for its answer. Raises ConnectionError, TimeoutError."""
+        """Send a request and wait for its answer. Raises NotSentError, ConnectionError, TimeoutError."""
         if self.broken:
-            raise ConnectionError("the connection is closed")
+            raise NotSentError("the connection is closed")
+        if len(self._waiting) >= PENDING_MAX:
+            raise NotSentError(f"{PENDING_MAX} requests are under way on this connection")
         self._numbers += 1
         number = self._numbers
         loop = asyncio.get_running_loop()
+        self._stream.write(wire.encode(wire.Request(number, body)))
         answer: asyncio.Future[wire.Answer] = loop.create_future()
         self._waiting[number] = answer
-        self._stream.write(wire.encode(wire.Request(number, body)))
         expiry = loop.call_later(timeout_s, _expire, answer)
         try:
             return await answer
@@ -105,6 +136,9 @@ class Connection:
             while data := await self._stream.read():
                 for frame in frames.feed(data):
                     reply = wire.decode_reply(frame)
+                    if reply.number == wire.NO_NUMBER:
+                        self._break(f"the node hung up: {_refusal_in_words(reply.answer)}")
+                        return
                     waiting = self._waiting.get(reply.number)
                     if waiting is not None and not waiting.done():
                         waiting.set_result(reply.answer)
@@ -121,9 +155,21 @@ class Connection:
 
 
 class Client:
-    """One client, with one session and one operation at a time."""
+    """One client, with one session and one command at a time.
 
-    def __init__(self, members: Sequence[int], dial: Dial, cluster: str, home: int | None = None) -> None:
+    ``members`` are the nodes' ids, ``dial`` connects to one, ``home`` is the node that is asked first (default: the
+    first member). ``timeout_s`` is how long an operation may take if it says nothing itself.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[int],
+        dial: Dial,
+        cluster: str,
+        home: int | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self.timeout_s = timeout_s
         self._members = tuple(members)
         self._dial = dial
         self._cluster = cluster
@@ -132,14 +178,81 @@ class Client:
         self._session: int | None = None
         self._sequence = 0
         self._connections: dict[int, Connection] = {}
+        self._commanding = False
         self.ref = ""
         """The name by which the nodes' logs know the last command ("" before the first)."""
 
-    async def execute(self, operation: kv.Operation, timeout_s: float) -> Done:
-        """Carry out one operation. Raises NotDoneError, UnknownError."""
-        deadline = asyncio.get_running_loop().time() + timeout_s
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def sibling(self) -> Client:
+        """Return another client, with a session of its own, over the same connections. Closing one closes all."""
+        other = Client(self._members, self._dial, self._cluster, self._home, self.timeout_s)
+        other._connections, other._leader = self._connections, self._leader
+        return other
+
+    # -- operations ---------------------------------------------------------------------------------------------------
+
+    async def get(self, key: str, timeout_s: float | None = None) -> kv.Value:
+        """Return a key's value, None if absent: linearizable, from any node. Raises NotDoneError, UnknownError."""
+        return (await self.execute(kv.Read(key), timeout_s)).result.value
+
+    async def put(self, key: str, value: kv.Value, timeout_s: float | None = None) -> None:
+        """Set a key. Raises NotDoneError, UnknownError."""
+        await self.execute(kv.Write(key, value), timeout_s)
+
+    async def cas(self, key: str, expected: kv.Value, new: kv.Value, timeout_s: float | None = None) -> bool:
+        """Set a key to ``new`` if it is ``expected``; say whether it was. Raises NotDoneError, UnknownError."""
+        return (await self.execute(kv.Cas(key, expected, new), timeout_s)).result.ok
+
+    async def append(self, key: str, element: kv.Value, timeout_s: float | None = None) -> int:
+        """Append to a key's list; return the new length. Raises RejectedError, NotDoneError, UnknownError."""
+        length: int = await self._must(kv.Append(key, element), timeout_s)
+        return length
+
+    async def add(self, key: str, element: kv.Value, timeout_s: float | None = None) -> bool:
+        """Add to a key's set; say whether it was new there. Raises RejectedError, NotDoneError, UnknownError."""
+        new: bool = await self._must(kv.Add(key, element), timeout_s)
+        return new
+
+    async def increment(self, key: str, by: int = 1, timeout_s: float | None = None) -> int:
+        """Add to a key's number; return the sum. Raises RejectedError, NotDoneError, UnknownError."""
+        total: int = await self._must(kv.Increment(key, by), timeout_s)
+        return total
+
+    async def txn(self, *operations: kv.Single, timeout_s: float | None = None) -> list[kv.Value]:
+        """Do all operations in order or none; return each one's value. Raises RejectedError, NotDoneError,
+        UnknownError."""
+        values: list[kv.Value] = await self._must(kv.Txn(operations), timeout_s)
+        return values
+
+    async def _must(self, operation: kv.Operation, timeout_s: float | None) -> kv.Value:
+        result = (await self.execute(operation, timeout_s)).result
+        if not result.ok:
+            raise RejectedError(operation, result.value)
+        return result.value
+
+    async def execute(self, operation: kv.Operation, timeout_s: float | None = None) -> Done:
+        """Carry out one operation. Raises NotDoneError, UnknownError; RuntimeError for a second command at once."""
+        timeout_s = self.timeout_s if timeout_s is None else timeout_s
         if kv.reads_only(operation):
+            deadline = asyncio.get_running_loop().time() + timeout_s
             return Done(await self._attempts(wire.Query(operation), deadline, self._home), "")
+        if self._commanding:
+            raise RuntimeError("a session does one command after the other: take a sibling() for each at once")
+        self._commanding = True
+        try:
+            return await self._command(operation, timeout_s)
+        finally:
+            self._commanding = False
+
+    async def _command(self, operation: kv.Operation, timeout_s: float) -> Done:
+        deadline = asyncio.get_running_loop().time() + timeout_s
         if self._session is None:
             await self._open(deadline)
         assert self._session is not None
@@ -147,6 +260,11 @@ class Client:
         command = wire.Command(self._session, self._sequence, operation)
         self.ref = f"{command.session}/{command.sequence}"
         return Done(await self._attempts(command, deadline, self._leader), self.ref)
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """The nodes' ids."""
+        return self._members
 
     async def status(self, node: int, timeout_s: float) -> wire.Status:
         """Ask one node how it sees itself. Raises OSError, TimeoutError."""
@@ -187,6 +305,7 @@ class Client:
         node = first if first is not None else self._home
         unsure = False
         followed_hint = False
+        pause_s = RETRY_PAUSE_S
         why = "no time left"
         while _left(deadline) > 0:
             answer, sent, why = await self._ask(node, body, deadline)
@@ -202,7 +321,9 @@ class Client:
                 node, followed_hint = hint, True  # but two nodes that name each other are not asked in a circle
                 continue
             followed_hint = False
-            await asyncio.sleep(min(RETRY_PAUSE_S, max(0.0, _left(deadline))))
+            await asyncio.sleep(min(pause_s, max(0.0, _left(deadline))))
+            if isinstance(answer, wire.Refusal) and answer.reason is wire.Reason.OVERLOADED:
+                pause_s = min(pause_s * 2, OVERLOAD_PAUSE_MAX_S)
             node = (
                 hint if hint in self._members else self._members[(self._members.index(node) + 1) % len(self._members)]
             )
@@ -218,20 +339,27 @@ class Client:
             return None, False, f"node {node}: {_why(error)}"
         try:
             answer = await connection.ask(body, min(ATTEMPT_TIMEOUT_S, _left(deadline)))
+        except NotSentError as error:
+            return None, False, f"node {node}: {error}"
         except OSError as error:
             return None, True, f"node {node}: {_why(error)}"
         if not isinstance(answer, wire.Refusal):
             return answer, True, f"node {node} answered {answer}"
         if answer.reason is wire.Reason.SESSION_EXPIRED:
             self._session = None
-        return answer, answer.reason in _UNSURE, f"node {node}: {answer.reason} {answer.detail}".rstrip()
+        return answer, answer.reason in _UNSURE, f"node {node}: {_refusal_in_words(answer)}"
 
     async def _connection(self, node: int, deadline: float) -> Connection:
+        """Return the connection to a node."""
         known = self._connections.get(node)
         if known is not None and not known.broken:
             return known
         async with asyncio.timeout(min(DIAL_TIMEOUT_S, max(0.0, _left(deadline)))):
             stream = await self._dial(node)
+        known = self._connections.get(node)
+        if known is not None and not known.broken:
+            stream.close()  # a sibling was faster
+            return known
         connection = Connection(stream, self._cluster)
         self._connections[node] = connection
         return connection
@@ -245,7 +373,9 @@ class TcpStream:
         self._writer = writer
 
     def write(self, data: bytes) -> None:
-        """Queue bytes; a broken connection shows at the next read."""
+        """Queue bytes; a broken connection shows at the next read. Raises NotSentError if too many wait."""
+        if self._writer.transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
+            raise NotSentError("the node does not read what it is sent")
         self._writer.write(data)
 
     async def read(self) -> bytes:
@@ -267,6 +397,21 @@ def tcp_dialer(addresses: Mapping[int, tuple[str, int]]) -> Dial:
     return dial
 
 
+def connect(
+    addresses: Addresses | str, cluster: str = wire.CLUSTER, home: int | None = None, timeout_s: float = TIMEOUT_S
+) -> Client:
+    """Return a client of the nodes at these addresses; it connects when it is asked for something.
+
+    ``addresses`` is ``{1: ("10.0.0.1", 7000), ...}`` or ``"1=10.0.0.1:7000,..."``. Raises ConfigError.
+    """
+    known = parse_addresses(addresses) if isinstance(addresses, str) else addresses
+    return Client(tuple(sorted(known)), tcp_dialer(known), cluster, home, timeout_s)
+
+
+def _refusal_in_words(answer: wire.Answer) -> str:
+    return f"{answer.reason} {answer.detail}".rstrip() if isinstance(answer, wire.Refusal) else str(answer)
+
+
 def _expire(answer: asyncio.Future[wire.Answer]) -> None:
     if not answer.done():
         answer.set_exception(TimeoutError("no answer in time"))
@@ -277,4 +422,6 @@ def _left(deadline: float) -> float:
 
 
 def _why(error: OSError) -> str:
+    if error.errno is not None:
+        return os.strerror(error.errno)
     return str(error) or type(error).__name__

@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator
 from node.paxos.records import Record
 from node.paxos.snapshot import Snapshot
 from node.storage.journal import Journal
+from node.wire import WalUse
 
 
 class Committer:
@@ -40,13 +41,17 @@ class Committer:
         self._saving: Generator[None, None, int] | None = None
         self._commit_first = False
         self.durable_upto = journal.remembered.records
+        self.use = WalUse()
+        """What the thread has done so far; written by it alone, read by anybody."""
         self._waiting: list[Record] = []
         self._stopping = False
+        self._clock: Callable[[], int] = lambda: 0
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="wal", daemon=True)
 
-    def start(self) -> None:
-        """Start the thread."""
+    def start(self, clock: Callable[[], int]) -> None:
+        """Start the thread; ``clock`` (ns) tells it how long its commits take."""
+        self._clock = clock
         self._thread.start()
 
     def submit(self, records: list[Record]) -> None:
@@ -124,9 +129,14 @@ class Committer:
                     self._wake.wait()
                 stopping = self._stopping
                 batch = self.take()
-            if batch and not self.commit(batch):
-                return
-            if stopping and not batch:
+            begun = self._clock()
+            if batch:
+                if not self.commit(batch):
+                    return
+                self.use.busy_ns += self._clock() - begun
+                self.use.commits += 1
+                self.use.records += len(batch)
+            elif stopping:
                 return
             if self._saving is not None and not stopping:
                 self.save_on()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 import msgspec
@@ -35,6 +36,7 @@ from node.paxos.effects import (
     Tick,
 )
 from node.paxos.election import RandomStream
+from node.paxos.messages import Accepted
 from node.paxos.records import Record, Remembered
 from node.paxos.snapshot import SNAPSHOT_BYTES_MAX, Snapshot, snapshot_of
 from node.sessions import Standing
@@ -42,6 +44,7 @@ from node.wire import (
     Answer,
     Command,
     Done,
+    Load,
     OpenSession,
     Query,
     Reason,
@@ -49,11 +52,13 @@ from node.wire import (
     Reply,
     Request,
     Status,
-    StatusRequest,
     Transfer,
+    WalUse,
 )
 
 _READ_ID_BITS = 40
+WAITERS_MAX = 16
+"""How many may wait for one and the same command: a client's retries, on whichever connections."""
 
 
 class ClientRequest(msgspec.Struct, frozen=True, gc=False):
@@ -69,11 +74,17 @@ class Durable(msgspec.Struct, frozen=True, gc=False):
     upto: int
 
 
+class Burst(msgspec.Struct, frozen=True, gc=False):
+    """Requests that arrived in one turn of the loop: their commands are proposed together, in their order."""
+
+    requests: list[ClientRequest]
+
+
 class SnapshotDurable(NamedTuple):
     """The snapshot that was handed out last is durable."""
 
 
-ReplicaEvent = Receive | Tick | HandOver | ClientRequest | Durable | SnapshotDurable
+ReplicaEvent = Receive | Tick | HandOver | ClientRequest | Burst | Durable | SnapshotDurable
 
 
 class Waiter(NamedTuple):
@@ -124,6 +135,10 @@ class Replica:
         self.counters = counters
         self.paxos = self.paxos_type(config, remembered, rng, now, counters, parts)
         self.machine = self.machine_type(counters)
+        self.wal = WalUse()
+        """Whoever owns the log puts its own here."""
+        self.clients: Callable[[], int] = lambda: 0
+        """And whoever has the connections, how many clients there are."""
         if remembered.snapshot is not None:
             self.machine.restore(decode_state(remembered.snapshot.state))
         self._saving: Snapshot | None = None
@@ -136,6 +151,7 @@ class Replica:
         self._looped: deque[Event] = deque()
         self._commands: dict[tuple[int, int], list[Waiter]] = {}
         self._opens: dict[int, Waiter] = {}
+        self._gathered: list[bytes] = []
         self._opened = 0
         self._transfer: Waiter | None = None
         self._reads: dict[int, Asked] = {}
@@ -147,12 +163,20 @@ class Replica:
     def step(self, now: int, event: ReplicaEvent) -> Output:
         """Take one event at time ``now`` (ns, monotonic). Raises SafetyError: the node must stop then."""
         output = Output()
-        if isinstance(event, Durable):
+        if isinstance(event, Receive):  # most are
+            self._core(now, event, output)
+        elif isinstance(event, Durable):
             self._durable = event.upto
+            self.paxos.backlog.durable(event.upto)
             self._release(output)
             self._drain(now, output)
         elif isinstance(event, ClientRequest):
             self._request(now, event, output)
+            self._propose_gathered(now, output)
+        elif isinstance(event, Burst):
+            for request in event.requests:
+                self._request(now, request, output)
+            self._propose_gathered(now, output)
         elif isinstance(event, SnapshotDurable):
             self._snapshot_durable(now, output)
         else:
@@ -177,23 +201,32 @@ class Replica:
             digest=self.machine.digest,
             sessions=len(self.machine.sessions),
             counters=self.counters,
+            wal=self.wal,
+            load=Load(
+                commands=len(self._commands),
+                records=len(paxos.backlog),
+                records_bytes=paxos.backlog.size,
+                answers=len(self._deferred),
+                reads=len(self._reads),
+                clients=self.clients(),
+            ),
         )
 
     # -- clients ------------------------------------------------------------------------------------------------------
 
     def _request(self, now: int, event: ClientRequest, output: Output) -> None:
+        body = event.request.body
         waiter = Waiter(event.client, event.request.number)
-        match event.request.body:
-            case StatusRequest():
-                self._answer(waiter, self.status(), output)
-            case OpenSession():
-                self._open(now, waiter, output)
-            case Command() as command:
-                self._command(now, waiter, command, output)
-            case Query() as query:
-                self._query(now, waiter, query, output)
-            case Transfer(to):
-                self._hand_over(now, waiter, to, output)
+        if isinstance(body, Command):
+            self._command(waiter, body, output)
+        elif isinstance(body, Query):
+            self._query(now, waiter, body, output)
+        elif isinstance(body, OpenSession):
+            self._open(waiter, output)
+        elif isinstance(body, Transfer):
+            self._hand_over(now, waiter, body.to, output)
+        else:
+            self._answer(waiter, self.status(), output)
 
     def _hand_over(self, now: int, waiter: Waiter, to: int, output: Output) -> None:
         """Hand the leadership over: whoever asked has the answer when somebody else leads, or this node stays."""
@@ -217,14 +250,14 @@ class Replica:
         else:
             self._answer(waiter, Refusal(Reason.UNAVAILABLE, self.paxos.leader_hint, "not taken over"), output)
 
-    def _open(self, now: int, waiter: Waiter, output: Output) -> None:
+    def _open(self, waiter: Waiter, output: Output) -> None:
         if self._refused(waiter, output):
             return
         self._opened += 1
         self._opens[self._opened] = waiter
-        self._propose(now, OpenEntry(self.config.me, self.incarnation, self._opened), output)
+        self._propose(OpenEntry(self.config.me, self.incarnation, self._opened))
 
-    def _command(self, now: int, waiter: Waiter, command: Command, output: Output) -> None:
+    def _command(self, waiter: Waiter, command: Command, output: Output) -> None:
         if not self._valid(waiter, command.operation, output):
             return
         key = (command.session, command.sequence)
@@ -232,16 +265,28 @@ class Replica:
             self.counters.retries_deduplicated += 1
             self._answer(waiter, self.machine.repeated(command.session), output)
         elif key in self._commands:
-            self._commands[key].append(waiter)
+            self._wait_too(waiter, self._commands[key], output)
         elif not self._refused(waiter, output):
             self._commands[key] = [waiter]
-            self._propose(now, command, output)
+            self._propose(command)
+
+    def _wait_too(self, waiter: Waiter, waiters: list[Waiter], output: Output) -> None:
+        """Wait for a command that is under way already."""
+        if len(waiters) < WAITERS_MAX:
+            waiters.append(waiter)
+            return
+        self.counters.commands_overloaded += 1
+        self._answer(waiter, Refusal(Reason.OVERLOADED, self.paxos.leader_hint, "asked for too often"), output)
 
     def _query(self, now: int, waiter: Waiter, query: Query, output: Output) -> None:
         if not self._valid(waiter, query.operation, output):
             return
         if not kv.reads_only(query.operation):
             self._answer(waiter, Refusal(Reason.INVALID, detail="a query may only read"), output)
+            return
+        if len(self._reads) >= self.config.reads_max:
+            self.counters.reads_overloaded += 1
+            self._answer(waiter, Refusal(Reason.OVERLOADED, detail="too many reads under way at this node"), output)
             return
         self._reads_begun += 1
         read_id = (self.incarnation << _READ_ID_BITS) + self._reads_begun
@@ -262,16 +307,26 @@ class Replica:
 
     def _refused(self, waiter: Waiter, output: Output) -> bool:
         """Answer at once, and return True, if nothing can be proposed here now."""
-        refusal = self.paxos.refusal(1)
+        refusal = self.paxos.refusal(len(self._gathered) + 1)
         if refusal is None:
             return False
         self.counters.proposals_refused += 1
-        reason = Reason.OVERLOADED if refusal is CoreRefusal.OVERLOADED else Reason.NOT_LEADER
-        self._answer(waiter, Refusal(reason, self.paxos.hint), output)
+        if refusal is CoreRefusal.OVERLOADED:
+            self.counters.commands_overloaded += 1
+            answer = Refusal(Reason.OVERLOADED, self.paxos.hint, "too many commands wait for the log")
+        else:
+            answer = Refusal(Reason.NOT_LEADER, self.paxos.hint)
+        self._answer(waiter, answer, output)
         return True
 
-    def _propose(self, now: int, entry: Entry, output: Output) -> None:
-        self._core(now, Propose((encode_entry(entry),)), output)
+    def _propose(self, entry: Entry) -> None:
+        """Gather a command: the requests of one step are proposed together."""
+        self._gathered.append(encode_entry(entry))
+
+    def _propose_gathered(self, now: int, output: Output) -> None:
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            self._core(now, Propose(tuple(gathered)), output)
 
     def _answer(self, waiter: Waiter, answer: Answer, output: Output) -> None:
         output.replies.append((waiter.client, Reply(waiter.number, answer)))
@@ -316,8 +371,24 @@ class Replica:
         if effects.handed_over is not None:
             self._handed_over(effects.handed_over, output)
         if effects.send_after_persist:
-            self._deferred += effects.send_after_persist
+            self._defer(effects.send_after_persist)
             self._release(output)
+
+    def _defer(self, messages: list[Deferred]) -> None:
+        """Keep messages until their record is durable. Beyond the limit they are lost, as on a network.
+
+        A vote for oneself is not: nobody would ask for it again, and there are no more of them than records that wait.
+        """
+        room = self.config.deferred_max - len(self._deferred)
+        if len(messages) <= room:
+            self._deferred += messages
+            return
+        for message in messages:
+            if room > 0 or (message.to == self._me and isinstance(message.message, Accepted)):
+                self._deferred.append(message)
+                room -= 1
+            else:
+                self.counters.answers_shed += 1
 
     def _release(self, output: Output) -> None:
         """Let go of the messages whose record is durable."""
@@ -352,6 +423,7 @@ class Replica:
             self._answer(waiter, refusal, output)
         self._commands.clear()
         self._opens.clear()
+        self._gathered.clear()
 
     # -- snapshots ----------------------------------------------------------------------------------------------------
 

@@ -16,24 +16,45 @@ import time
 from typing import NoReturn
 
 from node import wire
+from node.admission import Admission
 from node.assembly import Assembly
 from node.options import ServerConfig, election_stream
 from node.paxos.counters import Counters
 from node.paxos.effects import HandOver, Receive, Tick
 from node.paxos.messages import Message
-from node.replica import ClientRequest, Durable, Output, ReplicaEvent, SnapshotDurable
+from node.replica import Burst, ClientRequest, Durable, Output, ReplicaEvent, SnapshotDurable
 from node.storage.disk import PosixDisk, lock_folder
-from node.transport import Inbound, InboundHost, PeerLink
+from node.transport import Inbound, InboundHost, Mail, PeerLink
 
 log = logging.getLogger("antipaxos.node")
 
-CLIENTS_MAX = 1_024
-STRANGERS_MAX = 64
-HELLO_TIMEOUT_S = 2.0
+WARNINGS_PER_SECOND = 10
+"""Lines about misbehaving connections that are written a second; the others are counted."""
 LAST_WORD_S = 0.005
 """What a leader says last, before it stops, has so long to get from its queues to the kernel."""
 EXIT_UNTRUSTWORTHY = 70
 """Exit status of a node that cannot trust its memory any more (EX_SOFTWARE)."""
+
+
+class Sparing:
+    """Lets a few lines a second through and counts the others, so that nobody can fill a disk with a node's log."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._second = 0
+        self._passed = 0
+        self._left_out = 0
+
+    def passes(self, now_s: float) -> int | None:
+        """Return how many were left out since the last one, if this one may pass; else None."""
+        if int(now_s) != self._second:
+            self._second, self._passed = int(now_s), 0
+        if self._passed >= self._per_second:
+            self._left_out += 1
+            return None
+        self._passed += 1
+        left_out, self._left_out = self._left_out, 0
+        return left_out
 
 
 class Server(InboundHost):
@@ -47,8 +68,8 @@ class Server(InboundHost):
         self._counters = Counters()
         PosixDisk(config.data, create=True)
         self._lock = lock_folder(config.data)
-        disk = PosixDisk(config.data, direct=bool(config.log_direct))
-        if disk.refusal is not None:
+        disk = assembly.disk(config.data, direct=bool(config.log_direct))
+        if isinstance(disk, PosixDisk) and disk.refusal is not None:
             log.warning("the file system refuses O_DIRECT, the log goes through the page cache: %s", disk.refusal)
         elif config.log_direct:
             log.info("the log is written with O_DIRECT")
@@ -75,11 +96,23 @@ class Server(InboundHost):
         self._committer = assembly.committer(
             journal, self._from_thread_durable, self._from_thread_failed, self._from_thread_saved
         )
+        self._limits = config.limits
+        self._admission = Admission(config.limits, self._counters)
+        self._replica.wal = self._committer.use
+        self._replica.clients = self._admission.__len__
         self._links: dict[int, PeerLink] = {}
+        self._peers: dict[int, Inbound] = {}
         self._clients: dict[int, Inbound] = {}
         self._strangers: dict[Inbound, asyncio.TimerHandle] = {}
-        self._clients_seen = 0
+        self._warnings = Sparing(WARNINGS_PER_SECOND)
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0
+        self._wake_at = 0
+        self._burst: list[ClientRequest] = []
+        self._mail = Mail(self._loop)
+        self._encoded: tuple[Message | None, bytes] = (None, b"")
+        self._durable_upto = 0
+        self._durable_due = False
         self._stopping = asyncio.Event()
         self._left = asyncio.Event()
         self._stopped = False
@@ -90,12 +123,18 @@ class Server(InboundHost):
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stopping.set)
         host, port = self._config.addresses[self._me]
-        listener = await self._loop.create_server(lambda: Inbound(self), host, port, reuse_address=True)
-        self._committer.start()
+        listener = await self._loop.create_server(
+            lambda: Inbound(self, self._mail, self._limits.client_outbox_bytes_max), host, port, reuse_address=True
+        )
+        self._committer.start(time.monotonic_ns)
         hello = wire.PeerHello(wire.PROTOCOL, self._config.cluster, self._me, self._replica.incarnation)
         for peer in self._config.core.peers:
-            self._links[peer] = PeerLink(self._config.addresses[peer], hello, self._shed)
-        log.info("listening on %s:%d, members %s", host, port, list(self._config.core.members))
+            self._links[peer] = PeerLink(
+                self._config.addresses[peer], hello, self._mail, self._limits.peer_outbox_bytes_max, self._shed
+            )
+        log.info(
+            "listening on %s:%d, members %s, data in %s", host, port, list(self._config.core.members), self._config.data
+        )
         self._step(Tick())
         await self._stopping.wait()
         listener.close()
@@ -138,21 +177,45 @@ class Server(InboundHost):
         if output.snapshot is not None:
             self._committer.save(output.snapshot)
         for send in output.sends:
-            self._links[send.to].outbox.put(wire.encode(send.message))
+            self._links[send.to].outbox.put(self._frame(send.message))
         for client, reply in output.replies:
             connection = self._clients.get(client)
             if connection is not None:
-                connection.outbox.put(wire.encode(reply))
-        if output.wake_at:
+                self._admission.answered(client)
+                connection.outbox.put(wire.encode_reply(reply))
+        if output.wake_at and (output.wake_at != self._wake_at or self._timer is None):
             self._wake(now, output.wake_at)
-        if self._stopping.is_set() and not self._replica.paxos.hands_over:
+        paxos = self._replica.paxos
+        if self._stopping.is_set() and not paxos.hands_over:
             self._left.set()
-        self._tell_leadership()
+        if paxos.leader_hint != self._leading[1] or paxos.role != self._leading[0]:
+            self._tell_leadership()
+
+    def _frame(self, message: Message) -> bytes:
+        """Return a message's frame; one that goes to everybody is encoded once."""
+        known, frame = self._encoded
+        if message is not known:
+            frame = wire.encode(message)
+            self._encoded = (message, frame)
+        return frame
 
     def _wake(self, now: int, at: int) -> None:
+        """Wake the replica at a time. Most wake-ups are put off before they come: a timer that is set may stay."""
+        self._wake_at = at
         if self._timer is not None:
+            if at >= self._rings_at:
+                return
             self._timer.cancel()
-        self._timer = self._loop.call_later(max(0, at - now) / 1e9, self._step, Tick())
+        self._rings_at = at
+        self._timer = self._loop.call_later(max(0, at - now) / 1e9, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        now = time.monotonic_ns()
+        if now < self._wake_at:
+            self._wake(now, self._wake_at)
+        else:
+            self._step(Tick())
 
     def _tell_leadership(self) -> None:
         paxos = self._replica.paxos
@@ -164,12 +227,19 @@ class Server(InboundHost):
     # -- the log's thread ---------------------------------------------------------------------------------------------
 
     def _from_thread_durable(self, upto: int) -> None:
+        """Tell the loop; if it has not come round since it was told last, once is enough."""
+        self._durable_upto = max(self._durable_upto, upto)
+        if self._durable_due:
+            return
+        self._durable_due = True
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for the answer any more
-            self._loop.call_soon_threadsafe(self._durable, upto)
+            self._loop.call_soon_threadsafe(self._durable)
 
-    def _durable(self, upto: int) -> None:
+    def _durable(self) -> None:
+        self._durable_due = False  # before the number is read: whoever sets it afterwards tells again
         if not self._stopped:
-            self._step(Durable(upto))
+            self._step(Durable(self._durable_upto))
+            self._mail.send()
 
     def _from_thread_saved(self, segments: int) -> None:
         with contextlib.suppress(RuntimeError):
@@ -201,14 +271,16 @@ class Server(InboundHost):
 
     def opened(self, connection: Inbound) -> None:
         """Give a stranger a moment to say who it is."""
-        if len(self._strangers) >= STRANGERS_MAX:
+        if len(self._strangers) >= self._limits.strangers_max:
             self.refused(connection, "too many connections without a hello")
             connection.close()
             return
-        self._strangers[connection] = self._loop.call_later(HELLO_TIMEOUT_S, self._silent, connection)
+        self._strangers[connection] = self._loop.call_later(
+            self._limits.hello_timeout_ms / 1e3, self._silent, connection
+        )
 
     def _silent(self, connection: Inbound) -> None:
-        self.refused(connection, f"no hello within {HELLO_TIMEOUT_S:g} s")
+        self.refused(connection, f"no hello within {self._limits.hello_timeout_ms / 1e3:g} s")
         connection.close()
 
     def introduced(self, connection: Inbound) -> None:
@@ -216,6 +288,15 @@ class Server(InboundHost):
         handle = self._strangers.pop(connection, None)
         if handle is not None:
             handle.cancel()
+        if connection.peer is not None:
+            self._only_one(connection.peer.node, connection)
+
+    def _only_one(self, peer: int, connection: Inbound) -> None:
+        """A peer that dials anew has given its earlier connection up, whether or not this end has noticed."""
+        earlier = self._peers.get(peer)
+        self._peers[peer] = connection
+        if earlier is not None and earlier is not connection:
+            earlier.close()
 
     def check(self, hello: wire.Hello) -> None:
         """Turn away other clusters and nodes that are no members."""
@@ -224,31 +305,65 @@ class Server(InboundHost):
         if isinstance(hello, wire.PeerHello) and hello.node not in self._config.core.peers:
             raise wire.FrameError(f"says it is node {hello.node}, which is no peer here")
 
-    def admit(self, connection: Inbound) -> int:
-        """Number a client."""
-        if len(self._clients) >= CLIENTS_MAX:
-            raise wire.FrameError(f"one client more than the {CLIENTS_MAX} that are served at once")
-        self._clients_seen += 1
-        self._clients[self._clients_seen] = connection
-        return self._clients_seen
+    def admit(self, connection: Inbound) -> int | None:
+        """Number a client; turn it away if there are too many."""
+        client = self._admission.enter()
+        if client is None:
+            self._warn(connection, "one client more than are served at once")
+            connection.turn_away(self._admission.turned_away)
+            return None
+        self._clients[client] = connection
+        return client
 
     def on_message(self, peer: wire.PeerHello, message: Message) -> None:
         """Hand a peer's message to the replica."""
         self._step(Receive(peer.node, peer.incarnation, message))
 
     def on_request(self, client: int, request: wire.Request) -> None:
-        """Hand a client's request to the replica."""
-        self._step(ClientRequest(client, request))
+        """Hand a client's request to the replica, unless the client has asked for too much at once."""
+        refusal = self._admission.ask(client)
+        if refusal is None:
+            if not self._burst:
+                self._loop.call_soon(self._take_burst)
+            self._burst.append(ClientRequest(client, request))
+        else:
+            self._clients[client].outbox.put(wire.encode(wire.Reply(request.number, refusal)))
+
+    def _take_burst(self) -> None:
+        """Hand over all that was asked in this turn of the loop."""
+        burst, self._burst = self._burst, []
+        self._step(Burst(burst))
+        self._mail.send()
 
     def refused(self, connection: Inbound, why: str) -> None:
         """Log who was cut off and why."""
         self._counters.frames_refused += 1
-        log.warning("cut off %s: %s", connection.remote, why)
+        self._warn(connection, why)
+
+    def paused(self, connection: Inbound) -> None:
+        """Count a client that is not read from until it reads."""
+        self._counters.clients_paused += 1
+
+    def too_slow(self, connection: Inbound) -> None:
+        """Count and log a client that never reads."""
+        self._counters.clients_too_slow += 1
+        self._warn(connection, "does not read its replies")
+
+    def _warn(self, connection: Inbound, why: str) -> None:
+        left_out = self._warnings.passes(self._loop.time())
+        if left_out is not None:
+            more = f" ({left_out} more such lines were left out before)" if left_out else ""
+            log.warning("cut off %s: %s%s", connection.remote, why, more)
 
     def closed(self, connection: Inbound) -> None:
         """Forget a connection."""
-        self.introduced(connection)
-        self._clients.pop(connection.client, None)
+        handle = self._strangers.pop(connection, None)
+        if handle is not None:
+            handle.cancel()
+        if connection.peer is not None and self._peers.get(connection.peer.node) is connection:
+            del self._peers[connection.peer.node]
+        if self._clients.pop(connection.client, None) is not None:
+            self._admission.leave(connection.client)
 
     def _shed(self) -> None:
         self._counters.messages_shed += 1

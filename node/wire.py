@@ -21,10 +21,14 @@ from node.paxos.counters import Counters
 from node.paxos.messages import Message
 
 PROTOCOL = "antipaxos/1"
+CLUSTER = "antipaxos"
+"""The name of a cluster that was given none."""
 PEER_FRAME_BYTES_MAX = 32 * 1024 * 1024
 CLIENT_FRAME_BYTES_MAX = 1024 * 1024
 HELLO_FRAME_BYTES_MAX = 1024
 REPLY_FRAME_BYTES_MAX = 32 * 1024 * 1024
+NO_NUMBER = 0
+"""The number of a reply to nothing that was asked: the node says why it hangs up. Requests count from 1."""
 _LENGTH = struct.Struct(">I")
 
 
@@ -97,6 +101,7 @@ class Reason(StrEnum):
     UNAVAILABLE = "unavailable"  # a read could not be confirmed, or leadership not handed over; nothing happened
     OVERLOADED = "overloaded"  # nothing happened; come back later
     SESSION_EXPIRED = "session-expired"  # what became of the operation is unknown, and it will not be applied now
+    TOO_LARGE = "too-large"  # the operation was carried out; its result is larger than a reply may be
     INVALID = "invalid"  # the operation is not one; nothing happened
 
 
@@ -114,6 +119,25 @@ class Refusal(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
     detail: str = ""
 
 
+class WalUse(msgspec.Struct):
+    """What a node's log thread has done since the start; ``busy_ns``: how long it had a write and a sync under way."""
+
+    commits: int = 0
+    records: int = 0
+    busy_ns: int = 0
+
+
+class Load(msgspec.Struct, frozen=True):
+    """What waits in a node now: commands for an Accept, records for the disk and their bytes, answers for records."""
+
+    commands: int = 0
+    records: int = 0
+    records_bytes: int = 0
+    answers: int = 0
+    reads: int = 0
+    clients: int = 0
+
+
 class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     """How a node sees itself; ``digest`` is over everything applied so far (hexadecimal)."""
 
@@ -127,6 +151,8 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     digest: str
     sessions: int
     counters: Counters
+    wal: WalUse = msgspec.field(default_factory=WalUse)
+    load: Load = msgspec.field(default_factory=Load)
 
 
 Answer = Done | Refusal | Status
@@ -150,6 +176,14 @@ _reply = msgspec.msgpack.Decoder(Reply)
 def encode(thing: Hello | Message | Request | Reply) -> bytes:
     """Return the frame of a message."""
     body = _encoder.encode(thing)
+    return _LENGTH.pack(len(body)) + body
+
+
+def encode_reply(reply: Reply) -> bytes:
+    """Return the frame of a reply; of one that is too large for a frame, the frame of a refusal that says so."""
+    body = _encoder.encode(reply)
+    if len(body) > REPLY_FRAME_BYTES_MAX:
+        return encode(Reply(reply.number, Refusal(Reason.TOO_LARGE, detail=f"the result takes {len(body)} bytes")))
     return _LENGTH.pack(len(body)) + body
 
 
@@ -194,6 +228,29 @@ class FrameReader:
     def __init__(self, frame_bytes_max: int) -> None:
         self._buffer = bytearray()
         self.frame_bytes_max = frame_bytes_max
+
+    def cut(self, data: bytes) -> list[bytes]:
+        """Return the frames completed by ``data``, as ``feed`` would yield them if the limit stays what it is.
+
+        Most of the time what arrives is one whole frame, or a few: they are cut without being copied first.
+        """
+        if self._buffer:
+            return list(self.feed(data))
+        size = len(data)
+        frames = []
+        offset = 0
+        while offset + 4 <= size:
+            (length,) = _LENGTH.unpack_from(data, offset)
+            if length > self.frame_bytes_max:
+                raise FrameError(f"a frame of {length} bytes is over the limit of {self.frame_bytes_max}")
+            end = offset + 4 + length
+            if end > size:
+                break
+            frames.append(data[offset + 4 : end])
+            offset = end
+        if offset < size:
+            self._buffer += data[offset:]
+        return frames
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the frames completed by ``data``. Raises FrameError at a frame that is too large."""

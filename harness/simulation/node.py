@@ -19,6 +19,7 @@ from harness.simulation.trace import Given, Trace
 from nemesis.ground import DiskTrouble, ProcessState, Run
 from nemesis.undo import Arrival, Below
 from node import wire
+from node.admission import Admission, Limits
 from node.assembly import Assembly
 from node.machine import StateError
 from node.options import ServerConfig, election_stream
@@ -27,7 +28,7 @@ from node.paxos.effects import HandOver, Receive, Tick
 from node.paxos.messages import Message
 from node.paxos.records import Remembered
 from node.replica import ClientRequest, Durable, Output, Replica, ReplicaEvent, SnapshotDurable
-from node.server import CLIENTS_MAX, EXIT_UNTRUSTWORTHY
+from node.server import EXIT_UNTRUSTWORTHY
 from node.storage.wal import CorruptLogError, LogFailedError
 
 START_NS = 20_000_000
@@ -102,7 +103,7 @@ class SimulatedNode:
         self._exit_code: int | None = None
         self._backlog: deque[ReplicaEvent] = deque()
         self._clients: dict[int, ClientEnd] = {}
-        self._clients_seen = 0
+        self._admission = Admission(Limits(), Counters())
         self._committing = False
         self._stopping = False
         self._leaving = False
@@ -178,7 +179,7 @@ class SimulatedNode:
         self._trace.happens("process", self.name, "continued")
         backlog, self._backlog = self._backlog, deque()
         for event in backlog:
-            self._step(event)
+            self._handle(event)
         self._trace.give(Given.TICK, self.number, 0, b"")
         self._step(Tick())
 
@@ -217,6 +218,7 @@ class SimulatedNode:
         self._trace.give(Given.ENDS, self.number, 0, b"%d" % exit_code)
         self._backlog.clear()
         clients, self._clients = self._clients, {}
+        self._admission.leave_all()
         for end in clients.values():
             end.hang_up()
         self._committing = False
@@ -239,6 +241,7 @@ class SimulatedNode:
             counters = Counters(torn_tails_cut=int(bool(journal.statistics.torn_bytes)))
             rng = election_stream(self.config.seed, core.me, remembered.incarnation)
             now = self.clock.read(self._loop.now_ns)
+            self._admission = Admission(self.config.limits, counters)
             self.replica = self._assembly.replica(core, remembered, rng, now, counters, self._assembly.core)
         except (CorruptLogError, LogFailedError, StateError) as error:
             self._log(f"cannot start: {error}")
@@ -266,15 +269,16 @@ class SimulatedNode:
 
     def connect(self, end: ClientEnd) -> int:
         """A client connects; returns its number. Raises ConnectionRefusedError."""
-        if not self.listening or len(self._clients) >= CLIENTS_MAX:
+        client = self._admission.enter() if self.listening else None
+        if client is None:
             raise ConnectionRefusedError(errno.ECONNREFUSED, f"{self.name} does not listen")
-        self._clients_seen += 1
-        self._clients[self._clients_seen] = end
-        return self._clients_seen
+        self._clients[client] = end
+        return client
 
     def disconnect(self, client: int) -> None:
         """A client is gone."""
         self._clients.pop(client, None)
+        self._admission.leave(client)
 
     def request(self, client: int, frame: bytes) -> None:
         """A client's request has arrived at this machine."""
@@ -282,11 +286,28 @@ class SimulatedNode:
             self._trace.give(_REQUEST, self.number, client, frame)
             self._take(ClientRequest(client, wire.decode_request(frame)))
 
+    def _ask(self, event: ClientRequest) -> None:
+        """Hand a request to the replica, unless the client has asked for too much at once."""
+        end = self._clients.get(event.client)
+        if end is None:
+            return
+        refusal = self._admission.ask(event.client)
+        if refusal is None:
+            self._step(event)
+        else:
+            end.reply(wire.Reply(event.request.number, refusal))
+
     def _take(self, event: ReplicaEvent) -> None:
         if self._running:
-            self._step(event)
+            self._handle(event)
         elif len(self._backlog) < BACKLOG_MAX:
             self._backlog.append(event)
+
+    def _handle(self, event: ReplicaEvent) -> None:
+        if isinstance(event, ClientRequest):
+            self._ask(event)
+        else:
+            self._step(event)
 
     def _step(self, event: ReplicaEvent) -> None:
         replica = self.replica
@@ -324,6 +345,7 @@ class SimulatedNode:
         for client, reply in output.replies:
             end = self._clients.get(client)
             if end is not None:
+                self._admission.answered(client)
                 end.reply(reply)
         if output.wake_at:
             self.arm(output.wake_at)

@@ -58,7 +58,7 @@ class SimulatedWire:
     def reply(self, reply: wire.Reply) -> None:
         """The node sends a reply."""
         self._last_in = max(self._last_in, self._loop.now_ns + self._delay())
-        self._loop.at(self._last_in, self._at_client, wire.encode(reply))
+        self._loop.at(self._last_in, self._at_client, wire.encode_reply(reply))
 
     def hang_up(self) -> None:
         """The node's process is gone."""

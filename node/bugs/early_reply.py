@@ -26,10 +26,10 @@ from node.wire import Command, Done
 class EarlyReply(Replica):
     """A replica that answers first."""
 
-    def _command(self, now: int, waiter: Waiter, command: Command, output: Output) -> None:
+    def _command(self, waiter: Waiter, command: Command, output: Output) -> None:
         key = (command.session, command.sequence)
         known = key in self._commands
-        super()._command(now, waiter, command, output)
+        super()._command(waiter, command, output)
         if known or key not in self._commands:
             return
         del self._commands[key]

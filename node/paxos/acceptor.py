@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from node.paxos.backlog import Backlog
 from node.paxos.ballot import Ballot
 from node.paxos.config import Config
 from node.paxos.counters import Counters
@@ -45,11 +46,13 @@ class Acceptor:
         self.log: Log = remembered.log
         self.lives: dict[int, Life] = remembered.lives
         self.records = remembered.records
+        self.backlog = Backlog(config)
 
     def persist(self, record: Record, effects: Effects) -> None:
         """Hand a record out to be made durable."""
         self.records += 1
         effects.persist.append(record)
+        self.backlog.add(self.records, record)
 
     def after_persist(self, to: int, message: Deferrable, effects: Effects) -> None:
         """Tie a message to the last record handed out."""

@@ -68,7 +68,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     batch_bytes_max: int = 256 * 1024
     window_max: int = 4
     queue_commands_max: int = 4_096
+    queue_bytes_max: int = 32 * 1024 * 1024
     reads_max: int = 4_096
+    backlog_records_max: int = 1_024
+    backlog_bytes_max: int = 64 * 1024 * 1024
+    deferred_max: int = 4_096
     promise_part_bytes: int = 1024 * 1024
     fetch_bytes_max: int = 1024 * 1024
     snapshot_slots: int = 50_000
@@ -77,38 +81,53 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     snapshot_part_bytes: int = 256 * 1024
 
     def __post_init__(self) -> None:
+        self._check_members()
+        self._check_ranges()
+        self._check_together()
+
+    def _check_members(self) -> None:
         if self.me not in self.members:
             raise ConfigError(f"me={self.me} is not among members={list(self.members)}")
         if len(set(self.members)) != len(self.members):
             raise ConfigError(f"members={list(self.members)} names a node twice")
         if min(self.members) < 1:
             raise ConfigError(f"members={list(self.members)}: node ids start at 1")
+        if self.amnesia_safe and len(self.members) < 3:
+            raise ConfigError(
+                f"amnesia_safe=1 needs three members or more, not {len(self.members)}: "
+                "without one of them, the others must be a majority"
+            )
+
+    def _check_ranges(self) -> None:
         if self.detector not in DETECTORS:
             raise ConfigError(f"detector={self.detector} is none of {', '.join(DETECTORS)}")
         for name in self.__struct_fields__:
             least = 0 if name in MAY_BE_ZERO else 1
             if name not in ("me", "members", "detector", *THRESHOLDS) and getattr(self, name) < least:
                 raise ConfigError(f"{name}={getattr(self, name)} must be at least {least}")
-        if self.snapshot_part_bytes > SNAPSHOT_PART_BYTES_MAX:
-            raise ConfigError(f"snapshot_part_bytes={self.snapshot_part_bytes} is over {SNAPSHOT_PART_BYTES_MAX}")
         low, high = THRESHOLD_RANGE
         for name in THRESHOLDS:
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name}={getattr(self, name)} is not {low:g} to {high:g}")
+        if self.snapshot_part_bytes > SNAPSHOT_PART_BYTES_MAX:
+            raise ConfigError(f"snapshot_part_bytes={self.snapshot_part_bytes} is over {SNAPSHOT_PART_BYTES_MAX}")
+        if self.amnesia_safe > 1:
+            raise ConfigError(f"amnesia_safe={self.amnesia_safe} must be 0 or 1")
+        if self.drift_ppm >= MILLION:
+            raise ConfigError(f"drift_ppm={self.drift_ppm} must be below {MILLION}: a clock may not stand still")
+
+    def _check_together(self) -> None:
         if self.lease_ms > self.election_timeout_ms:
             raise ConfigError(
                 f"lease_ms={self.lease_ms} must not be over election_timeout_ms={self.election_timeout_ms}: "
                 "a leader that is gone would be waited for longer than that"
             )
-        if self.amnesia_safe > 1:
-            raise ConfigError(f"amnesia_safe={self.amnesia_safe} must be 0 or 1")
-        if self.amnesia_safe and len(self.members) < 3:
-            raise ConfigError(
-                f"amnesia_safe=1 needs three members or more, not {len(self.members)}: "
-                "without one of them, the others must be a majority"
-            )
-        if self.drift_ppm >= MILLION:
-            raise ConfigError(f"drift_ppm={self.drift_ppm} must be below {MILLION}: a clock may not stand still")
+        for name in ("backlog_records_max", "deferred_max"):
+            if getattr(self, name) < 2 * len(self.members):
+                raise ConfigError(
+                    f"{name}={getattr(self, name)} must be at least twice the members, {2 * len(self.members)}: "
+                    "a word to each of them must fit, or some never hear it"
+                )
         if self.heartbeat_ms * 2 > self.election_timeout_ms:
             raise ConfigError(
                 f"election_timeout_ms={self.election_timeout_ms} must be at least twice "

@@ -111,6 +111,7 @@ class Paxos:
         self.parts = parts or Parts()
         self.acceptor = self.parts.acceptor(config, remembered, counters)
         self.log = self.acceptor.log
+        self.backlog = self.acceptor.backlog
         self.election = ElectionTimer(config, rng, now)
         self.grant = self.parts.grant(config, now)
         self.asking: PreElection | None = None
@@ -390,6 +391,10 @@ class Paxos:
         return Ballot(max(self.highest.round, self.acceptor.promised.round) + 1, self.config.me)
 
     def _campaign(self, now: int) -> None:
+        if self.backlog.full:  # a promise that cannot become durable wins nothing: look again later
+            self.election.heard(now)
+            self.candidate = None
+            return
         self.counters.elections_started += 1
         self.election.campaigns(now)
         self.asking = None
@@ -414,6 +419,9 @@ class Paxos:
     def _on_prepare(self, now: int, sender: int, message: Prepare) -> None:
         self._see(message.ballot)
         if self._may_not_vote():
+            return
+        if self.backlog.full:
+            self.counters.messages_held_back += 1
             return
         if message.ballot > self.acceptor.promised and self.bound(sender, now):
             self.counters.promises_withheld += 1
@@ -493,9 +501,17 @@ class Paxos:
         self._see(message.ballot)
         if self._may_not_vote():
             self._follow(now, sender, message.ballot, message.chosen_upto)
+        elif self.backlog.full:
+            self._hold_back(now, message)
         elif self.acceptor.on_accept(sender, message, self._effects):
             self._yield_to(now, message.ballot)
             self._follow(now, sender, message.ballot, message.chosen_upto)
+
+    def _hold_back(self, now: int, message: Accept) -> None:
+        """Take nothing in for a disk that has too much to do; but whoever sent it is there."""
+        self.counters.messages_held_back += 1
+        if message.ballot >= self.acceptor.promised:
+            self.election.heard(now)
 
     def _on_accepted(self, now: int, sender: int, message: Accepted) -> None:
         leader = self.leader
@@ -582,6 +598,9 @@ class Paxos:
             self._send(sender, Chosen(entries, self.log.chosen_upto))
 
     def _on_chosen(self, now: int, sender: int, message: Chosen) -> None:
+        if self.backlog.full:
+            self.counters.messages_held_back += 1
+            return
         known = self.log.chosen_upto
         for slot, ballot, value in message.entries:
             self.acceptor.learn(slot, ballot, value, self._effects)
@@ -882,8 +901,14 @@ class Paxos:
             self._effects.reads_failed.append(read_id)
 
     def _lead_on(self, now: int, leader: Leader) -> None:
-        if not leader.has_quorum(now, self.config.election_timeout_ms * MS):
+        patience = self.config.election_timeout_ms * MS
+        if not leader.has_quorum(now, patience):
             self.counters.quorum_lost += 1
+            self._resign(now, leader, None)
+            self.election.give_way(now)
+            return
+        if self.backlog.stuck(now, patience):
+            self.counters.backlogs_stuck += 1
             self._resign(now, leader, None)
             self.election.give_way(now)
             return
@@ -914,7 +939,7 @@ class Paxos:
         """End a step: fill the window, serve reads, hand out what is newly chosen, set the next wake-up."""
         leader = self.leader
         if leader is not None:
-            while (batch := leader.next_batch()) is not None:
+            while not self.backlog.full and (batch := leader.next_batch()) is not None:
                 self._launch(now, leader.next_slot, batch)
             if not leader.reads.idle:
                 self._serve_reads(now, leader)

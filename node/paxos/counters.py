@@ -53,6 +53,15 @@ class Counters(msgspec.Struct):
     reincarnations: int = 0
     answers_withheld: int = 0
     proposals_refused: int = 0
+    commands_overloaded: int = 0
+    reads_overloaded: int = 0
+    pipelines_overloaded: int = 0
+    clients_turned_away: int = 0
+    clients_too_slow: int = 0
+    clients_paused: int = 0
+    messages_held_back: int = 0
+    answers_shed: int = 0
+    backlogs_stuck: int = 0
     retries_deduplicated: int = 0
     sessions_evicted: int = 0
     torn_tails_cut: int = 0

@@ -77,6 +77,7 @@ class Leader:
         self.last_ack: dict[int, int] = dict.fromkeys(config.peers, now + config.election_spread_ms * MS)
         """When each follower was heard last; the first acknowledgement may take a round trip, so it has longer."""
         self._queue: deque[bytes] = deque()
+        self._queue_bytes = 0
         self._in_flight_commands = 0
 
     # -- commands -----------------------------------------------------------------------------------------------------
@@ -84,10 +85,12 @@ class Leader:
     def enqueue(self, commands: tuple[bytes, ...]) -> None:
         """Take commands in; whether there is room was asked before (``has_room``)."""
         self._queue.extend(commands)
+        self._queue_bytes += sum(map(len, commands))
 
     def has_room(self, commands: int) -> bool:
-        """Say whether that many commands still fit the queue."""
-        return len(self._queue) + commands <= self.config.queue_commands_max
+        """Say whether that many commands still fit the queue (the last one may go over its limit of bytes)."""
+        config = self.config
+        return len(self._queue) + commands <= config.queue_commands_max and self._queue_bytes < config.queue_bytes_max
 
     def next_batch(self) -> Value | None:
         """Take the next batch if the window is open, else None."""
@@ -96,10 +99,12 @@ class Leader:
         batch: list[bytes] = []
         size = 0
         while self._queue and len(batch) < self.config.batch_commands_max:
-            size += len(self._queue[0])
-            if batch and size > self.config.batch_bytes_max:
+            following = len(self._queue[0])
+            if batch and size + following > self.config.batch_bytes_max:
                 break
+            size += following
             batch.append(self._queue.popleft())
+        self._queue_bytes -= size
         return tuple(batch)
 
     def window(self) -> int:

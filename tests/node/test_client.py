@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable
 
 import pytest
 
 from node import wire
-from node.client import ATTEMPT_TIMEOUT_S, Client, NotDoneError, Stream, UnknownError
-from node.kv import Increment, Read, Result, Write
+from node.addresses import format_address, parse_addresses
+from node.client import (
+    ATTEMPT_TIMEOUT_S,
+    PENDING_MAX,
+    UNSENT_BYTES_MAX,
+    Client,
+    NotDoneError,
+    NotSentError,
+    RejectedError,
+    Stream,
+    TcpStream,
+    UnknownError,
+    connect,
+)
+from node.kv import Add, Append, Cas, Increment, Read, Result, Txn, Write
 from node.wire import Command, Done, OpenSession, Query, Reason, Refusal
 from tests.node.virtual_loop import run
 
@@ -68,10 +82,12 @@ class Nodes:
     def __init__(self, **behaviours: Behaviour | None) -> None:
         self.behaviours = {int(name.removeprefix("n")): behaviour for name, behaviour in behaviours.items()}
         self.heard: dict[int, list[wire.Body]] = {node: [] for node in self.behaviours}
+        self.dials = dict.fromkeys(self.behaviours, 0)
         self.client = Client(tuple(self.behaviours), self.dial, "demo")
 
     async def dial(self, node: int) -> Stream:
         behaviour = self.behaviours[node]
+        self.dials[node] += 1
         if behaviour is None:
             raise ConnectionRefusedError(f"node {node} is down")
         return ScriptedStream(behaviour, self.heard[node])
@@ -269,3 +285,142 @@ def test_the_status_of_a_node_that_is_down_raises_in_time() -> None:
         nodes.client.close()
 
     run(main())
+
+
+# -- conveniences -----------------------------------------------------------------------------------------------------
+
+
+def test_each_method_is_its_operation_and_gives_its_value() -> None:
+    async def main() -> None:
+        says = (
+            Done(Result(True)),
+            Done(Result(True)),
+            Done(Result(False, 3)),
+            Done(Result(True, 5)),
+            Done(Result(True, False)),
+            Done(Result(True, 9)),
+            Done(Result(True, [1, 2])),
+        )
+        nodes = Nodes(n1=leader(*says), n2=None, n3=None)
+        async with nodes.client as client:
+            await client.put("x", 1)
+            assert await client.cas("x", 1, 2)
+            assert not await client.cas("x", 1, 2)
+            assert await client.append("l", 1) == 5
+            assert not await client.add("s", 1)
+            assert await client.increment("n", 4) == 9
+            assert await client.txn(Increment("n", 1), Write("x", 1)) == [1, 2]
+        assert [command.operation for command in nodes.commands(1)] == [
+            Write("x", 1),
+            Cas("x", 1, 2),
+            Cas("x", 1, 2),
+            Append("l", 1),
+            Add("s", 1),
+            Increment("n", 4),
+            Txn((Increment("n", 1), Write("x", 1))),
+        ]
+
+    run(main())
+
+
+def test_what_changes_nothing_is_rejected_with_what_was_found() -> None:
+    async def main() -> None:
+        nodes = Nodes(n1=leader(Done(Result(False, "not a list"))), n2=None, n3=None)
+        async with nodes.client as client:
+            with pytest.raises(RejectedError, match="not a list") as raised:
+                await client.append("x", 1)
+            assert raised.value.found == "not a list"
+
+    run(main())
+
+
+def test_a_second_command_at_once_is_an_error_of_the_program_and_siblings_are_for_that() -> None:
+    async def main() -> None:
+        nodes = Nodes(n1=leader(SILENCE, DONE), n2=None, n3=None)
+        async with nodes.client as client:
+            first = asyncio.ensure_future(client.put("x", 1, timeout_s=3))
+            await asyncio.sleep(0.1)
+            with pytest.raises(RuntimeError, match="sibling"):
+                await client.put("x", 2)
+            await client.sibling().put("y", 1)
+            await first
+        assert nodes.dials[1] == 1, "siblings share the connection"
+        assert nodes.heard[1].count(OpenSession()) == 2, "and each has a session"
+
+    run(main())
+
+
+# -- bounds -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_overloaded_node_is_asked_again_less_and_less_often() -> None:
+    async def main() -> None:
+        nodes = Nodes(n1=leader(Refusal(Reason.OVERLOADED, 1)), n2=NOT_LEADER, n3=NOT_LEADER)
+        with pytest.raises(NotDoneError, match="overloaded"):
+            await nodes.client.execute(Write("x", 1), 10)
+        assert 15 < len(nodes.commands(1)) < 30, "every 30 ms would be 300 times"
+        nodes.client.close()
+
+    run(main())
+
+
+def test_requests_under_way_on_a_connection_are_bounded_and_what_is_over_is_not_done_at_once() -> None:
+    async def main() -> None:
+        nodes = Nodes(n1=always(SILENCE), n2=None, n3=None)
+        async with nodes.client as client:
+            waiting = [asyncio.ensure_future(client.get("x", timeout_s=0.9)) for _ in range(PENDING_MAX)]
+            await asyncio.sleep(0.1)
+            before = asyncio.get_running_loop().time()
+            with pytest.raises(NotDoneError):
+                await client.get("x", timeout_s=0.2)
+            assert asyncio.get_running_loop().time() - before < 0.3
+            assert len(nodes.heard[1]) == PENDING_MAX
+            ended = await asyncio.gather(*waiting, return_exceptions=True)
+            assert all(isinstance(error, UnknownError) for error in ended)
+
+    run(main())
+
+
+def test_why_a_node_hangs_up_is_told() -> None:
+    async def main() -> None:
+        class TurningAway(ScriptedStream):
+            def write(self, data: bytes) -> None:
+                reply = wire.Reply(wire.NO_NUMBER, Refusal(Reason.OVERLOADED, detail="9 clients are being served"))
+                self._out.put_nowait(wire.encode(reply))
+
+        async def dial(node: int) -> Stream:
+            return TurningAway(always(SILENCE), [])
+
+        client = Client((1,), dial, "demo")
+        with pytest.raises(OSError, match="overloaded 9 clients are being served"):
+            await client.status(1, 1)
+        client.close()
+
+    run(main())
+
+
+def test_a_node_that_does_not_read_gets_no_more_than_so_much() -> None:
+    """Over a real socket pair: what does not leave is not done, and the client's memory is bounded."""
+
+    async def main() -> None:
+        ours, theirs = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=ours)
+        stream = TcpStream(reader, writer)
+        chunk = b"x" * 65_536
+        with pytest.raises(NotSentError, match="does not read"):
+            for _ in range(10 * UNSENT_BYTES_MAX // len(chunk)):
+                stream.write(chunk)
+        assert writer.transport.get_write_buffer_size() <= UNSENT_BYTES_MAX + len(chunk)
+        stream.close()
+        await asyncio.sleep(0)
+        theirs.close()
+
+    asyncio.run(main())
+
+
+def test_addresses_are_parsed_and_written_alike() -> None:
+    text = "1=10.0.0.1:7000,2=[::1]:7001,3=host:1"
+    parsed = parse_addresses(text)
+    assert parsed == {1: ("10.0.0.1", 7000), 2: ("::1", 7001), 3: ("host", 1)}
+    assert ",".join(f"{node}={format_address(address)}" for node, address in parsed.items()) == text
+    assert connect(text).members == (1, 2, 3)

@@ -29,7 +29,7 @@ def test_a_log_of_crumbs_is_refused(size: int) -> None:
 
 
 def test_what_is_no_setting_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"'me' is none of heartbeat_ms.*log_segment_bytes"):
+    with pytest.raises(ConfigError, match=r"'me' is unknown; .*heartbeat_ms.*log_segment_bytes"):
         configured("me=2")
     assert "members" not in SETTINGS
 

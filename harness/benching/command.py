@@ -1,0 +1,88 @@
+"""``antipaxos bench node``: the words of the command line, and what is done with the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from harness.benching.bench import SYSTEMS, Bench, Wish
+from harness.benching.rivals import RivalError
+from harness.benching.screen import markdown, print_report
+from harness.results import EXIT_CODES, EXIT_USAGE, RunVerdict
+
+CLIENTS_MAX = 1_000
+NODES_MAX = 9
+
+bench = typer.Typer(
+    name="bench", help="Measure: how fast, beside what limits it and beside others.", no_args_is_help=True
+)
+
+
+@bench.callback()
+def _bench() -> None:
+    """Keep ``node`` a word of its own while it is the only one."""
+
+
+@bench.command("node")
+def bench_node(
+    clients: Annotated[str, typer.Option("--clients", help="How many, one connection each.")] = "1,16,64,256",
+    nodes: Annotated[str, typer.Option("--nodes", help="Clusters of how many nodes.")] = "3,5",
+    systems: Annotated[str, typer.Option("--systems", help=f"Of {', '.join(SYSTEMS)}.")] = ",".join(SYSTEMS),
+    seconds: Annotated[float, typer.Option("--seconds", min=0.2, max=600, help="How long each is counted.")] = 3.0,
+    repetitions: Annotated[int, typer.Option("--repetitions", min=1, max=100, help="All of it so often.")] = 3,
+    sweep: Annotated[bool, typer.Option("--sweep/--no-sweep", help="Also on slower and slower disks.")] = True,
+    load_processes: Annotated[int, typer.Option("--load-processes", min=1, max=64, help="Processes of clients.")] = 1,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Where the nodes' data goes: the disk that is measured.")
+    ] = None,
+    markdown_file: Annotated[Path | None, typer.Option("--markdown", help="Write the report there, too.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="End standard output with one JSON object.")] = False,
+) -> None:
+    """Throughput and latency of our node, of etcd and of PySyncObj, beside the raw disk, in one run."""
+    console = Console(stderr=json)
+    wish = Wish(
+        clients=_numbers("--clients", clients, CLIENTS_MAX),
+        nodes=_numbers("--nodes", nodes, NODES_MAX),
+        systems=_systems(systems),
+        repetitions=repetitions,
+        seconds=seconds,
+        sweep=sweep,
+        load_processes=load_processes,
+        folder=folder,
+    )
+    if folder is not None and not folder.is_dir():
+        _usage(f"--folder: {folder} is not a folder")
+    try:
+        with console.status("measuring") as status:
+            report = Bench(wish, status.update).run()
+    except (RivalError, OSError) as error:
+        console.print(f"nothing was measured: {error}", style="red", markup=False, highlight=False)
+        raise typer.Exit(EXIT_CODES[RunVerdict.HARNESS_FAILURE]) from None
+    print_report(console, report)
+    if markdown_file is not None:
+        markdown_file.write_text(markdown(report), encoding="utf-8")
+    if json:
+        print(msgspec.json.encode(report).decode(), flush=True)  # noqa: T201
+
+
+def _numbers(flag: str, words: str, highest: int) -> tuple[int, ...]:
+    parts = words.split(",")
+    if not all(part.isdecimal() and 1 <= int(part) <= highest for part in parts):
+        _usage(f"{flag} {words!r}: numbers from 1 to {highest}, by commas")
+    return tuple(dict.fromkeys(int(part) for part in parts))
+
+
+def _systems(words: str) -> tuple[str, ...]:
+    for word in words.split(","):
+        if word not in SYSTEMS:
+            _usage(f"--systems: {word!r} is none of {', '.join(SYSTEMS)}")
+    return tuple(words.split(","))
+
+
+def _usage(message: str) -> None:
+    typer.echo(f"antipaxos bench: {message}", err=True)
+    raise typer.Exit(EXIT_USAGE)

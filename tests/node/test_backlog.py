@@ -1,0 +1,60 @@
+"""What waits for the disk: counted as it comes and goes, full at either limit, stuck only while nothing moves."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.paxos.backlog import RECORD_BYTES, Backlog
+from node.paxos.ballot import Ballot
+from node.paxos.config import Config
+from node.paxos.log import value_bytes
+from node.paxos.records import AcceptedRecord, Promised, Record
+
+BALLOT = Ballot(1, 1)
+
+
+def record(size: int) -> Record:
+    return AcceptedRecord(1, BALLOT, (b"x" * size,), 0) if size else Promised(BALLOT)
+
+
+@given(
+    st.lists(
+        st.one_of(st.tuples(st.just("add"), st.integers(0, 400)), st.tuples(st.just("durable"), st.integers(0, 9)))
+    )
+)
+def test_it_is_what_was_added_and_is_not_durable(events: list[tuple[str, int]]) -> None:
+    config = Config(me=1, members=(1,), backlog_records_max=5, backlog_bytes_max=1_500)
+    backlog = Backlog(config)
+    waiting: deque[int] = deque()
+    number = durable = 0
+    for what, amount in events:
+        if what == "add":
+            number += 1
+            it = record(amount)
+            backlog.add(number, it)
+            waiting.append(RECORD_BYTES + (value_bytes(it.value) if isinstance(it, AcceptedRecord) else 0))
+        else:
+            durable = min(number, durable + amount)
+            backlog.durable(durable)
+            while len(waiting) > number - durable:
+                waiting.popleft()
+        assert (len(backlog), backlog.size) == (len(waiting), sum(waiting))
+        assert backlog.full == (len(waiting) >= 5 or sum(waiting) >= 1_500)
+
+
+def test_it_is_stuck_when_it_is_full_and_has_not_moved_for_so_long() -> None:
+    backlog = Backlog(Config(me=1, members=(1,), backlog_records_max=2))
+    assert not backlog.stuck(0, 10)
+    assert not backlog.stuck(1_000, 10), "an empty one is not stuck"
+    backlog.add(1, record(0))
+    assert not backlog.stuck(2_000, 10), "there is room"
+    backlog.add(2, record(0))
+    assert not backlog.stuck(2_009, 10), "it has been full for a moment only"
+    assert backlog.stuck(2_010, 10)
+    backlog.durable(1)
+    backlog.add(3, record(0))
+    assert not backlog.stuck(2_012, 10), "it has moved"
+    assert backlog.stuck(2_022, 10)
