@@ -6,10 +6,11 @@ import random
 from typing import Any
 
 from node.kv import Increment, Read, Result, Write
+from node.paxos.ballot import ZERO
 from node.paxos.config import MS, Config
 from node.paxos.counters import Counters
 from node.paxos.effects import Receive, Tick
-from node.paxos.messages import Accept, Promise
+from node.paxos.messages import Accept, PreVoteReply, Promise
 from node.paxos.records import Remembered
 from node.replica import Burst, ClientRequest, Durable, Output, Replica
 from node.wire import Body, Command, Done, OpenSession, Query, Reason, Refusal, Request, StatusRequest
@@ -36,12 +37,16 @@ class Node:
         return output
 
     def lead(self) -> None:
-        self.now += 2_000 * MS
-        self.step(Tick())
-        candidate = self.replica.paxos.candidate
+        paxos = self.replica.paxos
+        while paxos.asking is None and paxos.leader is None:
+            self.now += 20 * MS
+            self.step(Tick())
+        if paxos.asking is not None:
+            self.step(Receive(2, 1, PreVoteReply(paxos.asking.question, True, ZERO, 0, 0)))
+        candidate = paxos.candidate
         if candidate is not None:
             self.step(Receive(2, 1, Promise(candidate.ballot, candidate.from_slot, 0, 0, 1, 0, ())))
-        assert self.replica.paxos.leader is not None
+        assert paxos.leader is not None
 
     def burst(self, *bodies: Body) -> Output:
         return self.step(Burst([ClientRequest(7, Request(number, body)) for number, body in enumerate(bodies, 1)]))

@@ -42,10 +42,10 @@ def test_the_detector_is_a_word_and_thresholds_have_a_point() -> None:
 @pytest.mark.parametrize(
     ("setting", "why"),
     [
-        ("detector=psychic", "'detector=psychic' is not detector= one of fixed, phi, phi-exponential, nfd-e"),
-        ("detector", "'detector' is not detector= one of"),
+        ("detector=psychic", "detector is psychic, not fixed, phi, phi-exponential, nfd-e"),
+        ("detector", "'detector' is not detector=TEXT"),
         ("phi_threshold=1e9", "'phi_threshold=1e9' is not phi_threshold=NUMBER"),
-        ("phi_threshold=0.1", "phi_threshold=0.1 is not 0.5 to 1000"),
+        ("phi_threshold=0.1", "phi_threshold is 0.1, not 0.5 to 1000"),
         ("retry_ms=1.5", "'retry_ms=1.5' is not retry_ms=NUMBER"),
     ],
 )
