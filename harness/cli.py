@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import msgspec
 import typer
@@ -50,9 +50,12 @@ from harness.shrinking import reduction
 from harness.shrinking.screen import TriedLine, print_reduction
 from harness.shrinking.shrinker import RUNS_MAX
 from harness.store import DEFAULT_STORE, REPORT, Store, StoreError
-from harness.tuning.trace import BEATS_MAX, BEATS_MIN, Trace, TraceError, read, synthetic
+from harness.tuning.limits import BEATS_MAX, BEATS_MIN
 from nemesis.faults import EVERYWHERE, KINDS
 from node.assembly import UnknownBugError
+
+if TYPE_CHECKING:
+    from harness.tuning.trace import Trace
 
 JOBS_MAX = 512
 
@@ -475,11 +478,13 @@ def tune(
     json: Json = False,
 ) -> None:
     """Compare failure detectors over heartbeats, and recommend heartbeat, threshold, time-out and lease."""
-    from harness.tuning.command import as_data, leave, print_tuned  # noqa: PLC0415 - only this command needs NumPy
-    from harness.tuning.command import tune as tuned_over  # noqa: PLC0415
-
     if trace is not None and seed is not None:
         _usage("a trace or a seed, not both")
+    try:  # only this command needs NumPy
+        from harness.tuning.command import as_data, leave, print_tuned  # noqa: PLC0415
+        from harness.tuning.command import tune as tuned_over  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        _usage(f"{error}; it comes with: pip install 'antipaxos[tune]'")
     tuned = tuned_over(_heartbeats(trace, seed, beats, nodes, heartbeat, _seconds("--time", time)))
     try:
         leave(tuned, out, keep)
@@ -495,6 +500,7 @@ def tune(
 def _heartbeats(trace: Path | None, seed: int | None, beats: int, nodes: int, heartbeat: int, seconds: float) -> Trace:
     """Read, make up or record heartbeats."""
     from harness.tuning.recorder import RecorderError, record  # noqa: PLC0415
+    from harness.tuning.trace import TraceError, read, synthetic  # noqa: PLC0415
 
     try:
         if trace is not None:

@@ -23,10 +23,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from harness.tuning.limits import BEATS_MAX, BEATS_MIN
+
 FORMAT = "antipaxos-heartbeats/1"
-BEATS_MIN = 20
-"""A link with fewer heartbeats says nothing."""
-BEATS_MAX = 10_000_000
 MS = 1_000_000
 _T = TypeVar("_T")
 Times = npt.NDArray[np.int64]
