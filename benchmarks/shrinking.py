@@ -30,8 +30,8 @@ SEEDS = {
     "commit-by-index": 2,
     "double-apply": 2,
     "early-ack": 4,
-    "first-report": 2,
-    "late-lease": 5,
+    "first-report": 108,
+    "late-lease": 2,
     "local-reads": 1,
     "forgotten-promises": 0,
 }
