@@ -74,7 +74,9 @@ class Recovery:
         """This life has another number from now on; who noted the old one has to note it, too.
 
         The old number was of a life that this node has forgotten, so its log may end with the clean stop of one before.
+        The nonce is another one, too: what was said to the old number may still be on its way.
         """
+        self.nonce = max(now, self.nonce + 1)
         self.ask_at = now
         self.whole = False
         self._noted.clear()
