@@ -83,6 +83,7 @@ KNOBS = (
     Knob("leases", "drift_ppm", (0, MILLION - 1), "how far off any monotonic clock's rate may be, in millionths"),
     Knob("leases", "read_timeout_ms", (1, HOUR_MS), "how long a follower waits for its leader's word on a read"),
     Knob("recovery", "amnesia_safe", (0, 1), "1: a node that may have forgotten asks the others before it votes"),
+    Knob("recovery", "joins", (0, 1), "1: no founding member: waits until it is added to the cluster of the others"),
     Knob("batching", "batch_commands_max", (1, 65_536), "commands in one Accept"),
     Knob("batching", "batch_bytes_max", PARTS_BYTES, "bytes of commands in one Accept"),
     Knob("batching", "window_max", (1, 1_024), "Accepts in flight once more waits than fits one"),

@@ -13,11 +13,13 @@ from node.machine import Machine, OpenEntry, State, decode_entry, decode_state
 from node.paxos.ballot import Ballot
 from node.paxos.counters import Counters
 from node.paxos.log import Log
+from node.paxos.membership import Change
 from node.paxos.messages import Value
 from node.paxos.records import AcceptedRecord, ChosenUpto, Learned, Noted, Promised, Record, Started
 from node.paxos.snapshot import Snapshot
 from node.storage.disk import PosixDisk
 from node.storage.journal import Inspected, inspect
+from node.wire import Command
 
 
 class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -129,7 +131,7 @@ def value_digest(value: Value) -> str:
 def value_refs(value: Value) -> tuple[str, ...]:
     """Return the clients' names of the operations in a slot."""
     entries = (decode_entry(command) for command in value)
-    return tuple(f"{entry.session}/{entry.sequence}" for entry in entries if not isinstance(entry, OpenEntry))
+    return tuple(f"{entry.session}/{entry.sequence}" for entry in entries if isinstance(entry, Command))
 
 
 def dump_json(folder: Path) -> Iterator[str]:
@@ -189,4 +191,6 @@ def _commands(value: Value) -> str:
 def _command(entry: Any) -> str:
     if isinstance(entry, OpenEntry):
         return f"open session for n{entry.node}"
+    if isinstance(entry, Change):
+        return str(entry)
     return f"{entry.session}/{entry.sequence} {msgspec.json.encode(entry.operation).decode()}"

@@ -14,6 +14,7 @@ import msgspec
 
 from node.kv import Result, Store
 from node.paxos.counters import Counters
+from node.paxos.membership import MARK, NOBODY, Change, Membership, decode_change, encode_change
 from node.paxos.messages import Value
 from node.sessions import Row, Sessions, Standing
 from node.wire import Answer, Command, Done, Reason, Refusal
@@ -30,20 +31,20 @@ class OpenEntry(msgspec.Struct, frozen=True, array_like=True, tag="open"):
     number: int
 
 
-Entry = OpenEntry | Command
+Entry = OpenEntry | Command | Change
 
 _encoder = msgspec.msgpack.Encoder()
-_entry: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
+_entry: msgspec.msgpack.Decoder[OpenEntry | Command] = msgspec.msgpack.Decoder(OpenEntry | Command)
 
 
 def encode_entry(entry: Entry) -> bytes:
     """Return a log entry's bytes: what the core agrees on."""
-    return _encoder.encode(entry)
+    return encode_change(entry) if isinstance(entry, Change) else _encoder.encode(entry)
 
 
 def decode_entry(command: bytes) -> Entry:
     """Return the log entry of a command's bytes. Raises msgspec.DecodeError."""
-    return _entry.decode(command)
+    return decode_change(command) if command[:1] == MARK else _entry.decode(command)
 
 
 class Applied(msgspec.Struct, frozen=True, gc=False):
@@ -53,6 +54,11 @@ class Applied(msgspec.Struct, frozen=True, gc=False):
     answer: Answer
 
 
+def told(membership: Membership) -> Answer:
+    """Return the answer to whoever has asked for a change of the members: who they are now, as ``[id, address]``."""
+    return Done(Result(True, [list(member) for member in membership.members]))
+
+
 class State(msgspec.Struct, frozen=True, array_like=True):
     """The whole replicated state after a slot: what a snapshot holds. Equal states have equal bytes."""
 
@@ -60,6 +66,8 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     digest: bytes
     data: dict[str, Any]
     sessions: list[Row]
+    membership: Membership | None = None
+    """Who the members are; None while they are those that the cluster began with."""
 
 
 _state = msgspec.msgpack.Decoder(State)
@@ -80,7 +88,8 @@ def decode_state(state: bytes) -> State:
 class Machine:
     """The replicated state of one node; ``command_bytes`` counts what was applied since it started."""
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, membership: Membership = NOBODY) -> None:
+        self.membership = membership
         self.store = Store()
         self.sessions = Sessions()
         self.applied_upto = 0
@@ -96,7 +105,8 @@ class Machine:
 
     def state(self) -> bytes:
         """Return the whole state, for a snapshot."""
-        state = State(self.applied_upto, self.summed, dict(self.store.data()), self.sessions.rows())
+        membership = self.membership if self.membership.version else None
+        state = State(self.applied_upto, self.summed, dict(self.store.data()), self.sessions.rows(), membership)
         return _encoder.encode(state)
 
     def restore(self, state: State) -> None:
@@ -105,6 +115,8 @@ class Machine:
         self.summed = state.digest
         self.store.restore(dict(state.data))
         self.sessions.restore(state.sessions)
+        if state.membership is not None:
+            self.membership = state.membership
 
     def apply(self, slot: int, value: Value) -> Iterator[Applied]:
         """Apply one chosen slot: the next one, always. Yields each entry with its answer."""
@@ -124,6 +136,9 @@ class Machine:
         if isinstance(entry, OpenEntry):
             self._counters.sessions_evicted += self.sessions.open(number)
             return Done(Result(True, number))
+        if isinstance(entry, Change):
+            self.membership = self.membership.after(entry)
+            return told(self.membership)
         match self.sessions.standing(entry.session, entry.sequence):
             case Standing.NEW:
                 result = entry.operation.apply(self.store)

@@ -17,8 +17,9 @@ from typing import ClassVar, NamedTuple
 import msgspec
 
 from node import kv
-from node.machine import Applied, Entry, Machine, OpenEntry, StateError, decode_state, encode_entry
-from node.paxos.config import Config
+from node.addresses import parse_address
+from node.machine import Applied, Entry, Machine, OpenEntry, StateError, decode_state, encode_entry, told
+from node.paxos.config import Config, ConfigError
 from node.paxos.core import Parts, Paxos
 from node.paxos.core import Refusal as CoreRefusal
 from node.paxos.counters import Counters
@@ -31,17 +32,20 @@ from node.paxos.effects import (
     ReadReady,
     ReadRequest,
     Receive,
+    Reconfigure,
     Saved,
     Send,
     Tick,
 )
 from node.paxos.election import RandomStream
+from node.paxos.membership import Change, Member, Membership, MembershipError, founding
 from node.paxos.messages import Accepted
 from node.paxos.records import Record, Remembered
 from node.paxos.snapshot import SNAPSHOT_BYTES_MAX, Snapshot, snapshot_of
 from node.sessions import Standing
 from node.wire import (
     Answer,
+    ChangeMembers,
     Command,
     Done,
     Load,
@@ -111,6 +115,8 @@ class Output(msgspec.Struct, gc=False):
     sends: list[Send | Deferred] = []
     replies: list[tuple[int, Reply]] = []
     snapshot: Snapshot | None = None
+    membership: Membership | None = None
+    """The members have changed: there are others to be connected with."""
     wake_at: int = 0
 
 
@@ -133,14 +139,14 @@ class Replica:
         self._me = config.me
         self.incarnation = remembered.incarnation
         self.counters = counters
-        self.paxos = self.paxos_type(config, remembered, rng, now, counters, parts)
-        self.machine = self.machine_type(counters)
+        self.machine = self.machine_type(counters, founding(config, remembered.founders))
+        if remembered.snapshot is not None:
+            self.machine.restore(decode_state(remembered.snapshot.state))
+        self.paxos = self.paxos_type(config, remembered, rng, now, counters, parts, self.machine.membership)
         self.wal = WalUse()
         """Whoever owns the log puts its own here."""
         self.clients: Callable[[], int] = lambda: 0
         """And whoever has the connections, how many clients there are."""
-        if remembered.snapshot is not None:
-            self.machine.restore(decode_state(remembered.snapshot.state))
         self._saving: Snapshot | None = None
         self._to_install: Snapshot | None = None
         self._snapshot_at_slot = 0
@@ -154,6 +160,7 @@ class Replica:
         self._gathered: list[bytes] = []
         self._opened = 0
         self._transfer: Waiter | None = None
+        self._change: tuple[Change, Waiter] | None = None
         self._reads: dict[int, Asked] = {}
         self._reads_begun = 0
         self._reads_ready: list[tuple[int, int]] = []
@@ -210,6 +217,7 @@ class Replica:
                 reads=len(self._reads),
                 clients=self.clients(),
             ),
+            membership=paxos.membership,
         )
 
     # -- clients ------------------------------------------------------------------------------------------------------
@@ -225,12 +233,14 @@ class Replica:
             self._open(waiter, output)
         elif isinstance(body, Transfer):
             self._hand_over(now, waiter, body.to, output)
+        elif isinstance(body, ChangeMembers):
+            self._change_members(now, waiter, body, output)
         else:
             self._answer(waiter, self.status(), output)
 
     def _hand_over(self, now: int, waiter: Waiter, to: int, output: Output) -> None:
         """Hand the leadership over: whoever asked has the answer when somebody else leads, or this node stays."""
-        if to not in self.config.members:
+        if to not in self.paxos.voters:
             self._answer(waiter, Refusal(Reason.INVALID, detail=f"node {to} is no member"), output)
         elif self.paxos.refusal(0) is not None:
             self.counters.proposals_refused += 1
@@ -249,6 +259,43 @@ class Replica:
             self._answer(waiter, Done(kv.Result(True, self.paxos.leader_hint)), output)
         else:
             self._answer(waiter, Refusal(Reason.UNAVAILABLE, self.paxos.leader_hint, "not taken over"), output)
+
+    def _change_members(self, now: int, waiter: Waiter, asked: ChangeMembers, output: Output) -> None:
+        """Add a node or remove one; what is so already is done at once, so asking again does no harm."""
+        paxos = self.paxos
+        refusal = paxos.reconfigurable()
+        if refusal is not None:
+            self.counters.proposals_refused += 1
+            if refusal is CoreRefusal.CHANGING:
+                self._answer(waiter, Refusal(Reason.UNAVAILABLE, self._me, "the members are being changed"), output)
+            else:
+                self._answer(waiter, Refusal(Reason.NOT_LEADER, paxos.hint), output)
+            return
+        membership = paxos.membership
+        done = Member(asked.node, asked.address) in membership.members if asked.add else asked.node not in paxos.voters
+        if done:
+            self._answer(waiter, told(membership), output)
+            return
+        try:
+            change = self._change_of(membership, asked)
+        except (MembershipError, ConfigError) as error:
+            self._answer(waiter, Refusal(Reason.INVALID, detail=str(error)), output)
+            return
+        self._change = (change, waiter)
+        self._core(now, Reconfigure(change), output)
+
+    def _change_of(self, membership: Membership, asked: ChangeMembers) -> Change:
+        """Return the change that is asked for. Raises MembershipError, ConfigError."""
+        if self.config.amnesia_safe:
+            raise MembershipError("with amnesia_safe=1 the members cannot change")
+        if not asked.add:
+            return membership.without(asked.node)
+        if asked.address:
+            parse_address(asked.address, f"{asked.address!r} is not HOST:PORT")
+        room = min(self.config.backlog_records_max, self.config.deferred_max) // 2
+        if len(membership.members) >= room:
+            raise MembershipError(f"the limits of this node's backlog are for {room} members")
+        return membership.with_added(Member(asked.node, asked.address))
 
     def _open(self, waiter: Waiter, output: Output) -> None:
         if self._refused(waiter, output):
@@ -351,6 +398,8 @@ class Replica:
     def _absorb(self, effects: Effects, output: Output) -> None:
         if effects.persist:
             output.persist += effects.persist
+        if effects.membership is not None:
+            output.membership = effects.membership
         if effects.incarnation:
             self.incarnation = effects.incarnation
         for send in effects.send_now:
@@ -410,6 +459,11 @@ class Replica:
                 if waiter is not None:
                     self._answer(waiter, applied.answer, output)
             return
+        if isinstance(entry, Change):
+            if self._change is not None and self._change[0] == entry:
+                self._answer(self._change[1], applied.answer, output)
+                self._change = None
+            return
         for waiter in self._commands.pop((entry.session, entry.sequence), ()):
             self._answer(waiter, applied.answer, output)
 
@@ -421,6 +475,9 @@ class Replica:
                 self._answer(waiter, refusal, output)
         for waiter in self._opens.values():
             self._answer(waiter, refusal, output)
+        if self._change is not None:
+            self._answer(self._change[1], refusal, output)
+            self._change = None
         self._commands.clear()
         self._opens.clear()
         self._gathered.clear()
@@ -474,7 +531,7 @@ class Replica:
         assert snapshot is not None, "no snapshot was handed out"
         if snapshot.slot > self.machine.applied_upto:
             self.machine.restore(decode_state(snapshot.state))
-        self._core(now, Saved(snapshot), output)
+        self._core(now, Saved(snapshot, self.machine.membership), output)
         waiting, self._to_install = self._to_install, None
         if waiting is not None and waiting.slot > self.machine.applied_upto and self._saving is None:
             self._save(waiting, output)

@@ -16,11 +16,13 @@ import time
 from typing import NoReturn
 
 from node import wire
+from node.addresses import parse_address
 from node.admission import Admission
 from node.assembly import Assembly
 from node.options import ServerConfig, election_stream
 from node.paxos.counters import Counters
 from node.paxos.effects import HandOver, Receive, Tick
+from node.paxos.membership import Member, Membership
 from node.paxos.messages import Message
 from node.replica import Burst, ClientRequest, Durable, Output, ReplicaEvent, SnapshotDurable
 from node.storage.disk import PosixDisk, lock_folder
@@ -32,6 +34,8 @@ WARNINGS_PER_SECOND = 10
 """Lines about misbehaving connections that are written a second; the others are counted."""
 LAST_WORD_S = 0.005
 """What a leader says last, before it stops, has so long to get from its queues to the kernel."""
+FAREWELL_S = 30.0
+"""So long a node that was removed is still talked to."""
 EXIT_UNTRUSTWORTHY = 70
 """Exit status of a node that cannot trust its memory any more (EX_SOFTWARE)."""
 
@@ -73,7 +77,9 @@ class Server(InboundHost):
             log.warning("the file system refuses O_DIRECT, the log goes through the page cache: %s", disk.refusal)
         elif config.log_direct:
             log.info("the log is written with O_DIRECT")
-        journal = assembly.journal(disk, self._me, config.log_segment_bytes, config.log_zero_ahead_bytes)
+        journal = assembly.journal(
+            disk, self._me, config.log_segment_bytes, config.log_zero_ahead_bytes, config.core.founders
+        )
         remembered = journal.remembered
         statistics = journal.statistics
         self._counters.torn_tails_cut += bool(statistics.torn_bytes)
@@ -127,19 +133,49 @@ class Server(InboundHost):
             lambda: Inbound(self, self._mail, self._limits.client_outbox_bytes_max), host, port, reuse_address=True
         )
         self._committer.start(time.monotonic_ns)
-        hello = wire.PeerHello(wire.PROTOCOL, self._config.cluster, self._me, self._replica.incarnation)
-        for peer in self._config.core.peers:
-            self._links[peer] = PeerLink(
-                self._config.addresses[peer], hello, self._mail, self._limits.peer_outbox_bytes_max, self._shed
-            )
-        log.info(
-            "listening on %s:%d, members %s, data in %s", host, port, list(self._config.core.members), self._config.data
-        )
+        membership = self._replica.paxos.membership
+        for peer in self._config.core.members:  # who is no member yet, or no more, may have to be told so
+            self._connect(Member(peer))
+        self._connect_all(membership)
+        log.info("listening on %s:%d, members %s, data in %s", host, port, list(membership.nodes), self._config.data)
+        if membership.version == 0 and membership.nodes != self._config.core.founders:
+            log.warning("the configuration says members %s, the log knows better", list(self._config.core.founders))
         self._step(Tick())
         await self._stopping.wait()
         listener.close()
         await self._hand_over()
         self._stop()
+
+    def _connect_all(self, membership: Membership) -> None:
+        """Have a link to every member. A node that was removed is talked to for a while: it may not know it yet."""
+        for member in membership.members:
+            self._connect(member)
+        for node in self._links.keys() - set(membership.nodes):
+            self._loop.call_later(FAREWELL_S, self._disconnect, node)
+
+    def _connect(self, member: Member) -> None:
+        """Dial a node, unless it is this one, or is dialled there already."""
+        node = member.node
+        if member.address:
+            address = parse_address(member.address, f"node {node} was added at {member.address!r}")
+        elif node in self._config.addresses:
+            address = self._config.addresses[node]
+        else:
+            log.warning("node %d is a member, but nobody has said where it listens", node)
+            return
+        link = self._links.get(node)
+        if node == self._me or (link is not None and link.address == address):
+            return
+        if link is not None:
+            link.close()
+        hello = wire.PeerHello(wire.PROTOCOL, self._config.cluster, self._me, self._replica.incarnation)
+        outbox_max = self._limits.peer_outbox_bytes_max
+        self._links[node] = PeerLink(address, hello, self._mail, outbox_max, self._shed)
+
+    def _disconnect(self, node: int) -> None:
+        """Drop the link to a node that was removed, unless it was added again."""
+        if node not in self._replica.paxos.voters and node in self._links:
+            self._links.pop(node).close()
 
     async def _hand_over(self) -> None:
         """Leave the leadership to another node, if there is one that is ready for it in a short time."""
@@ -177,7 +213,12 @@ class Server(InboundHost):
         if output.snapshot is not None:
             self._committer.save(output.snapshot)
         for send in output.sends:
-            self._links[send.to].outbox.put(self._frame(send.message))
+            link = self._links.get(send.to)
+            if link is not None:
+                link.outbox.put(self._frame(send.message))
+        if output.membership is not None:
+            log.info("members %s from now on", list(output.membership.nodes))
+            self._connect_all(output.membership)
         for client, reply in output.replies:
             connection = self._clients.get(client)
             if connection is not None:
@@ -302,7 +343,7 @@ class Server(InboundHost):
         """Turn away other clusters and nodes that are no members."""
         if hello.cluster != self._config.cluster:
             raise wire.FrameError(f"is of cluster {hello.cluster!r}, not of {self._config.cluster!r}")
-        if isinstance(hello, wire.PeerHello) and hello.node not in self._config.core.peers:
+        if isinstance(hello, wire.PeerHello) and hello.node not in self._links:
             raise wire.FrameError(f"says it is node {hello.node}, which is no peer here")
 
     def admit(self, connection: Inbound) -> int | None:

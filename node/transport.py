@@ -127,7 +127,7 @@ class PeerLink(asyncio.Protocol):
         outbox_bytes_max: int,
         shed: Callable[[], None],
     ) -> None:
-        self._address = address
+        self.address = address
         self._hello = wire.encode(hello)
         self._loop = asyncio.get_running_loop()
         self.outbox = Outbox(mail, outbox_bytes_max, shed, to_peer=True)
@@ -144,7 +144,7 @@ class PeerLink(asyncio.Protocol):
             self._broken.clear()
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    transport, _ = await self._loop.create_connection(lambda: self, *self._address)
+                    transport, _ = await self._loop.create_connection(lambda: self, *self.address)
             except (OSError, TimeoutError):
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, RECONNECT_S[1])

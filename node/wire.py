@@ -18,6 +18,7 @@ import msgspec
 
 from node.kv import Operation, Result
 from node.paxos.counters import Counters
+from node.paxos.membership import Membership
 from node.paxos.messages import Message
 
 PROTOCOL = "antipaxos/1"
@@ -83,7 +84,15 @@ class Transfer(msgspec.Struct, frozen=True, array_like=True, tag="transfer"):
     to: int
 
 
-Body = OpenSession | Command | Query | StatusRequest | Transfer
+class ChangeMembers(msgspec.Struct, frozen=True, array_like=True, tag="members"):
+    """The leader is asked to add a node that listens at ``address``, or to remove one; done when that is chosen."""
+
+    add: bool
+    node: int
+    address: str = ""
+
+
+Body = OpenSession | Command | Query | StatusRequest | Transfer | ChangeMembers
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True):
@@ -153,6 +162,7 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     counters: Counters
     wal: WalUse = msgspec.field(default_factory=WalUse)
     load: Load = msgspec.field(default_factory=Load)
+    membership: Membership | None = None
 
 
 Answer = Done | Refusal | Status

@@ -234,7 +234,7 @@ class SimulatedNode:
         core = self.config.core
         try:
             journal = self._assembly.journal(
-                self.disk, core.me, self.config.log_segment_bytes, self.config.log_zero_ahead_bytes
+                self.disk, core.me, self.config.log_segment_bytes, self.config.log_zero_ahead_bytes, core.founders
             )
             self.disk.settle()
             remembered = journal.remembered

@@ -21,6 +21,7 @@ from harness.simulation.trace import Given
 from node import wire
 from node.machine import OpenEntry, decode_entry
 from node.paxos.ballot import Ballot
+from node.paxos.membership import Change
 from node.paxos.messages import Message, Reported, SnapshotPart, Value
 
 COMMANDS_TOLD_MAX = 8
@@ -194,4 +195,6 @@ def _command(command: bytes) -> str:
     entry = decode_entry(command)
     if isinstance(entry, OpenEntry):
         return f"open session for n{entry.node}"
+    if isinstance(entry, Change):
+        return str(entry)
     return f"{entry.session}/{entry.sequence} {msgspec.json.encode(entry.operation).decode()}"

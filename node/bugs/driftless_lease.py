@@ -24,14 +24,15 @@ from node.paxos.ballot import Ballot
 from node.paxos.config import Config
 from node.paxos.leader import Leader
 from node.paxos.lease import Lease
+from node.paxos.membership import Membership
 
 
 class FullLease(Lease):
     """A lease as long as the grant."""
 
-    def __init__(self, config: Config) -> None:
-        super().__init__(msgspec.structs.replace(config, drift_ppm=0))
-        self._careful = Lease(config)
+    def __init__(self, config: Config, membership: Membership) -> None:
+        super().__init__(msgspec.structs.replace(config, drift_ppm=0), membership)
+        self._careful = Lease(config, membership)
 
     def holds(self, now: int) -> bool:
         """Say whether it holds, and note if it should not."""
@@ -44,9 +45,9 @@ class FullLease(Lease):
 class DriftlessLease(Leader):
     """A leader that trusts all clocks."""
 
-    def __init__(self, config: Config, ballot: Ballot, next_slot: int, now: int) -> None:
-        super().__init__(config, ballot, next_slot, now)
-        self.lease = FullLease(config)
+    def __init__(self, config: Config, membership: Membership, ballot: Ballot, next_slot: int, now: int) -> None:
+        super().__init__(config, membership, ballot, next_slot, now)
+        self.lease = FullLease(config, membership)
 
 
 def plant(healthy: Assembly) -> Assembly:

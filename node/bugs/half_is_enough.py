@@ -40,7 +40,7 @@ class HalfLeader(Leader):
         """Count an acknowledgement; True if it makes half of the nodes."""
         chosen = super().on_accepted(sender, ballot, slot)
         flight = self.flights.get(slot)
-        if not chosen and flight is not None and len(flight.acks) >= self.config.majority - 1:
+        if not chosen and flight is not None and len(flight.acks) >= self.majority - 1:
             misdeeds.happened()
             return True
         return chosen

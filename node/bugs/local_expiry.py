@@ -23,8 +23,9 @@ from node.assembly import Assembly
 from node.machine import Entry, Machine, OpenEntry
 from node.museum import Exhibit, misdeeds
 from node.paxos.counters import Counters
+from node.paxos.membership import NOBODY, Membership
 from node.replica import Output, Replica, ReplicaEvent
-from node.wire import Answer, Reason, Refusal
+from node.wire import Answer, Command, Reason, Refusal
 
 TTL_NS = 2_000_000_000
 
@@ -32,8 +33,8 @@ TTL_NS = 2_000_000_000
 class TimedMachine(Machine):
     """A machine that looks at the clock."""
 
-    def __init__(self, counters: Counters) -> None:
-        super().__init__(counters)
+    def __init__(self, counters: Counters, membership: Membership = NOBODY) -> None:
+        super().__init__(counters, membership)
         self.now = 0
         self._used: dict[int, int] = {}
 
@@ -41,6 +42,7 @@ class TimedMachine(Machine):
         """Apply, unless its session is too old by this node's clock."""
         if isinstance(entry, OpenEntry):
             self._used[number] = self.now
+        if not isinstance(entry, Command):
             return super().apply_entry(entry, number)
         used = self._used.get(entry.session, self.now)
         self._used[entry.session] = self.now

@@ -20,6 +20,7 @@ from node.museum import Exhibit, misdeeds
 from node.paxos.ballot import Ballot
 from node.paxos.config import Config
 from node.paxos.leader import Leader
+from node.paxos.membership import Membership
 from node.paxos.reads import ReadRounds
 
 
@@ -37,9 +38,9 @@ class AnyAck(ReadRounds):
 class LooseReads(Leader):
     """A leader with such rounds."""
 
-    def __init__(self, config: Config, ballot: Ballot, next_slot: int, now: int) -> None:
-        super().__init__(config, ballot, next_slot, now)
-        self.reads = AnyAck(config.majority, config.reads_max)
+    def __init__(self, config: Config, membership: Membership, ballot: Ballot, next_slot: int, now: int) -> None:
+        super().__init__(config, membership, ballot, next_slot, now)
+        self.reads = AnyAck(self.majority, config.reads_max)
 
 
 def plant(healthy: Assembly) -> Assembly:

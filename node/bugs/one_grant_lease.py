@@ -22,6 +22,7 @@ from node.paxos.ballot import Ballot
 from node.paxos.config import Config
 from node.paxos.leader import Leader
 from node.paxos.lease import Lease
+from node.paxos.membership import Membership
 
 
 class NewestGrant(Lease):
@@ -39,9 +40,9 @@ class NewestGrant(Lease):
 class OneGrantLease(Leader):
     """A leader with such a lease."""
 
-    def __init__(self, config: Config, ballot: Ballot, next_slot: int, now: int) -> None:
-        super().__init__(config, ballot, next_slot, now)
-        self.lease = NewestGrant(config)
+    def __init__(self, config: Config, membership: Membership, ballot: Ballot, next_slot: int, now: int) -> None:
+        super().__init__(config, membership, ballot, next_slot, now)
+        self.lease = NewestGrant(config, membership)
 
 
 def plant(healthy: Assembly) -> Assembly:

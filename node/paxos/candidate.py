@@ -16,16 +16,18 @@ snapshot which covers them, and the candidate must have caught up to ``truncated
 from __future__ import annotations
 
 from node.paxos.ballot import Ballot
+from node.paxos.membership import Membership
 from node.paxos.messages import Lives, Prepare, Promise, Reported
 
 
 class Candidate:
     """One attempt to lead, in one ballot."""
 
-    def __init__(self, ballot: Ballot, from_slot: int, majority: int, lives: Lives = ()) -> None:
+    def __init__(self, ballot: Ballot, from_slot: int, membership: Membership, lives: Lives = ()) -> None:
         self.ballot = ballot
         self.from_slot = from_slot
-        self.majority = majority
+        self.voters = frozenset(membership.nodes)
+        self.majority = membership.majority
         self.lives = lives
         self.best: dict[int, Reported] = {}
         self.truncated_upto = 0
@@ -49,7 +51,7 @@ class Candidate:
 
     def on_promise(self, sender: int, message: Promise) -> None:
         """Count one part of one promise; parts of other attempts and doubled parts change nothing."""
-        if not self.belongs(message):
+        if sender not in self.voters or not self.belongs(message):
             return
         parts = self._parts.setdefault((sender, message.as_of, message.truncated_upto), set())
         if message.part in parts:

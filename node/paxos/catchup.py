@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from node.paxos.ballot import Ballot
 from node.paxos.config import MS
 from node.paxos.log import SafetyError
+from node.paxos.membership import Membership
 from node.paxos.messages import Chosen, Fetch, SnapshotPart, Truncated
 from node.paxos.snapshot import SNAPSHOT_BYTES_MAX, Download, Snapshot
 
@@ -140,8 +141,8 @@ class CatchUp:
         self._installing = False
         self._core.counters.snapshots_refused += 1
 
-    def on_saved(self, now: int, snapshot: Snapshot) -> None:
-        """A snapshot is durable: it may stand for the log up to its slot."""
+    def on_saved(self, now: int, snapshot: Snapshot, membership: Membership | None = None) -> None:
+        """A snapshot is durable: it may stand for the log up to its slot, where the members were ``membership``."""
         core = self._core
         self._installing = False
         before = self.snapshot.slot if self.snapshot is not None else 0
@@ -149,18 +150,20 @@ class CatchUp:
             return
         self.snapshot = snapshot
         if snapshot.slot > core.log.chosen_upto:
-            self._install(now, snapshot)
+            self._install(now, snapshot, membership)
         truncated = core.log.truncated_upto
         if now >= self._lent_until:
             self._lent = None
         core.log.truncate(max(before, snapshot.slot - core.config.snapshot_tail_slots, truncated))
         core.counters.slots_truncated += core.log.truncated_upto - truncated
 
-    def _install(self, now: int, snapshot: Snapshot) -> None:
+    def _install(self, now: int, snapshot: Snapshot, membership: Membership | None) -> None:
         core = self._core
         core.counters.snapshots_installed += 1
         core.acceptor.install(snapshot)
         core.handed_out = snapshot.slot
+        if membership is not None:
+            core.adopt(membership)
         core.see(snapshot.ballot)
         core.yield_to(now, snapshot.ballot)
         if core.leader is not None and snapshot.slot >= core.leader.next_slot:

@@ -15,7 +15,7 @@ DETECTORS: tuple[str, ...] = ("fixed", "phi", "phi-exponential", "nfd-e")
 THRESHOLDS = ("phi_threshold", "phi_exponential_threshold")
 THRESHOLD_RANGE = (0.5, 1_000.0)
 MAY_BE_ZERO = (
-    *("lease_ms", "drift_ppm", "amnesia_safe", "phi_pause_ms", "election_lag_slots_max"),
+    *("lease_ms", "drift_ppm", "amnesia_safe", "joins", "phi_pause_ms", "election_lag_slots_max"),
     "snapshot_tail_slots",
 )
 
@@ -27,10 +27,12 @@ class ConfigError(ValueError):
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Configuration of one node's core.
 
-    ``me`` and ``members`` are node ids (positive integers). Times are milliseconds of the node's monotonic clock.
-    ``lease_ms`` is how long a follower grants its leader a lease (0 for no leases), ``drift_ppm`` by how much the rate
-    of any node's monotonic clock may be off, in parts per million. ``amnesia_safe`` is 1 if a node that was not stopped
-    cleanly must ask the others before it votes (``node.paxos.recovery``).
+    ``me`` and ``members`` are node ids (positive integers): the members that the cluster begins with, and ``me`` too if
+    it ``joins`` a cluster that is there already, and waits to be added (``node.paxos.membership``). Times are
+    milliseconds of the node's monotonic clock. ``lease_ms`` is how long a follower grants its leader a lease (0 for no
+    leases), ``drift_ppm`` by how much the rate of any node's monotonic clock may be off, in parts per million.
+    ``amnesia_safe`` is 1 if a node that was not stopped cleanly must ask the others before it votes
+    (``node.paxos.recovery``).
 
     ``detector`` is what suspects the leader (``node.paxos.detector``), over the last ``detector_window`` samples:
     ``phi_threshold``, ``phi_deviation_min_ms`` and ``phi_pause_ms`` are of ``phi``, ``phi_exponential_threshold`` of
@@ -64,6 +66,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     lease_ms: int = 300
     drift_ppm: int = 1_000
     amnesia_safe: int = 0
+    joins: int = 0
     batch_commands_max: int = 128
     batch_bytes_max: int = 256 * 1024
     window_max: int = 4
@@ -92,6 +95,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ConfigError(f"members={list(self.members)} names a node twice")
         if min(self.members) < 1:
             raise ConfigError(f"members={list(self.members)}: node ids start at 1")
+        if not self.founders:
+            raise ConfigError(f"joins=1, but members={list(self.members)} names nobody else to join")
         if self.amnesia_safe and len(self.members) < 3:
             raise ConfigError(
                 f"amnesia_safe=1 needs three members or more, not {len(self.members)}: "
@@ -111,8 +116,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 raise ConfigError(f"{name}={getattr(self, name)} is not {low:g} to {high:g}")
         if self.snapshot_part_bytes > SNAPSHOT_PART_BYTES_MAX:
             raise ConfigError(f"snapshot_part_bytes={self.snapshot_part_bytes} is over {SNAPSHOT_PART_BYTES_MAX}")
-        if self.amnesia_safe > 1:
-            raise ConfigError(f"amnesia_safe={self.amnesia_safe} must be 0 or 1")
+        for name in ("amnesia_safe", "joins"):
+            if getattr(self, name) > 1:
+                raise ConfigError(f"{name}={getattr(self, name)} must be 0 or 1")
         if self.drift_ppm >= MILLION:
             raise ConfigError(f"drift_ppm={self.drift_ppm} must be below {MILLION}: a clock may not stand still")
 
@@ -135,11 +141,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             )
 
     @property
-    def majority(self) -> int:
-        """How many nodes make a quorum."""
-        return len(self.members) // 2 + 1
-
-    @property
-    def peers(self) -> tuple[int, ...]:
-        """The other members, in order."""
-        return tuple(node for node in self.members if node != self.me)
+    def founders(self) -> tuple[int, ...]:
+        """The members that the cluster begins with: this node is one of them unless it joins."""
+        return tuple(node for node in self.members if not self.joins or node != self.me)

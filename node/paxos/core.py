@@ -25,11 +25,12 @@ from node.paxos.candidate import Candidate
 from node.paxos.catchup import CatchUp
 from node.paxos.config import MS, Config
 from node.paxos.counters import Counters
-from node.paxos.effects import Effects, Event, HandOver, Propose, ReadRequest, Receive, Saved, Send
+from node.paxos.effects import Effects, Event, HandOver, Propose, ReadRequest, Receive, Reconfigure, Saved, Send
 from node.paxos.election import ElectionTimer, RandomStream
 from node.paxos.leader import Leader
 from node.paxos.lease import Grant
 from node.paxos.log import SafetyError
+from node.paxos.membership import Membership, decode_change, encode_change, founding, is_change
 from node.paxos.messages import (
     NOOP,
     Accept,
@@ -81,6 +82,7 @@ class Refusal(StrEnum):
     NOT_LEADER = "not-leader"
     OVERLOADED = "overloaded"
     HANDING_OVER = "handing-over"
+    CHANGING = "changing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,9 @@ class Paxos:
         now: int,
         counters: Counters,
         parts: Parts | None = None,
+        membership: Membership | None = None,
     ) -> None:
+        """``membership``: who the members are after the snapshot that is remembered; else the cluster's founders."""
         self.config = config
         self.counters = counters
         self.parts = parts or Parts()
@@ -124,7 +128,12 @@ class Paxos:
         self.leader_hint: int | None = None
         self.highest: Ballot = self.acceptor.promised
         self.handed_out = self.log.truncated_upto
-        self.peers = config.peers
+        self._regroups = False
+        self._renewing: tuple[bytes, ...] | None = None
+        """While this node takes a new ballot among new members: the commands that wait for it."""
+        self._join(membership or founding(config, remembered.founders))
+        for slot in range(self.log.truncated_upto + 1, self.log.chosen_upto + 1):
+            self._follow_change(slot)
         self.rejoining = self.parts.rejoining(self, remembered, now)
         self.succession = self.parts.succession(self, remembered.incarnation)
         self.catchup = self.parts.catchup(self, remembered.snapshot)
@@ -170,12 +179,14 @@ class Paxos:
             self._receive(now, event)
         elif isinstance(event, Propose):
             self._propose(event)
+        elif isinstance(event, Reconfigure):
+            self._reconfigure(event)
         elif isinstance(event, ReadRequest):
             self.reading.read(now, event.read_id)
         elif isinstance(event, HandOver):
             self.succession.hand_over(now, event.to)
         elif isinstance(event, Saved):
-            self.catchup.on_saved(now, event.snapshot)
+            self.catchup.on_saved(now, event.snapshot, event.membership)
         self._on_time(now)
         self._settle(now)
         return effects
@@ -199,6 +210,11 @@ class Paxos:
         if self.leader.handover is not None:
             return Refusal.HANDING_OVER
         return None if self.leader.has_room(commands) else Refusal.OVERLOADED
+
+    def reconfigurable(self) -> Refusal | None:
+        """Say why the members cannot be changed now; None if they can."""
+        refusal = self.refusal(0)
+        return Refusal.CHANGING if refusal is None and self.leader is not None and self.leader.change else refusal
 
     @property
     def hands_over(self) -> bool:
@@ -242,9 +258,17 @@ class Paxos:
                 self.send(sender, OldLife(self.rejoining.incarnations[sender]))
 
     def _propose(self, event: Propose) -> None:
+        if self.leader is None and self._renewing is not None:
+            self._renewing += event.commands
+            return
         if self.leader is None:
             raise ValueError("proposed to a node that does not lead: ask refusal() first")
         self.leader.enqueue(event.commands)
+
+    def _reconfigure(self, event: Reconfigure) -> None:
+        if self.leader is None or self.leader.change is not None:
+            raise ValueError("a change of the members where none can be made: ask reconfigurable() first")
+        self.leader.change = event.change
 
     # -- waking up --------------------------------------------------------------------------------------------------
 
@@ -261,6 +285,10 @@ class Paxos:
 
     def campaign(self, now: int) -> None:
         """Take a new ballot, and ask all members to promise it."""
+        self._hand_out()  # who the members are depends on how far the log is chosen
+        if self.config.me not in self.voters:
+            self.candidate = None
+            return
         if self.backlog.full:  # a promise that cannot become durable wins nothing: look again later
             self.election.heard(now)
             self.candidate = None
@@ -273,7 +301,7 @@ class Paxos:
         self.see(ballot)
         self.acceptor.promise(ballot, self.effects)
         self.candidate = self.parts.candidate(
-            ballot, self.log.chosen_upto + 1, self.config.majority, self.acceptor.lives_noted()
+            ballot, self.log.chosen_upto + 1, self.membership, self.acceptor.lives_noted()
         )
         self._send_prepare(now)
 
@@ -282,7 +310,7 @@ class Paxos:
         if self.candidate.has_majority and self.candidate.ahead is not None:  # what it waits for is the log
             self.catchup.fetch(now, self.candidate.ahead)
         self._prepare_again_at = now + self.config.retry_ms * MS
-        for member in self.config.members:
+        for member in self.membership.nodes:
             if member not in self.candidate.promised_by:
                 self.acceptor.after_persist(member, self.candidate.prepare(), self.effects)
 
@@ -319,6 +347,9 @@ class Paxos:
         """Lead once a majority has promised, and all slots are known that it has truncated: catch up first."""
         if not candidate.has_majority:
             return
+        self._hand_out()
+        if candidate.voters != self.voters:
+            return  # it asked who the members were; the step ends with a ballot among those who are
         if candidate.truncated_upto <= self.log.chosen_upto:
             self.counters.elections_caught_up += candidate.truncated_upto >= candidate.from_slot
             self._lead(now, candidate)
@@ -334,13 +365,18 @@ class Paxos:
             )
         self.counters.elections_won += 1
         self.candidate = None
-        self.leader = self.parts.leader(self.config, candidate.ballot, candidate.last_slot + 1, now)
+        self.leader = self.parts.leader(self.config, self.membership, candidate.ballot, candidate.last_slot + 1, now)
         self.leader.lives = candidate.lives
         self.set_leader(self.config.me)
         for slot in range(self.log.chosen_upto + 1, candidate.last_slot + 1):
             self._settle_slot(now, slot, candidate)
+            if self._finds_change(slot, self.leader):
+                return
         self.leader.read_floor = self.leader.next_slot
         self._launch(now, self.leader.next_slot, NOOP)
+        if self._renewing is not None:
+            self.leader.enqueue(self._renewing)
+            self._renewing = None
 
     def _settle_slot(self, now: int, slot: int, candidate: Candidate) -> None:
         """Decide what a slot left over from predecessors must hold."""
@@ -355,6 +391,16 @@ class Paxos:
         else:
             self.counters.slots_replayed += 1
             self._launch(now, slot, bound.value)
+
+    def _finds_change(self, slot: int, leader: Leader) -> bool:
+        """Say whether an open slot holds a change of the members: what is behind it belongs to another ballot."""
+        entry = self.log.get(slot)
+        if entry is None or not is_change(entry.value):
+            return False
+        self.counters.changes_found += 1
+        leader.change, leader.change_slot = decode_change(entry.value[0]), slot
+        leader.read_floor = leader.next_slot
+        return True
 
     # -- Phase 2 ------------------------------------------------------------------------------------------------------
 
@@ -419,7 +465,7 @@ class Paxos:
         self.send(sender, HeartbeatAck(message.ballot, message.beat, self.log.chosen_upto))
 
     def _on_heartbeat_ack(self, now: int, sender: int, message: HeartbeatAck) -> None:
-        if self.leader is not None and message.ballot == self.leader.ballot:
+        if self.leader is not None and message.ballot == self.leader.ballot and sender in self.leader.voters:
             self.leader.heard_from(sender, now)
             self.leader.known_upto[sender] = message.chosen_upto
             self.leader.lease.beat_acknowledged(sender, message.beat)
@@ -488,6 +534,66 @@ class Paxos:
         self.effects.reads_failed.extend(self.reading.asked)
         self.reading.asked.clear()
 
+    # -- members ------------------------------------------------------------------------------------------------------
+
+    def _follow_change(self, slot: int) -> Value:
+        """Take over the change of the members in a chosen slot, if it holds one; return what it holds."""
+        entry = self.log.get(slot)
+        assert entry is not None
+        if is_change(entry.value):
+            self.adopt(self.membership.after(decode_change(entry.value[0])))
+        return entry.value
+
+    def adopt(self, membership: Membership) -> None:
+        """The log has come to this membership, or a snapshot to a later one."""
+        if membership.version > self.membership.version:
+            self.counters.members_changed += 1
+            self._join(membership)
+            self.effects.membership = membership
+            self._regroups = True
+
+    def _join(self, membership: Membership) -> None:
+        self.membership = membership
+        self.voters = frozenset(membership.nodes)
+        self.peers = membership.others(self.config.me)
+
+    def _regroup(self, now: int) -> None:
+        """Go on among the new members: what was begun among the old ones ends here."""
+        self._regroups = False
+        if self.leader is not None and self.leader.voters != self.voters:
+            if self.config.me in self.voters:
+                self._renew(now, self.leader)
+            else:
+                self._leave(now, self.leader)
+        elif self.candidate is not None and self.candidate.voters != self.voters:
+            self.campaign(now)
+        elif self.succession.asking is not None:
+            self.succession.asking = None
+            self.election.ask_at_once(now)
+
+    def _renew(self, now: int, leader: Leader) -> None:
+        """Lead on in a new ballot. Nothing is in flight; the commands that wait go on waiting."""
+        self.counters.leaderships_renewed += 1
+        waiting = leader.take_waiting()
+        self.step_down(now)
+        self.effects.stepped_down = False
+        self._renewing = waiting
+        self.campaign(now)
+
+    def _leave(self, now: int, leader: Leader) -> None:
+        """This node is no member any more: tell the others so, and who of them should lead."""
+        self.beat(now)
+        self.succession.resign(now, leader, leader.successor(now, self.config.election_timeout_ms * MS))
+
+    def _press_change(self, now: int, leader: Leader) -> None:
+        """Propose the change that is asked for, once nothing is open before it."""
+        if leader.change_slot or leader.change is None or self.log.chosen_upto < leader.next_slot - 1:
+            return
+        if not self.backlog.full:
+            self.counters.changes_proposed += 1
+            leader.change_slot = leader.next_slot
+            self._launch(now, leader.next_slot, (encode_change(leader.change),))
+
     # -- time ---------------------------------------------------------------------------------------------------------
 
     def _on_time(self, now: int) -> None:
@@ -499,7 +605,10 @@ class Paxos:
         elif self.rejoining.recovery is not None:
             self.rejoining.press(now, self.rejoining.recovery)
         elif self.election.due(now):
-            self.succession.ask(now)
+            if self.config.me in self.voters:
+                self.succession.ask(now)
+            else:
+                self.election.wait(now)
         elif self.candidate is not None:
             if now >= self._prepare_again_at:
                 self._send_prepare(now)
@@ -545,23 +654,33 @@ class Paxos:
         self.broadcast(Heartbeat(leader.ballot, leader.beat, self.log.chosen_upto, now - leader.since))
 
     def _settle(self, now: int) -> None:
-        """End a step: fill the window, serve reads, hand out what is newly chosen, set the next wake-up."""
+        """End a step: hand out what is newly chosen, fill the window, serve reads, set the next wake-up."""
+        if self.handed_out < self.log.chosen_upto:
+            self._hand_out()
+        if self._regroups:
+            self._regroup(now)
         leader = self.leader
         if leader is not None:
+            if leader.change is not None:
+                self._press_change(now, leader)
             while not self.backlog.full and (batch := leader.next_batch()) is not None:
                 self._launch(now, leader.next_slot, batch)
             if not leader.reads.idle:
                 self.reading.serve(now, leader)
             if leader.handover is not None:
                 self.succession.press_handover(now, leader, leader.handover)
-        while self.handed_out < self.log.chosen_upto:
-            self.handed_out += 1
-            entry = self.log.get(self.handed_out)
-            assert entry is not None
-            self.effects.apply.append((self.handed_out, entry.value))
+        if self._renewing is not None and self.leader is None and self.candidate is None:
+            self._renewing = None
+            self.effects.stepped_down = True
         leader = self.leader
         wake_at = self.effects.wake_at = self._wake_at() if leader is None else leader.next_heartbeat
         self._asleep_from = wake_at + self._own_pause
+
+    def _hand_out(self) -> None:
+        """Hand out what is newly chosen, and keep up with who the members are."""
+        while self.handed_out < self.log.chosen_upto:
+            self.handed_out += 1
+            self.effects.apply.append((self.handed_out, self._follow_change(self.handed_out)))
 
     def _wake_at(self) -> int:
         if self.rejoining.recovery is not None:

@@ -64,6 +64,10 @@ class Counters(msgspec.Struct):
     backlogs_stuck: int = 0
     retries_deduplicated: int = 0
     sessions_evicted: int = 0
+    members_changed: int = 0
+    changes_proposed: int = 0
+    changes_found: int = 0
+    leaderships_renewed: int = 0
     torn_tails_cut: int = 0
     frames_refused: int = 0
     messages_shed: int = 0

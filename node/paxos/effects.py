@@ -9,6 +9,7 @@ Events go in one at a time; ``Effects`` come out and must be carried out by the 
 ``apply``              slots newly chosen, in order and without gaps: apply them to the state machine
 ``reads``              reads that may be answered once everything up to their slot is applied
 ``reads_failed``       reads that this node could not confirm; nothing happened, they may be tried anywhere again
+``membership``         the members have changed: messages go to others from now on
 ``install``            a whole snapshot from another node: make it durable, then step with ``Saved``
 ``incarnation``        the node's own from now on, if not 0: it has learned of a later life than it knew
 ``stepped_down``       True if this node has stopped leading: what it had proposed may or may not be chosen
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 import msgspec
 
+from node.paxos.membership import Change, Membership
 from node.paxos.messages import Message, Value
 from node.paxos.records import Record
 from node.paxos.snapshot import Snapshot
@@ -47,6 +49,12 @@ class Propose(_Plain, frozen=True):
     commands: tuple[bytes, ...]
 
 
+class Reconfigure(_Plain, frozen=True):
+    """The leader is asked to change the members; whether that can be done now was asked before."""
+
+    change: Change
+
+
 class ReadRequest(_Plain, frozen=True):
     """A client wants to read; ``read_id`` is unique for this node over all its incarnations."""
 
@@ -67,9 +75,11 @@ class Saved(_Plain, frozen=True):
     """A snapshot is durable: one that was taken here, or came from another node and holds more than this one knew."""
 
     snapshot: Snapshot
+    membership: Membership | None = None
+    """Who the members are after it, if it came from another node."""
 
 
-Event = Receive | Propose | ReadRequest | HandOver | Tick | Saved
+Event = Receive | Propose | Reconfigure | ReadRequest | HandOver | Tick | Saved
 
 
 class Send(_Plain, frozen=True):
@@ -103,6 +113,7 @@ class Effects(msgspec.Struct, gc=False):
     apply: list[tuple[int, Value]] = []
     reads: list[ReadReady] = []
     reads_failed: list[int] = []
+    membership: Membership | None = None
     install: Snapshot | None = None
     incarnation: int = 0
     stepped_down: bool = False

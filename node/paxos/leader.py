@@ -8,6 +8,8 @@
   everybody else's, after its fsync.
 - *Slots chosen by predecessors* are proposed again in this ballot, and a no-op closes the leadership's opening: reads
   are served only when it is chosen, because only then everything chosen before is known (``read_floor``).
+- *Changing the members*: asked to, a leader lets what is open be chosen, proposes the change, and nothing behind it
+  (``node.paxos.membership``).
 - *Handing over*: asked to, a leader takes no more commands, waits until all that it proposed is chosen and its
   successor knows it, and resigns in the successor's favour. Until it resigns nothing is lost by giving that up again.
 """
@@ -21,6 +23,7 @@ import msgspec
 from node.paxos.ballot import Ballot
 from node.paxos.config import MS, Config
 from node.paxos.lease import Lease
+from node.paxos.membership import Change, Membership
 from node.paxos.messages import Lives, Value
 from node.paxos.reads import ReadRounds
 
@@ -56,25 +59,32 @@ class Handover:
 class Leader:
     """One leadership, in one ballot."""
 
-    def __init__(self, config: Config, ballot: Ballot, next_slot: int, now: int) -> None:
+    def __init__(self, config: Config, membership: Membership, ballot: Ballot, next_slot: int, now: int) -> None:
         self.config = config
+        self.voters = frozenset(membership.nodes)
+        self.majority = membership.majority
         self.ballot = ballot
         self.next_slot = next_slot
         self.read_floor = 0
         self.lives: Lives = ()
         """The lives that were noted by all who promised this ballot."""
         self.flights: dict[int, Flight] = {}
-        self.reads = ReadRounds(config.majority, config.reads_max)
-        self.lease = Lease(config)
+        self.reads = ReadRounds(self.majority, config.reads_max)
+        self.lease = Lease(config, membership)
         self.beat = 0
         self.next_heartbeat = now
         self.quiet_until = now
         """Until then followers need no heartbeat: an Accept has told them that the leader is there."""
         self.since = now
         self.handover: Handover | None = None
-        self.known_upto: dict[int, int] = dict.fromkeys(config.peers, 0)
+        self.change: Change | None = None
+        """A change of the members that is asked for, or under way: nothing else is proposed from then on."""
+        self.change_slot = 0
+        """Where it is proposed, once that is so."""
+        peers = membership.others(config.me)
+        self.known_upto: dict[int, int] = dict.fromkeys(peers, 0)
         """How far each follower was known to know its log chosen."""
-        self.last_ack: dict[int, int] = dict.fromkeys(config.peers, now + config.election_spread_ms * MS)
+        self.last_ack: dict[int, int] = dict.fromkeys(peers, now + config.election_spread_ms * MS)
         """When each follower was heard last; the first acknowledgement may take a round trip, so it has longer."""
         self._queue: deque[bytes] = deque()
         self._queue_bytes = 0
@@ -94,7 +104,7 @@ class Leader:
 
     def next_batch(self) -> Value | None:
         """Take the next batch if the window is open, else None."""
-        if not self._queue or len(self.flights) >= self.window():
+        if not self._queue or self.fenced or len(self.flights) >= self.window():
             return None
         batch: list[bytes] = []
         size = 0
@@ -112,6 +122,18 @@ class Leader:
         outstanding = len(self._queue) + self._in_flight_commands
         return 1 if outstanding <= self.config.batch_commands_max else self.config.window_max
 
+    @property
+    def fenced(self) -> bool:
+        """True while no more commands may be proposed, because the members are being changed."""
+        return self.change is not None
+
+    def take_waiting(self) -> tuple[bytes, ...]:
+        """Give up the commands that wait: another leadership of this node is to propose them."""
+        waiting = tuple(self._queue)
+        self._queue.clear()
+        self._queue_bytes = 0
+        return waiting
+
     # -- slots --------------------------------------------------------------------------------------------------------
 
     def launch(self, slot: int, value: Value, now: int) -> None:
@@ -124,11 +146,11 @@ class Leader:
     def on_accepted(self, sender: int, ballot: Ballot, slot: int) -> bool:
         """Count an acknowledgement; True if it makes the slot chosen now."""
         flight = self.flights.get(slot)
-        if flight is None or not self.counts(ballot):
+        if flight is None or sender not in self.voters or not self.counts(ballot):
             return False
         self.vote(flight, sender)
         self.lease.renew(sender, flight.first_sent_at)
-        return len(flight.acks) >= self.config.majority
+        return len(flight.acks) >= self.majority
 
     def counts(self, ballot: Ballot) -> bool:
         """Say whether an acknowledgement in ``ballot`` counts for this leadership."""
@@ -169,7 +191,7 @@ class Leader:
     def has_quorum(self, now: int, patience_ns: int) -> bool:
         """Say whether a majority, this node included, was heard within the last ``patience_ns``."""
         heard = sum(1 for at in self.last_ack.values() if now - at <= patience_ns)
-        return heard + 1 >= self.config.majority
+        return heard + 1 >= self.majority
 
     def overdue(self, now: int, patience_ns: int) -> list[tuple[int, Flight]]:
         """Return the flights whose Accept was sent too long ago, oldest slot first."""

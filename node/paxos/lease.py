@@ -28,6 +28,7 @@ from collections import deque
 
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.config import MILLION, MS, Config
+from node.paxos.membership import Membership
 
 BEATS_REMEMBERED_MAX = 64
 NEVER = -1
@@ -36,10 +37,10 @@ NEVER = -1
 class Lease:
     """The leader's side, for one leadership; times are ns on its own clock."""
 
-    def __init__(self, config: Config) -> None:
-        self._grants_needed = config.majority - 1  # its own is the one that it need not ask for
+    def __init__(self, config: Config, membership: Membership) -> None:
+        self._grants_needed = membership.majority - 1  # its own is the one that it need not ask for
         self._lasts = lease_ns(config)
-        self._granted: dict[int, int] = dict.fromkeys(config.peers, NEVER)
+        self._granted: dict[int, int] = dict.fromkeys(membership.others(config.me), NEVER)
         self._beats: deque[tuple[int, int]] = deque(maxlen=BEATS_REMEMBERED_MAX)
         self.until = NEVER
         """When it is over; it never was there if NEVER."""

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from node.paxos.membership import Membership
 from node.paxos.messages import PreVoteReply
 
 _QUESTION_BITS = 40
@@ -40,15 +41,16 @@ class Yes(NamedTuple):
 class PreElection:
     """One question to all members, and the answers to it; times are ns."""
 
-    def __init__(self, question: int, majority: int, fresh_for: int) -> None:
+    def __init__(self, question: int, membership: Membership, fresh_for: int) -> None:
         self.question = question
-        self._majority = majority
+        self._voters = frozenset(membership.nodes)
+        self._majority = membership.majority
         self._fresh_for = fresh_for
         self._yes: dict[int, Yes] = {}
 
     def on_reply(self, sender: int, message: PreVoteReply, now: int) -> bool:
         """Count an answer; False if it is one to another question."""
-        if not self.belongs(message):
+        if sender not in self._voters or not self.belongs(message):
             return False
         if message.yes:
             self._yes[sender] = Yes(now, now + message.bound_ns)

@@ -25,9 +25,13 @@ class _Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Started(_Record, frozen=True, tag="started"):
-    """The node has started for the ``incarnation``-th time; durable before it says a word."""
+    """The node has started for the ``incarnation``-th time; durable before it says a word.
+
+    ``founders`` are the members that the cluster began with, as far as this start knew: the first record is believed.
+    """
 
     incarnation: int
+    founders: tuple[int, ...] = ()
 
 
 class Promised(_Record, frozen=True, tag="promised"):
@@ -84,10 +88,12 @@ class Base(_Record, frozen=True):
     promised: Ballot = ZERO
     last_slot: int = 0
     lives: tuple[tuple[int, int, int], ...] = ()
+    founders: tuple[int, ...] = ()
 
     def after(self, records: Iterable[Record]) -> Base:
         """Return the base with more records behind it."""
         incarnation, promised, last_slot, lives = self.incarnation, self.promised, self.last_slot, self.lives
+        founders = self.founders
         for record in records:
             kind = type(record)
             if kind is AcceptedRecord or kind is Learned:
@@ -97,10 +103,11 @@ class Base(_Record, frozen=True):
                 promised = max(promised, record.ballot)  # type: ignore[union-attr]
             elif kind is Started:
                 incarnation = max(incarnation, record.incarnation)  # type: ignore[union-attr]
+                founders = founders or record.founders  # type: ignore[union-attr]
             elif isinstance(record, Noted):
                 others = (life for life in lives if life[0] != record.node)
                 lives = (*others, (record.node, record.incarnation, record.nonce))
-        return Base(incarnation, promised, last_slot, lives)
+        return Base(incarnation, promised, last_slot, lives, founders)
 
 
 class RecoveryError(Exception):
@@ -113,12 +120,14 @@ class Remembered:
     ``base`` is what the log begins with, ``first`` the number of its first record.
     """
 
-    __slots__ = ("incarnation", "lives", "log", "promised", "records", "snapshot", "stopped_cleanly")
+    __slots__ = ("founders", "incarnation", "lives", "log", "promised", "records", "snapshot", "stopped_cleanly")
 
     def __init__(self, snapshot: Snapshot | None = None, base: Base | None = None, first: int = 1) -> None:
         base = base or Base()
         self.incarnation = base.incarnation
         self.promised = base.promised
+        self.founders = base.founders
+        """The members that the cluster began with; none if no start of this node has said so."""
         self.snapshot = snapshot
         self.log = Log(snapshot.slot if snapshot is not None else 0)
         self.records = first - 1
@@ -139,6 +148,7 @@ class Remembered:
         match record:
             case Started():
                 self.incarnation = max(self.incarnation, record.incarnation)
+                self.founders = self.founders or record.founders
             case Promised():
                 self._promise(record.ballot)
             case AcceptedRecord():

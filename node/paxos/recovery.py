@@ -45,6 +45,7 @@ from __future__ import annotations
 
 from node.paxos.ballot import Ballot
 from node.paxos.config import MS, Config
+from node.paxos.membership import Membership
 from node.paxos.messages import LifeNoted, Recover, Welcome
 from node.paxos.records import Remembered
 
@@ -52,9 +53,9 @@ from node.paxos.records import Remembered
 class Recovery:
     """One start of a node, until it may vote; times are ns on its own clock."""
 
-    def __init__(self, config: Config, now: int, remembered: Remembered) -> None:
-        self._others = frozenset(config.peers)
-        self._majority = config.majority
+    def __init__(self, config: Config, membership: Membership, now: int, remembered: Remembered) -> None:
+        self._others = frozenset(membership.others(config.me))
+        self._majority = membership.majority
         self._retry = config.retry_ms * MS
         self.whole = remembered.stopped_cleanly
         self._blank = remembered.blank

@@ -36,7 +36,7 @@ class Rejoining:
         if not core.config.amnesia_safe:
             return None
         core.counters.recoveries_begun += not remembered.stopped_cleanly
-        return core.parts.recovery(core.config, now, remembered)
+        return core.parts.recovery(core.config, core.membership, now, remembered)
 
     def may_not_vote(self) -> bool:
         """Say whether an answer must be withheld; in a new cluster, who is asked to answer may begin."""

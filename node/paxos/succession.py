@@ -40,9 +40,7 @@ class Succession:
         core.follow_nobody()
         core.election.asks(now)
         self._question += 1
-        self.asking = core.parts.pre_election(
-            self._question, core.config.majority, core.config.election_timeout_ms * MS
-        )
+        self.asking = core.parts.pre_election(self._question, core.membership, core.config.election_timeout_ms * MS)
         self._send_question(now, self.asking)
         self.press(now, self.asking)
 
@@ -69,7 +67,7 @@ class Succession:
     def on_pre_vote(self, now: int, sender: int, message: PreVote) -> None:
         """Say whether this node, too, has lost the leader."""
         core = self._core
-        yes = not core.rejoining.may_not_vote() and self.has_lost(sender, now) and self._is_fresh(message)
+        yes = not core.rejoining.may_not_vote() and self.has_lost(sender, now) and self._is_fit(sender, message)
         core.counters.pre_elections_refused += not yes
         bound = max(0, core.grant.until - now) if core.grant.forbids(sender, now) else 0
         core.send(sender, PreVoteReply(message.question, yes, core.acceptor.promised, core.log.chosen_upto, bound))
@@ -79,10 +77,16 @@ class Succession:
         core = self._core
         return core.leader is None and (core.election.suspects(now) or core.election.waits_for == asker)
 
-    def _is_fresh(self, message: PreVote) -> bool:
-        """Say whether the asker's log is no reason to wait for another: after some time, no log is."""
-        behind = self._core.log.chosen_upto - message.chosen_upto
-        return behind <= self._core.config.election_lag_slots_max or message.attempt > STALE_REFUSALS_MAX
+    def _is_fit(self, asker: int, message: PreVote) -> bool:
+        """Say whether the asker may lead: a member, for all that this node knows, and not far behind.
+
+        After some time, no log lags too far behind; but who is no member does not become one by asking again.
+        """
+        core = self._core
+        behind = core.log.chosen_upto - message.chosen_upto
+        if asker not in core.voters and behind >= 0:
+            return False
+        return behind <= core.config.election_lag_slots_max or message.attempt > STALE_REFUSALS_MAX
 
     def on_pre_vote_reply(self, now: int, sender: int, message: PreVoteReply) -> None:
         """Count an answer to the question that is open."""

@@ -29,6 +29,8 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
 _BASE = struct.Struct("<QQQQ")
 _LIFE = struct.Struct("<QQQ")
+_FOUNDER = 0
+"""The number of no life: a founder of the cluster is named, not a life that was noted."""
 
 
 class Journal:
@@ -36,8 +38,18 @@ class Journal:
 
     wal_type: ClassVar[type[Wal]] = Wal
 
-    def __init__(self, disk: Disk, node: int, segment_bytes: int = SEGMENT_BYTES, zero_ahead_bytes: int = 0) -> None:
-        """Recover from the disk and count the start. Raises CorruptLogError, LogFailedError, OSError."""
+    def __init__(
+        self,
+        disk: Disk,
+        node: int,
+        segment_bytes: int = SEGMENT_BYTES,
+        zero_ahead_bytes: int = 0,
+        founders: tuple[int, ...] = (),
+    ) -> None:
+        """Recover from the disk and count the start, with the members that the cluster began with.
+
+        Raises CorruptLogError, LogFailedError, OSError.
+        """
         self._snapshots = SnapshotFiles(disk, node)
         self._wal = self.wal_type(
             disk, node, segment_bytes, zero_ahead_bytes, covered=lambda base: _covers(self._snapshots.latest, base)
@@ -49,7 +61,7 @@ class Journal:
         self._base = self._base.after(records)
         self._wal.base = lambda: encode_base(self._base)
         stopped_cleanly = self.remembered.stopped_cleanly
-        started = Started(self.remembered.incarnation + 1)
+        started = Started(self.remembered.incarnation + 1, self.remembered.founders or founders)
         self.commit([started])
         self.remembered.replay(started)
         self.remembered.stopped_cleanly = stopped_cleanly
@@ -101,15 +113,18 @@ def recover(wal: Wal, base: Base, records: Sequence[Record], snapshot: Snapshot 
 
 def encode_base(base: Base) -> bytes:
     """Return a base as it stands in a segment's header."""
+    founders = b"".join(_LIFE.pack(node, _FOUNDER, 0) for node in base.founders)
     lives = b"".join(_LIFE.pack(*life) for life in sorted(base.lives))
-    return _BASE.pack(base.incarnation, base.promised.round, base.promised.node, base.last_slot) + lives
+    return _BASE.pack(base.incarnation, base.promised.round, base.promised.node, base.last_slot) + founders + lives
 
 
 def decode_base(data: bytes) -> Base:
     """Return the base of a segment's header."""
     incarnation, round_, node, last_slot = _BASE.unpack_from(data)
-    lives = tuple((int(n), int(life), int(nonce)) for n, life, nonce in _LIFE.iter_unpack(data[_BASE.size :]))
-    return Base(incarnation, Ballot(round_, node), last_slot, lives)
+    further = [(int(n), int(life), int(nonce)) for n, life, nonce in _LIFE.iter_unpack(data[_BASE.size :])]
+    founders = tuple(row[0] for row in further if row[1] == _FOUNDER)
+    lives = tuple(row for row in further if row[1] != _FOUNDER)
+    return Base(incarnation, Ballot(round_, node), last_slot, lives, founders)
 
 
 def _covers(snapshot: Snapshot | None, base: bytes) -> bool:

@@ -22,6 +22,7 @@ from node.paxos.counters import Counters
 from node.paxos.effects import Deferred, Effects
 from node.paxos.leader import Flight, Leader
 from node.paxos.lease import Grant
+from node.paxos.membership import Membership
 from node.paxos.messages import Accept, Accepted, Lives, PreVoteReply, Promise, Reported, Value
 from node.paxos.preelection import PreElection
 from node.paxos.reads import ReadRounds
@@ -137,9 +138,9 @@ class AnyAck(ReadRounds):
 class LooseReads(Leader):
     """Confirms reads by acknowledgements of beats that were sent before the read came."""
 
-    def __init__(self, config: Config, ballot: Ballot, next_slot: int, now: int) -> None:
-        super().__init__(config, ballot, next_slot, now)
-        self.reads = AnyAck(config.majority, config.reads_max)
+    def __init__(self, config: Config, membership: Membership, ballot: Ballot, next_slot: int, now: int) -> None:
+        super().__init__(config, membership, ballot, next_slot, now)
+        self.reads = AnyAck(self.majority, config.reads_max)
 
 
 class EagerReads(Leader):
@@ -205,7 +206,7 @@ class LeavesToAnybody(Leader):
     """Picks its successor without looking who is there."""
 
     def successor(self, now: int, patience_ns: int) -> int | None:
-        return min(self.config.peers)
+        return min(self.last_ack)
 
 
 class VotesAtOnce(Recovery):

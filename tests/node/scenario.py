@@ -44,6 +44,7 @@ from node.assembly import Assembly
 from node.machine import OpenEntry, decode_entry, encode_entry
 from node.paxos.ballot import Ballot
 from node.paxos.effects import HandOver, Receive
+from node.paxos.membership import Change
 from node.paxos.messages import (
     Accept,
     Accepted,
@@ -140,7 +141,8 @@ class Script:
         assert asking is not None
         self.cluster.letters = [letter for letter in self.cluster.letters if not isinstance(letter.message, PreVote)]
         self.printed, self.quiet = printed, quiet
-        for peer in it.config.peers[: it.config.majority - 1]:
+        paxos = it.running.paxos
+        for peer in paxos.peers[: paxos.membership.majority - 1]:
             yes = PreVoteReply(asking.question, True, Ballot(0, 0), 0, 0)
             said = Receive(peer, it.running.paxos.rejoining.incarnations.get(peer, 0), yes)
             self.watched(number(node), partial(self.cluster.step, number(node), said))
@@ -459,6 +461,8 @@ def entry_text(command: bytes) -> str:
     entry = decode_entry(command)
     if isinstance(entry, OpenEntry):
         return "open"
+    if isinstance(entry, Change):
+        return str(entry)
     match entry.operation:
         case kv.Write():
             return str(entry.operation.value)

@@ -22,11 +22,12 @@ import msgspec
 
 from node import kv, wire
 from node.assembly import Assembly
-from node.machine import OpenEntry, decode_entry
+from node.machine import decode_entry
 from node.paxos.config import DETECTORS, MS
 from node.paxos.counters import Counters
 from node.paxos.effects import HandOver
 from node.paxos.messages import Value
+from node.wire import Command
 from tests.node.cluster import Cluster, Letter, Node
 from tests.node.witness import ViolationError
 
@@ -572,7 +573,7 @@ def replay(chosen: dict[int, Value]) -> tuple[dict[tuple[int, int], kv.Result], 
     for slot in range(1, len(chosen) + 1):
         for command in chosen[slot]:
             entry = decode_entry(command)
-            if isinstance(entry, OpenEntry) or entry.sequence <= newest.get(entry.session, 0):
+            if not isinstance(entry, Command) or entry.sequence <= newest.get(entry.session, 0):
                 continue
             newest[entry.session] = entry.sequence
             order.append(f"{entry.session}/{entry.sequence}")

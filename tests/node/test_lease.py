@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from node.paxos.config import MILLION, MS, Config, ConfigError
 from node.paxos.lease import BEATS_REMEMBERED_MAX, Grant, Lease, lease_ns
+from node.paxos.membership import founding
 
 DRIFT_PPM = 10_000
 LEASE_MS = 300
@@ -20,6 +21,10 @@ def config(nodes: int = 3, **more: int) -> Config:
     members = tuple(range(1, nodes + 1))
     settings: dict[str, Any] = {"lease_ms": LEASE_MS, "drift_ppm": DRIFT_PPM, **more}
     return Config(me=1, members=members, **settings)
+
+
+def lease_of(it: Config) -> Lease:
+    return Lease(it, founding(it))
 
 
 @dataclass(frozen=True)
@@ -41,11 +46,11 @@ BEAT = st.tuples(st.integers(0, 400), st.integers(0, 500), st.integers(0, 500), 
 def holds_without_grants(clocks: list[Clock], beats: list[list[tuple[int, int, int, bool]]], nodes: int) -> bool:
     """Play beats of a leader to its followers; say whether it ever holds a lease that too few grants back."""
     it = config(nodes)
-    leader, lease = clocks[0], Lease(it)
-    grants = {peer: Grant(it, clocks[peer - 1].at(0) - 10**12) for peer in it.peers}
+    leader, lease = clocks[0], Lease(it, founding(it))
+    grants = {peer: Grant(it, clocks[peer - 1].at(0) - 10**12) for peer in founding(it).others(1)}
     events: list[tuple[int, int, int, int]] = []  # true time, what (0 send, 1 heard, 2 acknowledged), peer, beat
     number = 0
-    for peer, ways in zip(it.peers, beats, strict=False):
+    for peer, ways in zip(founding(it).others(1), beats, strict=False):
         sent = 0
         for wait, there, back, lost in ways:
             sent += wait * MS
@@ -64,7 +69,7 @@ def holds_without_grants(clocks: list[Clock], beats: list[list[tuple[int, int, i
             else:
                 lease.beat_acknowledged(peer, beat)
         live = sum(grant.forbids(9, clocks[peer - 1].at(moment)) for peer, grant in grants.items())
-        if lease.holds(leader.at(moment)) and live < it.majority - 1:
+        if lease.holds(leader.at(moment)) and live < founding(it).majority - 1:
             return True
     return False
 
@@ -84,7 +89,7 @@ def test_the_test_can_fail_a_clock_beyond_the_bound_breaks_it() -> None:
 
 
 def test_delays_of_acknowledgements_do_not_lengthen_it() -> None:
-    lease = Lease(config())
+    lease = lease_of(config())
     lease.beats(1, 1_000 * MS)
     lease.beat_acknowledged(2, 1)
     assert lease.until == 1_000 * MS + lease_ns(config())
@@ -93,7 +98,7 @@ def test_delays_of_acknowledgements_do_not_lengthen_it() -> None:
 
 
 def test_the_majority_counts_and_strangers_do_not() -> None:
-    lease = Lease(config(5))
+    lease = lease_of(config(5))
     for beat, at in ((1, 0), (2, 50), (3, 100)):
         lease.beats(beat, at * MS)
     lease.beat_acknowledged(9, 3)
@@ -109,7 +114,7 @@ def test_the_majority_counts_and_strangers_do_not() -> None:
 
 
 def test_beats_of_long_ago_count_for_nothing() -> None:
-    lease = Lease(config(2))
+    lease = lease_of(config(2))
     for beat in range(1, BEATS_REMEMBERED_MAX + 2):
         lease.beats(beat, beat * MS)
     lease.beat_acknowledged(2, 1)
@@ -119,7 +124,7 @@ def test_beats_of_long_ago_count_for_nothing() -> None:
 
 
 def test_it_lapses_once() -> None:
-    lease = Lease(config(2))
+    lease = lease_of(config(2))
     lease.renew(2, 0)
     assert not lease.lapses(lease_ns(config()) - 1)
     assert lease.lapses(lease_ns(config()))
@@ -129,8 +134,8 @@ def test_it_lapses_once() -> None:
 
 
 def test_alone_a_leader_needs_nobody_and_without_leases_nobody_holds_one() -> None:
-    assert Lease(config(1)).holds(5)
-    none = Lease(config(2, lease_ms=0))
+    assert lease_of(config(1)).holds(5)
+    none = lease_of(config(2, lease_ms=0))
     none.renew(2, 10 * MS)
     assert not none.holds(10 * MS)
     assert not Grant(config(2, lease_ms=0), 7).forbids(2, 7)

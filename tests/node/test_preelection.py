@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.paxos.ballot import ZERO
+from node.paxos.membership import Member, Membership
 from node.paxos.messages import PreVoteReply
 from node.paxos.preelection import PreElection, first_question
 
@@ -27,13 +28,14 @@ ANSWERS = st.lists(
 def test_it_is_ready_when_a_majority_says_so_and_is_free(
     answers: list[tuple[int, int, bool, int, int]], majority: int, wait: int
 ) -> None:
-    asking = PreElection(1, majority, FRESH_FOR)
+    members = Membership(0, tuple(Member(node) for node in range(1, 2 * majority)))
+    asking = PreElection(1, members, FRESH_FOR)
     now = 0
     last: dict[int, tuple[int, bool, int]] = {}
     for who, after, yes, bound, question in answers:
         now += after
         counted = asking.on_reply(who, PreVoteReply(question, yes, ZERO, 0, bound), now)
-        assert counted is (question == 1)
+        assert counted is (question == 1 and who < 2 * majority)
         if counted:
             last[who] = (now, yes, now + bound)
     now += wait

@@ -354,16 +354,24 @@ def test_records_that_need_slots_which_no_snapshot_holds_contradict_it() -> None
 
 
 number = st.integers(0, 2**60)
-lives = st.dictionaries(st.integers(1, 9), st.tuples(number, number)).map(
+lives = st.dictionaries(st.integers(1, 9), st.tuples(st.integers(1, 2**60), number)).map(
     lambda noted: tuple((node, *life) for node, life in sorted(noted.items()))
 )
 
 
-@given(number, number, st.integers(0, 99), number, lives)
+founders = st.sets(st.integers(1, 9)).map(lambda nodes: tuple(sorted(nodes)))
+
+
+@given(number, number, st.integers(0, 99), number, lives, founders)
 def test_a_base_round_trips(
-    incarnation: int, round_: int, node: int, last_slot: int, noted: tuple[tuple[int, int, int], ...]
+    incarnation: int,
+    round_: int,
+    node: int,
+    last_slot: int,
+    noted: tuple[tuple[int, int, int], ...],
+    began_with: tuple[int, ...],
 ) -> None:
-    base = Base(incarnation, Ballot(round_, node), last_slot, noted)
+    base = Base(incarnation, Ballot(round_, node), last_slot, noted, began_with)
     header = SegmentHeader(7, 8, 9, encode_base(base), 1)
     assert decode_header(encode_header(header) + b"record") == header
     assert decode_base(encode_base(base)) == base
