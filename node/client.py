@@ -25,6 +25,7 @@ from typing import NamedTuple, Protocol
 
 from node import kv, wire
 from node.addresses import Addresses, parse_addresses
+from node.paxos.membership import Member
 
 RETRY_PAUSE_S = 0.03
 DIAL_TIMEOUT_S = 0.5
@@ -283,6 +284,23 @@ class Client:
         deadline = asyncio.get_running_loop().time() + timeout_s
         await self._attempts(wire.Transfer(to), deadline, self._leader)
         self._leader = to
+
+    async def add_node(self, node: int, address: str = "", timeout_s: float | None = None) -> list[Member]:
+        """Have a node added to the members; return who they are then. Raises NotDoneError, UnknownError.
+
+        ``address`` is where the others reach it (``host:port``); "" if their configuration says so. A node that is a
+        member already is left as it is, so what is unknown can be asked again.
+        """
+        return await self._change_members(wire.ChangeMembers(True, node, address), timeout_s)
+
+    async def remove_node(self, node: int, timeout_s: float | None = None) -> list[Member]:
+        """Have a node removed from the members; return who they are then. Raises NotDoneError, UnknownError."""
+        return await self._change_members(wire.ChangeMembers(False, node), timeout_s)
+
+    async def _change_members(self, asked: wire.ChangeMembers, timeout_s: float | None) -> list[Member]:
+        deadline = asyncio.get_running_loop().time() + (self.timeout_s if timeout_s is None else timeout_s)
+        result = await self._attempts(asked, deadline, self._leader)
+        return [Member(*row) for row in result.value]
 
     def close(self) -> None:
         """Close all connections."""

@@ -18,8 +18,9 @@ from typing import Any
 import msgspec
 
 from node import kv, wire
-from node.addresses import Addresses, format_address
+from node.addresses import Addresses, format_address, parse_address
 from node.client import Client, ClientError, NotDoneError, UnknownError, connect
+from node.paxos.config import ConfigError
 
 EXIT_DONE = 0
 EXIT_UNCHANGED = 1
@@ -30,6 +31,7 @@ EXIT_UNKNOWN = 4
 """Nobody can say whether the operation was, or will be, applied."""
 STATUS_TIMEOUT_S = 1.0
 PING_KEY = "ping"
+CHANGES = ("add-node", "remove-node", "replace-node")
 SAMPLES_MAX = 1_000_000
 """Latencies kept for the summary of a ping: of a longer one, the first ones."""
 
@@ -51,6 +53,8 @@ def run(arguments: argparse.Namespace, addresses: Addresses, cluster: str) -> in
         async with connect(addresses, cluster, arguments.home, arguments.timeout) as client:
             if arguments.verb == "status":
                 return await _status(client, addresses, arguments.json)
+            if arguments.verb in CHANGES:
+                return await _change_members(client, arguments)
             if arguments.verb == "ping":
                 return await _ping(client, arguments)
             return await _one(client, _operation(arguments), arguments.json)
@@ -121,6 +125,45 @@ def _failed(error: ClientError, as_json: bool) -> int:
         words = "nobody knows whether it was done" if status == EXIT_UNKNOWN else "not done"
         print(f"{words}: {error}", file=sys.stderr)  # noqa: T201
     return status
+
+
+# -- members ----------------------------------------------------------------------------------------------------------
+
+
+async def _change_members(client: Client, arguments: argparse.Namespace) -> int:
+    """Add, remove, or both: first add, so that there are never fewer members than before."""
+    try:
+        if arguments.verb == "remove-node":
+            members = await client.remove_node(_node(arguments.id))
+        elif arguments.verb == "add-node":
+            members = await client.add_node(_node(arguments.id), _address(arguments.address))
+        else:
+            old, new = _node(arguments.old), _node(arguments.new)
+            await client.add_node(new, _address(arguments.address))
+            members = await client.remove_node(old)
+    except ClientError as error:
+        return _failed(error, arguments.json)
+    if arguments.json:
+        _say({"ended": "done", "members": [{"node": one.node, "address": one.address or None} for one in members]})
+    else:
+        _print("members " + " ".join(f"n{one.node}" for one in members))
+    return EXIT_DONE
+
+
+def _node(text: str) -> int:
+    word = text.removeprefix("n")
+    if not word.isdecimal() or int(word) < 1:
+        raise UsageError(f"{text!r} is no node's id")
+    return int(word)
+
+
+def _address(text: str) -> str:
+    if text:
+        try:
+            parse_address(text, f"{text!r} is not HOST:PORT")
+        except ConfigError as error:
+            raise UsageError(str(error)) from error
+    return text
 
 
 # -- status -----------------------------------------------------------------------------------------------------------
