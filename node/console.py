@@ -211,7 +211,8 @@ def _table(addresses: Addresses, statuses: Mapping[int, wire.Status | str]) -> l
         leader = f"n{answer.leader}" if answer.leader is not None else "?"
         ballot = f"{answer.ballot[0]}.{answer.ballot[1]}"
         numbers = (str(answer.applied_upto), str(answer.sessions), str(answer.incarnation))
-        rows.append((*where, answer.role, leader, ballot, *numbers, answer.digest[:8]))
+        member = answer.membership is None or answer.membership.has(node)
+        rows.append((*where, answer.role if member else "no member", leader, ballot, *numbers, answer.digest[:8]))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 

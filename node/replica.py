@@ -272,8 +272,7 @@ class Replica:
                 self._answer(waiter, Refusal(Reason.NOT_LEADER, paxos.hint), output)
             return
         membership = paxos.membership
-        done = Member(asked.node, asked.address) in membership.members if asked.add else asked.node not in paxos.voters
-        if done:
+        if membership.has(asked.node, asked.address) if asked.add else asked.node not in paxos.voters:
             self._answer(waiter, told(membership), output)
             return
         try:

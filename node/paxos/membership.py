@@ -83,6 +83,10 @@ class Membership(msgspec.Struct, frozen=True, array_like=True):
         """How many of them make a quorum."""
         return len(self.members) // 2 + 1
 
+    def has(self, node: int, address: str = "") -> bool:
+        """Say whether a node is a member, at that address if one is said."""
+        return any(one.node == node and address in ("", one.address) for one in self.members)
+
     def others(self, me: int) -> tuple[int, ...]:
         """Return the members but one."""
         return tuple(node for node in self.nodes if node != me)
@@ -92,7 +96,7 @@ class Membership(msgspec.Struct, frozen=True, array_like=True):
         if member.node < 1:
             raise MembershipError(f"node ids start at 1, not at {member.node}")
         if member.node in self.nodes:
-            raise MembershipError(f"node {member.node} is a member already")
+            raise MembershipError(f"node {member.node} is a member already, elsewhere: remove it first")
         if len(self.members) >= MEMBERS_MAX:
             raise MembershipError(f"there are {len(self.members)} members, and no more than {MEMBERS_MAX} may be")
         return Change(self.version + 1, tuple(sorted((*self.members, member))))
