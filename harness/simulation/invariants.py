@@ -4,6 +4,8 @@ A checker at the end sees what clients saw; these see the moment it went wrong, 
 the cluster: which values a majority really has on its disks. Each is a theorem of Multi-Paxos (Lamport, *Paxos Made
 Simple*, 2001; names of its section 2) or a promise of the node's:
 
+- *one set of members a ballot*: a ballot that changes the members proposes nothing behind the change; votes are counted
+  among the members of the ballot that they are given in (``harness.simulation.memberships``);
 - *one value a slot*: what a majority has accepted in one ballot is chosen, and it is the only value ever chosen there;
 - *nothing chosen is overruled* (P2b): nobody accepts another value for that slot in a higher ballot. So no acknowledged
   operation is lost: this breaks when it is about to be, long before a client could notice;
@@ -26,6 +28,7 @@ from collections import deque
 from collections.abc import Callable
 
 from harness.simulation.loop import VirtualLoop
+from harness.simulation.memberships import Memberships
 from harness.simulation.node import SimulatedNode
 from harness.simulation.trace import Trace
 from node.machine import decode_state
@@ -85,7 +88,7 @@ class Invariants:
     def __init__(self, loop: VirtualLoop, trace: Trace, nodes: int) -> None:
         self._loop = loop
         self._trace = trace
-        self._majority = nodes // 2 + 1
+        self._memberships = Memberships(tuple(range(1, nodes + 1)))
         self._seen = [Seen() for _ in range(nodes + 1)]
         self._votes: dict[tuple[int, Ballot], tuple[Value, set[int]]] = {}
         self._chosen: dict[int, Chosen] = {}
@@ -189,18 +192,25 @@ class Invariants:
         first, votes = self._votes.setdefault((slot, ballot), (value, set()))
         if first is not value and first != value:
             self._broken(node, f"has another value on its disk for slot {slot} in {ballot} than others have")
+        membership = self._memberships.of(ballot, slot)
+        if not membership.has(node.number):
+            return
         votes.add(node.number)
-        if len(votes) < self._majority:
+        if len(votes) < membership.majority:
             return
         chosen = self._chosen.get(slot)
         if chosen is None:
             self._chosen[slot] = Chosen(ballot, value)
+            self._memberships.chosen(slot, value)
         elif chosen.value != value:
             self._broken(node, f"makes another value chosen in slot {slot}, in {ballot}, than {chosen.ballot} did")
         else:
             chosen.ballot = min(chosen.ballot, ballot)
 
     def _proposed(self, node: SimulatedNode, record: AcceptedRecord) -> None:
+        wrong = self._memberships.proposed(record.ballot, record.slot, record.value)
+        if wrong is not None:
+            self._broken(node, f"accepts what must not be: {wrong}")
         chosen = self._chosen.get(record.slot)
         if chosen is not None and record.ballot > chosen.ballot and record.value != chosen.value:
             self._broken(

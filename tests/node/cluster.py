@@ -76,19 +76,25 @@ class Cluster:
         zero_ahead_bytes: int = 0,
         assembly: Assembly | None = None,
         settings: Mapping[str, Any] | None = None,
+        joiners: int = 0,
     ) -> None:
-        self.members = tuple(range(1, size + 1))
+        founders = tuple(range(1, size + 1))
+        self.members = tuple(range(1, size + joiners + 1))
+        """All nodes; who is a member of the cluster is for its log to say."""
         self.seed = seed
         self.now = 0
         self.letters: list[Letter] = []
         self.carry: Callable[[Letter], None] = self.letters.append
         self.replied: Callable[[int, int, Reply], None] = lambda node, client, reply: None
-        self.witness = Witness(self.members)
+        self.witness = Witness(self.members, founders)
         self.cut: set[tuple[int, int]] = set()
         self._segment_bytes = segment_bytes
         self._zero_ahead_bytes = zero_ahead_bytes
         self._assembly = assembly or Assembly()
-        self.nodes = {node: Node(Config(me=node, members=self.members, **(settings or {}))) for node in self.members}
+        given = settings or {}
+        self.nodes = {node: Node(Config(me=node, members=founders, **given)) for node in founders}
+        for node in self.members[size:]:
+            self.nodes[node] = Node(Config(me=node, members=(*founders, node), joins=1, **given))
 
     # -- a node's life ------------------------------------------------------------------------------------------------
 
@@ -99,7 +105,7 @@ class Cluster:
         it.starts += 1
         it.waiting.clear()
         found = inspect(it.disk)
-        journal = it.journal = Journal(it.disk, node, self._segment_bytes, self._zero_ahead_bytes)
+        journal = it.journal = Journal(it.disk, node, self._segment_bytes, self._zero_ahead_bytes, it.config.founders)
         it.counters.torn_tails_cut += bool(journal.statistics.torn_bytes)
         rng = random.Random(f"{self.seed}/{node}/{it.starts}")
         it.replica = self._assembly.replica(

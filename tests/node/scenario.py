@@ -6,10 +6,12 @@ tests/node/test_scenarios.py`` writes what is printed now into the files: then r
 
     > cluster 3 retry_ms=20         a new cluster, all nodes started; without leases unless lease_ms=… is said, and with
                                     fixed time-outs unless detector=…
+    > cluster 3 joiners=1           the same, and n4, which is no member yet
     > suspect n1                    move time to n1's next alarm and wake it: it asks the others about the leader
     > campaign n1                   once all grants are over, n1 has lost the leader, a majority says so too, and it
                                     takes a ballot: all that at one moment
     > transfer n1 n2                a client asks n1 to hand its leadership over to n2
+    > add n1 n4 / remove n1 n2      a client asks n1 to change the members
     > leave n1                      n1 is asked to stop, and hands over to whom it likes
     > time 50                       move time on, in ms
     > tick n1                       wake n1
@@ -111,7 +113,8 @@ class Script:
     def do_cluster(self, size: str, *settings: str) -> None:
         pairs = (setting.split("=") for setting in settings)
         given = {"lease_ms": 0, "detector": "fixed"} | {key: setting_of(value) for key, value in pairs}
-        self.cluster = Cluster(int(size), settings=given, assembly=self.assembly)
+        joiners = int(given.pop("joiners", 0))
+        self.cluster = Cluster(int(size), settings=given, assembly=self.assembly, joiners=joiners)
         self.cluster.carry = self.on_letter
         self.cluster.replied = self.on_reply
         for node in self.cluster.members:
@@ -301,6 +304,12 @@ class Script:
     def do_transfer(self, node: str, to: str) -> None:
         self.ask(number(node), ord("t"), "transfer", wire.Transfer(number(to)))
 
+    def do_add(self, node: str, added: str) -> None:
+        self.ask(number(node), ord("m"), f"adding {added}", wire.ChangeMembers(True, number(added)))
+
+    def do_remove(self, node: str, removed: str) -> None:
+        self.ask(number(node), ord("m"), f"removing {removed}", wire.ChangeMembers(False, number(removed)))
+
     def do_leave(self, node: str) -> None:
         self.watched(number(node), lambda: self.cluster.step(number(node), HandOver(None)))
 
@@ -334,6 +343,9 @@ class Script:
                     self.say(f"n{node}: {name} has a session")
                     return
                 result = reply.answer.result
+                if isinstance(self.last[name].body, wire.ChangeMembers):
+                    self.say(f"n{node}: {name} is done, members {', '.join(f'n{row[0]}' for row in result.value)}")
+                    return
                 self.say(f"n{node}: {name} gets {'ok' if result.ok else 'failed'} {result.value}")
 
     # -- looking ------------------------------------------------------------------------------------------------------

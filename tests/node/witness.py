@@ -3,6 +3,7 @@
 The witness believes no node. That a value is chosen it concludes from what is on the disks: the same slot, ballot and
 value in a majority of them. Whatever a node says, applies, or comes back with after a crash is held against that:
 
+- a ballot belongs to one set of members, and its majorities are theirs;
 - one value for each slot and ballot, and one chosen value for each slot, for ever (agreement);
 - nothing is applied that is not chosen;
 - who proposes in a ballot has the promises of a majority, and proposes nothing else where something is chosen;
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from harness.simulation.memberships import Memberships
 from node.machine import decode_state
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.lease import Lease
@@ -60,8 +62,8 @@ class OnDisk:
 class Witness:
     """The invariants of one cluster."""
 
-    def __init__(self, members: tuple[int, ...]) -> None:
-        self.majority = len(members) // 2 + 1
+    def __init__(self, members: tuple[int, ...], founders: tuple[int, ...] | None = None) -> None:
+        self.memberships = Memberships(founders or members)
         self.chosen: dict[int, Value] = {}
         self._chosen_in: dict[int, Ballot] = {}
         self._promises: defaultdict[Ballot, set[int]] = defaultdict(set)
@@ -85,8 +87,10 @@ class Witness:
         if isinstance(record, AcceptedRecord):
             key = (record.slot, record.ballot)
             self._propose(key, record.value)
-            self._votes[key].add(node)
-            if len(self._votes[key]) >= self.majority:
+            membership = self.memberships.of(record.ballot, record.slot)
+            if membership.has(node):
+                self._votes[key].add(node)
+            if len(self._votes[key]) >= membership.majority:
                 self._choose(record.slot, record.ballot, record.value)
         elif isinstance(record, Promised) and record.ballot.node == node:
             self._promises[record.ballot].add(node)
@@ -165,7 +169,8 @@ class Witness:
         self._said[node] = ballot
 
     def _check_proposal(self, node: int, message: Accept) -> None:
-        if len(self._promises[message.ballot]) < self.majority:
+        membership = self.memberships.of(message.ballot, message.slot)
+        if len(self._promises[message.ballot] & set(membership.nodes)) < membership.majority:
             raise ViolationError(
                 f"n{node} leads in {message.ballot} with promises of {self._promises[message.ballot]} only"
             )
@@ -218,10 +223,15 @@ class Witness:
                 raise ViolationError(f"n{node} holds the lease in {leader.ballot} while n{other} holds it")
 
     def _propose(self, key: tuple[int, Ballot], value: Value) -> None:
+        slot, ballot = key
+        wrong = self.memberships.proposed(ballot, slot, value)
+        if wrong is not None:
+            raise ViolationError(wrong)
         if self._proposed.setdefault(key, value) != value:
             raise ViolationError(f"slot {key[0]} has two values in ballot {key[1]}")
 
     def _choose(self, slot: int, ballot: Ballot, value: Value) -> None:
         if self.chosen.setdefault(slot, value) != value:
             raise ViolationError(f"slot {slot} is chosen again in {ballot}, with another value than before")
+        self.memberships.chosen(slot, value)
         self._chosen_in[slot] = min(ballot, self._chosen_in.get(slot, ballot))
