@@ -32,6 +32,7 @@ class CatchUp:
         """The last durable one: what a node gets that asks for truncated slots. It stays in memory, because the loop
         must not wait for a file; that is once more the room that the state takes."""
         self._fetch_again_at = 0
+        self._asked = 0
         self._download: Download | None = None
         self._installing = False
         """True while a snapshot of another node's is on its way to the disk."""
@@ -48,6 +49,13 @@ class CatchUp:
         """Ask a node that knows more, unless somebody was asked a moment ago."""
         if now >= self._fetch_again_at:
             self.fetch(now, sender)
+
+    def ask_around(self, now: int) -> None:
+        """Ask one member after the other whether it knows more: nobody tells a node that is no member."""
+        peers = self._core.peers
+        if peers:
+            self._asked = (self._asked + 1) % len(peers)
+            self.fetch(now, peers[self._asked])
 
     def fetch(self, now: int, sender: int) -> None:
         """Ask for the next slots, or for the next part of a snapshot."""

@@ -133,7 +133,10 @@ class Paxos:
         """While this node takes a new ballot among new members: the commands that wait for it."""
         self._join(membership or founding(config, remembered.founders))
         for slot in range(self.log.truncated_upto + 1, self.log.chosen_upto + 1):
-            self._follow_change(slot)
+            entry = self.log.get(slot)
+            assert entry is not None
+            if is_change(entry.value):
+                self._join(self.membership.after(decode_change(entry.value[0])))
         self.rejoining = self.parts.rejoining(self, remembered, now)
         self.succession = self.parts.succession(self, remembered.incarnation)
         self.catchup = self.parts.catchup(self, remembered.snapshot)
@@ -536,14 +539,6 @@ class Paxos:
 
     # -- members ------------------------------------------------------------------------------------------------------
 
-    def _follow_change(self, slot: int) -> Value:
-        """Take over the change of the members in a chosen slot, if it holds one; return what it holds."""
-        entry = self.log.get(slot)
-        assert entry is not None
-        if is_change(entry.value):
-            self.adopt(self.membership.after(decode_change(entry.value[0])))
-        return entry.value
-
     def adopt(self, membership: Membership) -> None:
         """The log has come to this membership, or a snapshot to a later one."""
         if membership.version > self.membership.version:
@@ -581,9 +576,16 @@ class Paxos:
         self.campaign(now)
 
     def _leave(self, now: int, leader: Leader) -> None:
-        """This node is no member any more: tell the others so, and who of them should lead."""
-        self.beat(now)
-        self.succession.resign(now, leader, leader.successor(now, self.config.election_timeout_ms * MS))
+        """This node is no member any more: hand over to one that is, and knows it.
+
+        What waits here is not proposed; whoever has asked for it hears that when the leadership ends.
+        """
+        leader.take_waiting()
+        successor = leader.successor(now, self.config.election_timeout_ms * MS)
+        if successor is None:
+            self.succession.resign(now, leader, None)
+        elif leader.handover is None:
+            self.succession.hand_over(now, successor)
 
     def _press_change(self, now: int, leader: Leader) -> None:
         """Propose the change that is asked for, once nothing is open before it."""
@@ -608,7 +610,8 @@ class Paxos:
             if self.config.me in self.voters:
                 self.succession.ask(now)
             else:
-                self.election.wait(now)
+                self.election.abstains(now)
+                self.catchup.ask_around(now)
         elif self.candidate is not None:
             if now >= self._prepare_again_at:
                 self._send_prepare(now)
@@ -631,6 +634,9 @@ class Paxos:
             return
         if leader.handover is not None and now >= leader.handover.until:
             self.succession.give_handover_up(leader)
+            if self.config.me not in self.voters:
+                self._leave(now, leader)
+                return
         self.counters.leases_expired += leader.lease.lapses(now)
         for slot, flight in leader.overdue(now, self.config.retry_ms * MS):
             self.counters.accepts_resent += 1
@@ -680,7 +686,11 @@ class Paxos:
         """Hand out what is newly chosen, and keep up with who the members are."""
         while self.handed_out < self.log.chosen_upto:
             self.handed_out += 1
-            self.effects.apply.append((self.handed_out, self._follow_change(self.handed_out)))
+            entry = self.log.get(self.handed_out)
+            assert entry is not None
+            if is_change(entry.value):
+                self.adopt(self.membership.after(decode_change(entry.value[0])))
+            self.effects.apply.append((self.handed_out, entry.value))
 
     def _wake_at(self) -> int:
         if self.rejoining.recovery is not None:

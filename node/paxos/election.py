@@ -134,6 +134,10 @@ class ElectionTimer:
         patience = self._timeout << min(self.questions - 1, QUESTIONS_DOUBLED_MAX)
         self.deadline = now + patience + self._drawn()
 
+    def abstains(self, now: int) -> None:
+        """It would be time to ask, but this node is no member: look again later, and suspect whom it suspects."""
+        self.deadline = now + self._timeout + self._spread
+
     def campaigns(self, now: int) -> None:
         """A ballot is taken: that is a promise, to oneself, and has a full time-out like any other."""
         self.attempts = min(self.attempts + 1, self._config.election_backoff_max)

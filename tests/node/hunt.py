@@ -1,5 +1,7 @@
 """Play many seeds of the random schedules on all processors: ``python -m tests.node.hunt 3 0 10000``.
 
+A fourth number is how many nodes join: ``python -m tests.node.hunt 3 0 10000 2`` changes the members of five nodes.
+
 Prints each failure with its seed as it comes, and a line with the counters of rare events at the end.
 """
 
@@ -13,20 +15,20 @@ from node.paxos.counters import Counters
 from tests.node.schedule import Run, add
 
 
-def play(size: int, seed: int) -> Counters | str:
+def play(size: int, joiners: int, seed: int) -> Counters | str:
     """Play one seed; return what it met, or what went wrong."""
     try:
-        return Run(seed, size).play()
+        return Run(seed, size, joiners=joiners).play()
     except AssertionError as error:
         return str(error)
 
 
-def main(size: int, first: int, end: int) -> int:
+def main(size: int, first: int, end: int, joiners: int = 0) -> int:
     """Play the seeds from ``first`` to ``end`` and return how many failed."""
     met = Counters()
     failed = 0
     with ProcessPoolExecutor() as pool:
-        for result in pool.map(partial(play, size), range(first, end), chunksize=10):
+        for result in pool.map(partial(play, size, joiners), range(first, end), chunksize=10):
             if isinstance(result, str):
                 failed += 1
                 print(result, flush=True)  # noqa: T201
@@ -37,4 +39,4 @@ def main(size: int, first: int, end: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(1 if main(*map(int, sys.argv[1:4])) else 0)
+    sys.exit(1 if main(*map(int, sys.argv[1:5])) else 0)

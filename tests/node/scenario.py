@@ -113,7 +113,7 @@ class Script:
     def do_cluster(self, size: str, *settings: str) -> None:
         pairs = (setting.split("=") for setting in settings)
         given = {"lease_ms": 0, "detector": "fixed"} | {key: setting_of(value) for key, value in pairs}
-        joiners = int(given.pop("joiners", 0))
+        joiners = int(str(given.pop("joiners", 0)))
         self.cluster = Cluster(int(size), settings=given, assembly=self.assembly, joiners=joiners)
         self.cluster.carry = self.on_letter
         self.cluster.replied = self.on_reply

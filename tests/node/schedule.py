@@ -35,6 +35,9 @@ S = 1_000 * MS
 CALM_S = 60
 OPERATIONS_AFTER_CALM = 3
 CLIENTS = 6
+OPERATOR = 99
+"""Who asks for changes of the members, and does not care for answers."""
+CHANGE_EVERY_MS = 300
 BLOWS = (
     *("crash", "crash", "crash", "crash", "crash", "all", "start", "start", "cut", "alone"),
     *("oneway", "slow", "slow", "slow", "heal", "heal", "heal", "freeze", "transfer", "transfer", "leave"),
@@ -227,8 +230,14 @@ class Run:
     """One seed's run."""
 
     def __init__(
-        self, seed: int, size: int = 3, assembly: Assembly | None = None, settings: dict[str, int] | None = None
+        self,
+        seed: int,
+        size: int = 3,
+        assembly: Assembly | None = None,
+        settings: dict[str, int] | None = None,
+        joiners: int = 0,
     ) -> None:
+        """With ``joiners``, nodes that are no members at first, the members change all the time."""
         self.seed = seed
         self.rng = random.Random(f"schedule/{seed}/{size}")
         self.weather = forecast(self.rng)
@@ -240,7 +249,10 @@ class Run:
             zero_ahead_bytes=self.weather.zero_ahead_bytes,
             assembly=assembly,
             settings=self.weather.settings,
+            joiners=joiners,
         )
+        self.change_rng = random.Random(f"members/{seed}/{size}")
+        self.changes = joiners > 0
         self.cluster.carry = self.on_letter
         self.cluster.replied = self.on_reply
         self.score = Score()
@@ -256,6 +268,7 @@ class Run:
         self._saving: dict[int, int] = {}
         self._alarm: dict[int, int] = {}
         self._goal: dict[int, int] = {}
+        self.requests = 0
 
     # -- the run ------------------------------------------------------------------------------------------------------
 
@@ -267,6 +280,8 @@ class Run:
             for customer in self.customers:
                 self.later(self.rng.uniform(0, 500), customer.next)
             self.later(self.rng.expovariate(1 / self.weather.blow_every_ms), self.blow)
+            if self.changes:
+                self.later(self.change_rng.uniform(0, 500), self.change_members)
             self.play_until(self.weather.chaos_ms * MS)
             self.clear_up()
             end = self.cluster.now + CALM_S * S
@@ -412,7 +427,7 @@ class Run:
     def on_reply(self, node: int, client: int, reply: wire.Reply) -> None:
         """Send a reply back."""
         del node
-        if not self.lost():
+        if client != OPERATOR and not self.lost():
             self.later(self.delay(), self.customers[client].on_reply, reply)
 
     # -- blows --------------------------------------------------------------------------------------------------------
@@ -473,6 +488,21 @@ class Run:
             if to is None:
                 self.later(self.rng.uniform(0, 100), self.leave, leader)
 
+    def change_members(self) -> None:
+        """Ask whoever leads, or thinks so, to add somebody or to remove somebody, again and again."""
+        if self.calm:
+            return
+        rng = self.change_rng
+        self.later(rng.expovariate(1 / CHANGE_EVERY_MS), self.change_members)
+        for leader in self.cluster.leaders():
+            if self._frozen.get(leader, 0) > self.cluster.now:
+                continue
+            node = rng.choice(self.cluster.members)
+            add = not self.cluster.nodes[leader].running.paxos.membership.has(node)
+            self.requests += 1
+            self.cluster.request(leader, OPERATOR, wire.Request(self.requests, wire.ChangeMembers(add, node)))
+            self.stepped(leader)
+
     def leave(self, node: int) -> None:
         """A node that was asked to stop is gone."""
         if not self.calm:
@@ -516,7 +546,8 @@ class Run:
 
     def settled(self) -> bool:
         """Say whether all clients are done and all nodes know the same."""
-        replicas = [it.running for it in self.cluster.nodes.values()]
+        members = max((it.running.paxos.membership for it in self.nodes()), key=lambda one: one.version)
+        replicas = [it.running for node, it in self.cluster.nodes.items() if members.has(node)]
         return (
             all(customer.body is None and self.quiet(customer) for customer in self.customers)
             and len(self.cluster.leaders()) == 1
