@@ -370,6 +370,9 @@ class Paxos:
         self.candidate = None
         self.leader = self.parts.leader(self.config, self.membership, candidate.ballot, candidate.last_slot + 1, now)
         self.leader.lives = candidate.lives
+        if self._renewing is not None:
+            self.leader.enqueue(self._renewing)
+            self._renewing = None
         self.set_leader(self.config.me)
         for slot in range(self.log.chosen_upto + 1, candidate.last_slot + 1):
             self._settle_slot(now, slot, candidate)
@@ -377,9 +380,6 @@ class Paxos:
                 return
         self.leader.read_floor = self.leader.next_slot
         self._launch(now, self.leader.next_slot, NOOP)
-        if self._renewing is not None:
-            self.leader.enqueue(self._renewing)
-            self._renewing = None
 
     def _settle_slot(self, now: int, slot: int, candidate: Candidate) -> None:
         """Decide what a slot left over from predecessors must hold."""
