@@ -64,6 +64,9 @@ class Counters(msgspec.Struct):
     backlogs_stuck: int = 0
     retries_deduplicated: int = 0
     sessions_evicted: int = 0
+    slots_run_ahead: int = 0
+    slots_released: int = 0
+    slots_rolled_back: int = 0
     torn_tails_cut: int = 0
     frames_refused: int = 0
     messages_shed: int = 0
