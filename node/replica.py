@@ -109,9 +109,9 @@ class Asked(NamedTuple):
 class Output(msgspec.Struct, gc=False):
     """What the shell must do after a step; ``wake_at`` is ns on the clock of the steps, 0 if it has not changed.
 
-    A ``snapshot`` is to be made durable behind the records, and nobody waits for it; there is one at a time. ``ahead`` is
-    True if there is something to be computed while others wait: step with ``RunAhead`` when all this has been carried
-    out and nothing is more urgent; nothing is lost if that comes late, or never.
+    A ``snapshot`` is to be made durable behind the records, and nobody waits for it; there is one at a time. ``ahead``
+    is True if there is something to be computed while others wait: step with ``RunAhead`` when all this has been
+    carried out and nothing is more urgent; nothing is lost if that comes late, or never.
     """
 
     persist: list[Record] = []

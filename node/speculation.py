@@ -1,39 +1,40 @@
-"""Speculative execution: results are computed while their acknowledgements are under way, and released when they are in.
+"""Speculative execution: results are computed while acknowledgements are under way, and released when they are in.
 
 A leader knows what it has proposed. While the Accept travels and the disks sync, it may as well compute what will come
 of it; when the slot is chosen the answers are there. Everything that anybody may see is the chosen state, so the
 question is how a result can be known here and nowhere else.
 
 The usual answer is to apply ahead in place, and to keep an undo journal of old values. It has to be asked by everybody
-who looks: reads, retries, snapshots, the digest, and whatever is added later; one that forgets it tells the future. Here
-it is the other way round. The machine of the chosen state stays as it is, and is what everybody has in hands; a second
-machine *ahead* of it, of the same class and so with the same code, works on tables that look through to the first one's
-and keep their changes to themselves. Nobody outside this module has it. A rollback throws the changes away, and cannot
-forget any: that is all there is to it.
+who looks: reads, retries, snapshots, the digest, and whatever is added later; one that forgets it tells the future.
+Here it is the other way round. The machine of the chosen state stays as it is, and is what everybody has in hands; a
+second machine *ahead* of it, of the same class and so with the same code, works on tables that look through to the
+first one's and keep their changes to themselves. Nobody outside this module looks at it. A rollback throws the changes
+away, whatever they are: there is nothing to be put back.
 
 - *Run*: the next slot behind the chosen state and what was run ahead of it, in the order of slots, without gaps. What
   changes is kept for each slot: the keys written, the uses of sessions, the digest, the answers.
-- *Release*: the slot is chosen, with the very value that was run. Its changes are taken over into the chosen state, and
-  its answers go out. Nothing is computed again but the order of the session table.
-- *Roll back*: another value was chosen, or the leadership is lost, or a snapshot takes the place of the state. Not
-  running ahead is always safe, so in doubt everything that was is thrown away, and the log is applied as ever.
+- *Release*: the slot is chosen, with the very value that was run. Its changes are taken over into the chosen state,
+  and its answers go out. Nothing is computed again but the order of the session table.
+- *Roll back*: another value was chosen, or the leadership is lost, or a snapshot takes the place of the state. Not to
+  run ahead is always safe, so in doubt everything that was is thrown away, and the log is applied as ever.
 
-It is right because the state after a slot is a function of the values up to it: a slot is released only if it holds what
-was run there, directly upon slots of which that is true.
+It is right because the state after a slot is a function of the values up to it: a slot is released only if it holds
+what was run there, directly upon slots of which that is true.
 
 The replica runs one slot at a time, in an event of its own, after the output of the step that launched it has been
 carried out: else the Accept would wait for the results, and nothing would be gained. Between two slots of long
-operations the loop hears acknowledgements. No more slots than the window has are run ahead; each keeps in memory what it
-writes.
+operations the loop hears acknowledgements. Not more slots than the window has are run ahead; each keeps in memory what
+it writes.
 
-Kotla et al. (*Zyzzyva*, 2007) answer clients before agreement and repair afterwards; here nothing leaves before.
+Zyzzyva (Kotla et al., SOSP 2007) lets clients see results before there is agreement, and repairs afterwards; here
+nothing leaves before.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from node.kv import Result, Store, Value
 from node.machine import Applied, Machine
@@ -208,6 +209,8 @@ class Ran(NamedTuple):
 class Speculation:
     """What a leader has computed ahead of its machine's chosen state; ``slots_max`` slots at most."""
 
+    sessions_type: ClassVar[type[SessionsAhead]] = SessionsAhead
+
     def __init__(self, machine: Machine, counters: Counters, slots_max: int) -> None:
         self._machine = machine
         self._counters = counters
@@ -215,7 +218,7 @@ class Speculation:
         self._met = Counters()
         """What the machine ahead counts; it happens when it is released, or never."""
         self.store = StoreAhead(machine.store)
-        self.sessions = SessionsAhead(machine.sessions)
+        self.sessions = self.sessions_type(machine.sessions)
         self._ahead = type(machine)(self._met)
         self._ahead.store = self.store
         self._ahead.sessions = self.sessions

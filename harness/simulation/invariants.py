@@ -26,13 +26,14 @@ Simple*, 2001; names of its section 2) or a promise of the node's:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.node import SimulatedNode
 from harness.simulation.trace import Trace
 from node.machine import decode_state
 from node.paxos.ballot import ZERO, Ballot
+from node.paxos.effects import Deferred, Send
 from node.paxos.log import Log
 from node.paxos.messages import Accepted, Promise, Resign, Value
 from node.paxos.records import AcceptedRecord, Learned, Promised, Record, Remembered
@@ -156,12 +157,8 @@ class Invariants:
             self._saved(seen)
         if output.snapshot is not None:
             self._saves(node, seen, output.snapshot)
-        for send in output.sends:
-            message = send.message
-            if type(message) is Accepted or type(message) is Promise:
-                self._answers(node, seen, message)
-            elif type(message) is Resign:
-                self._resigns(node, message.ballot)
+        if output.sends:
+            self._says(node, seen, output.sends)
         replica = node.replica
         assert replica is not None
         if replica.paxos.leader is not None:
@@ -219,6 +216,14 @@ class Invariants:
             )
 
     # -- what is said and done ----------------------------------------------------------------------------------------
+
+    def _says(self, node: SimulatedNode, seen: Seen, sends: Sequence[Send | Deferred]) -> None:
+        for send in sends:
+            message = send.message
+            if type(message) is Accepted or type(message) is Promise:
+                self._answers(node, seen, message)
+            elif type(message) is Resign:
+                self._resigns(node, message.ballot)
 
     def _answers(self, node: SimulatedNode, seen: Seen, message: Accepted | Promise) -> None:
         ballot = message.ballot

@@ -23,6 +23,7 @@ RARE = (
     *("transfers_begun", "transfers_done", "transfers_given_up"),
     *("snapshots_taken", "snapshots_installed", "slots_truncated", "segments_removed"),
     *("accepts_outdated", "snapshot_downloads_resumed", "snapshot_parts_sent"),
+    *("slots_run_ahead", "slots_released", "slots_rolled_back"),
 )
 """What each batch of seeds must have met, or its silence means nothing."""
 
