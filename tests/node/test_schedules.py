@@ -44,6 +44,9 @@ CAUGHT_WITHIN = {
     "truncates-early": 5,
     "installs-early": 40,
     "loses-sessions": 40,
+    "released-early": 5,
+    "half-rollback": 40,
+    "speculative-reads": 240,
 }
 """Planted bugs that random schedules meet, and how many seeds that may take; the text scenarios catch the others."""
 
