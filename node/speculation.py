@@ -36,6 +36,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import ClassVar, NamedTuple
 
+import msgspec
+
 from node.kv import Result, Store, Value
 from node.machine import Applied, Machine
 from node.paxos.counters import Counters
@@ -43,14 +45,14 @@ from node.paxos.messages import Value as SlotValue
 from node.sessions import Session, Sessions, Standing
 
 
-class Opened(NamedTuple):
+class Opened(msgspec.Struct, frozen=True, gc=False):
     """A session was opened, and one evicted for it, if there was no room."""
 
     session: int
     evicted: int | None
 
 
-class Used(NamedTuple):
+class Used(msgspec.Struct, frozen=True, gc=False):
     """A session's operation was applied."""
 
     session: int
@@ -148,9 +150,12 @@ class SessionsAhead(Sessions):
 
     def standing(self, session: int, sequence: int) -> Standing:
         """Say how an operation will stand."""
-        if session in self._sessions:
-            return super().standing(session, sequence)
-        return Standing.EXPIRED if session in self._gone else self._below.standing(session, sequence)
+        known = self._sessions.get(session)
+        if known is None:
+            return Standing.EXPIRED if session in self._gone else self._below.standing(session, sequence)
+        if sequence > known.sequence:
+            return Standing.NEW
+        return Standing.REPEATED if sequence == known.sequence else Standing.OUTDATED
 
     def result(self, session: int) -> Result | None:
         """Return the result of what will be a session's last operation."""
@@ -173,17 +178,20 @@ class SessionsAhead(Sessions):
 
     def settle(self, uses: Iterable[Opened | Used]) -> None:
         """Do the same in the table below; what nobody has used since is known there alone."""
+        sessions, below = self._sessions, self._below
         for use in uses:
-            if isinstance(use, Used):
-                self._below.record(*use)
-            else:
-                self._below.open(use.session)
+            if type(use) is Used:
+                below.record(use.session, use.sequence, use.result)
+                known = sessions.get(use.session)
+                if known is not None and known.sequence == use.sequence:
+                    del sessions[use.session]
+            elif type(use) is Opened:
+                below.open(use.session)
                 if use.evicted is not None:
                     self._gone.discard(use.evicted)
-        for use in uses:
-            ahead, below = self._sessions.get(use.session), self._below.get(use.session)
-            if ahead is not None and below is not None and ahead.sequence == below.sequence:
-                del self._sessions[use.session]
+                known = sessions.get(use.session)
+                if known is not None and not known.sequence:
+                    del sessions[use.session]
 
     def forget(self) -> None:
         """Throw everything away that is ahead."""
