@@ -60,14 +60,14 @@ def main(repetitions: int) -> None:
             for speculative in (0, 1) if repetition % 2 else (1, 0):
                 for load, measured in measure(speculative, sync_us).items():
                     found.setdefault((sync_us, *load), {0: [], 1: []})[speculative].append(measured)
-    print(
-        "sync ≥    operation  clients   ops/s without     p50 ms   ops/s with        p50 ms   with / without: rate, p50"
-    )
+    print("sync ≥   operation  clients  ops/s without             p50 ms  ops/s with                p50 ms  ratios")
     for (sync_us, kind, clients), by in found.items():
         without, ahead = summary(by[0]), summary(by[1])
-        ratio = f"{ahead[0] / without[0]:5.2f} {ahead[3] / without[3]:5.2f}"
-        cells = " ".join(f"{rate:7.0f} ({low:.0f}-{high:.0f}) {p50:8.2f}" for rate, low, high, p50 in (without, ahead))
-        print(f"{sync_us / 1e3:4.1f} ms   {kind:9s} {clients:7d}   {cells}   {ratio}")
+        cells = "  ".join(
+            f"{rate:6.0f} {f'({low:.0f} to {high:.0f})':17s} {p50:7.2f}" for rate, low, high, p50 in (without, ahead)
+        )
+        ratios = f"{ahead[0] / without[0]:5.2f} {ahead[3] / without[3]:5.2f}"
+        print(f"{sync_us / 1e3:4.1f} ms  {kind:9s} {clients:7d}  {cells}  {ratios}")
     print(f"load average {os.getloadavg()[0]:.1f}")
 
 

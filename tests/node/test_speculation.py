@@ -285,3 +285,9 @@ def test_nothing_is_kept_ahead_of_a_state_that_has_caught_up() -> None:
     assert list(pair.speculation.sessions) == []
     assert pair.speculation.sessions._gone == set()
     assert len(pair.speculation.sessions) == len(pair.machine.sessions)
+
+
+def test_all_of_the_state_is_taken_over() -> None:
+    """Whatever is added to the machine must be in ``Ran``, go over at a release and be thrown away at a rollback."""
+    taken_over = {"applied_upto", "command_bytes", "sessions", "store", "summed"}
+    assert set(vars(Machine(Counters()))) == {*taken_over, "_counters"}
