@@ -1,0 +1,36 @@
+"""Which nodes are no members now, by whom: overlapping faults add up, and healing one leaves the others standing.
+
+This is what the faults want, not what is so: the cluster has to be asked for each change, and may not be able to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+OUT, IN = 1, -1
+"""A fault that keeps a node out, and one that has it stand in for another, cancel each other out."""
+
+
+class Absences:
+    """What all active faults together want of each node."""
+
+    def __init__(self, nodes: Sequence[str]) -> None:
+        self._nodes = nodes
+        self._by_fault: dict[object, dict[str, int]] = {}
+
+    def wanted(self, node: str) -> bool:
+        """Say whether a node is to be a member."""
+        return sum(wishes.get(node, 0) for wishes in self._by_fault.values()) < OUT
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The nodes that are to be members, in order."""
+        return tuple(node for node in self._nodes if self.wanted(node))
+
+    def add(self, fault: object, out: Sequence[str], stand_ins: Sequence[str]) -> None:
+        """Keep some nodes out as well, and have others stand in for them."""
+        self._by_fault[fault] = {**dict.fromkeys(out, OUT), **dict.fromkeys(stand_ins, IN)}
+
+    def remove(self, fault: object) -> None:
+        """Take back what a fault wants. Idempotent."""
+        self._by_fault.pop(fault, None)
