@@ -9,7 +9,7 @@ The roles keep their own state in their own modules. This one routes events, car
 step with what is true of any step: newly chosen slots are handed out in order, the leader's window is filled, the next
 wake-up is set. What surrounds the two phases has modules of its own, which are shown the core: who leads next
 (``succession``), how a node that lags learns (``catchup``), how one that may have forgotten comes back (``rejoining``),
-and reads (``reading``).
+reads (``reading``), and how the members change (``regrouping``).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from node.paxos.election import ElectionTimer, RandomStream
 from node.paxos.leader import Leader
 from node.paxos.lease import Grant
 from node.paxos.log import SafetyError
-from node.paxos.membership import Membership, decode_change, encode_change, founding, is_change
+from node.paxos.membership import Membership, decode_change, founding, is_change
 from node.paxos.messages import (
     NOOP,
     Accept,
@@ -60,6 +60,7 @@ from node.paxos.preelection import PreElection
 from node.paxos.reading import Reading
 from node.paxos.records import Remembered
 from node.paxos.recovery import Recovery
+from node.paxos.regrouping import Regrouping
 from node.paxos.rejoining import Rejoining
 from node.paxos.snapshot import Snapshot
 from node.paxos.succession import Succession
@@ -99,6 +100,7 @@ class Parts:
     succession: type[Succession] = Succession
     catchup: type[CatchUp] = CatchUp
     reading: type[Reading] = Reading
+    regrouping: type[Regrouping] = Regrouping
 
 
 class Paxos:
@@ -128,9 +130,7 @@ class Paxos:
         self.leader_hint: int | None = None
         self.highest: Ballot = self.acceptor.promised
         self.handed_out = self.log.truncated_upto
-        self._regroups = False
-        self._renewing: tuple[bytes, ...] | None = None
-        """While this node takes a new ballot among new members: the commands that wait for it."""
+        self.regrouping = self.parts.regrouping(self)
         self._join(membership or founding(config, remembered.founders))
         for slot in range(self.log.truncated_upto + 1, self.log.chosen_upto + 1):
             entry = self.log.get(slot)
@@ -261,8 +261,8 @@ class Paxos:
                 self.send(sender, OldLife(self.rejoining.incarnations[sender]))
 
     def _propose(self, event: Propose) -> None:
-        if self.leader is None and self._renewing is not None:
-            self._renewing += event.commands
+        if self.leader is None and self.regrouping.waiting is not None:
+            self.regrouping.waiting += event.commands
             return
         if self.leader is None:
             raise ValueError("proposed to a node that does not lead: ask refusal() first")
@@ -288,7 +288,7 @@ class Paxos:
 
     def campaign(self, now: int) -> None:
         """Take a new ballot, and ask all members to promise it."""
-        self._hand_out()  # who the members are depends on how far the log is chosen
+        self.hand_out()  # who the members are depends on how far the log is chosen
         if self.config.me not in self.voters:
             self.candidate = None
             return
@@ -350,7 +350,7 @@ class Paxos:
         """Lead once a majority has promised, and all slots are known that it has truncated: catch up first."""
         if not candidate.has_majority:
             return
-        self._hand_out()
+        self.hand_out()
         if candidate.voters != self.voters:
             return  # it asked who the members were; the step ends with a ballot among those who are
         if candidate.truncated_upto <= self.log.chosen_upto:
@@ -370,16 +370,14 @@ class Paxos:
         self.candidate = None
         self.leader = self.parts.leader(self.config, self.membership, candidate.ballot, candidate.last_slot + 1, now)
         self.leader.lives = candidate.lives
-        if self._renewing is not None:
-            self.leader.enqueue(self._renewing)
-            self._renewing = None
+        self.leader.enqueue(self.regrouping.take_waiting())
         self.set_leader(self.config.me)
         for slot in range(self.log.chosen_upto + 1, candidate.last_slot + 1):
             self._settle_slot(now, slot, candidate)
-            if self._finds_change(slot, self.leader):
+            if self.regrouping.finds_change(slot, self.leader):
                 return
         self.leader.read_floor = self.leader.next_slot
-        self._launch(now, self.leader.next_slot, NOOP)
+        self.launch(now, self.leader.next_slot, NOOP)
 
     def _settle_slot(self, now: int, slot: int, candidate: Candidate) -> None:
         """Decide what a slot left over from predecessors must hold."""
@@ -388,26 +386,16 @@ class Paxos:
         bound = candidate.best.get(slot)
         if bound is None:
             self.counters.noops_filled += 1
-            self._launch(now, slot, NOOP)
+            self.launch(now, slot, NOOP)
         elif bound.chosen:
             self.acceptor.learn(slot, bound.ballot, bound.value, self.effects)
         else:
             self.counters.slots_replayed += 1
-            self._launch(now, slot, bound.value)
-
-    def _finds_change(self, slot: int, leader: Leader) -> bool:
-        """Say whether an open slot holds a change of the members: what is behind it belongs to another ballot."""
-        entry = self.log.get(slot)
-        if entry is None or not is_change(entry.value):
-            return False
-        self.counters.changes_found += 1
-        leader.change, leader.change_slot = decode_change(entry.value[0]), slot
-        leader.read_floor = leader.next_slot
-        return True
+            self.launch(now, slot, bound.value)
 
     # -- Phase 2 ------------------------------------------------------------------------------------------------------
 
-    def _launch(self, now: int, slot: int, value: Value) -> None:
+    def launch(self, now: int, slot: int, value: Value) -> None:
         leader = self.leader
         assert leader is not None
         assert leader.ballot >= self.acceptor.promised, "a leader has promised a higher ballot without stepping down"
@@ -545,56 +533,12 @@ class Paxos:
             self.counters.members_changed += 1
             self._join(membership)
             self.effects.membership = membership
-            self._regroups = True
+            self.regrouping.due = True
 
     def _join(self, membership: Membership) -> None:
         self.membership = membership
         self.voters = frozenset(membership.nodes)
         self.peers = membership.others(self.config.me)
-
-    def _regroup(self, now: int) -> None:
-        """Go on among the new members: what was begun among the old ones ends here."""
-        self._regroups = False
-        if self.leader is not None and self.leader.voters != self.voters:
-            if self.config.me in self.voters:
-                self._renew(now, self.leader)
-            else:
-                self._leave(now, self.leader)
-        elif self.candidate is not None and self.candidate.voters != self.voters:
-            self.campaign(now)
-        elif self.succession.asking is not None:
-            self.succession.asking = None
-            self.election.ask_at_once(now)
-
-    def _renew(self, now: int, leader: Leader) -> None:
-        """Lead on in a new ballot. Nothing is in flight; the commands that wait go on waiting."""
-        self.counters.leaderships_renewed += 1
-        waiting = leader.take_waiting()
-        self.step_down(now)
-        self.effects.stepped_down = False
-        self._renewing = waiting
-        self.campaign(now)
-
-    def _leave(self, now: int, leader: Leader) -> None:
-        """This node is no member any more: hand over to one that is, and knows it.
-
-        What waits here is not proposed; whoever has asked for it hears that when the leadership ends.
-        """
-        leader.take_waiting()
-        successor = leader.successor(now, self.config.election_timeout_ms * MS)
-        if successor is None:
-            self.succession.resign(now, leader, None)
-        elif leader.handover is None:
-            self.succession.hand_over(now, successor)
-
-    def _press_change(self, now: int, leader: Leader) -> None:
-        """Propose the change that is asked for, once nothing is open before it."""
-        if leader.change_slot or leader.change is None or self.log.chosen_upto < leader.next_slot - 1:
-            return
-        if not self.backlog.full:
-            self.counters.changes_proposed += 1
-            leader.change_slot = leader.next_slot
-            self._launch(now, leader.next_slot, (encode_change(leader.change),))
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
@@ -635,7 +579,7 @@ class Paxos:
         if leader.handover is not None and now >= leader.handover.until:
             self.succession.give_handover_up(leader)
             if self.config.me not in self.voters:
-                self._leave(now, leader)
+                self.regrouping.leave(now, leader)
                 return
         self.counters.leases_expired += leader.lease.lapses(now)
         for slot, flight in leader.overdue(now, self.config.retry_ms * MS):
@@ -662,27 +606,27 @@ class Paxos:
     def _settle(self, now: int) -> None:
         """End a step: hand out what is newly chosen, fill the window, serve reads, set the next wake-up."""
         if self.handed_out < self.log.chosen_upto:
-            self._hand_out()
-        if self._regroups:
-            self._regroup(now)
+            self.hand_out()
+        if self.regrouping.due:
+            self.regrouping.regroup(now)
         leader = self.leader
         if leader is not None:
             if leader.change is not None:
-                self._press_change(now, leader)
+                self.regrouping.press_change(now, leader)
             while not self.backlog.full and (batch := leader.next_batch()) is not None:
-                self._launch(now, leader.next_slot, batch)
+                self.launch(now, leader.next_slot, batch)
             if not leader.reads.idle:
                 self.reading.serve(now, leader)
             if leader.handover is not None:
                 self.succession.press_handover(now, leader, leader.handover)
-        if self._renewing is not None and self.leader is None and self.candidate is None:
-            self._renewing = None
+        if self.regrouping.waiting is not None and self.leader is None and self.candidate is None:
+            self.regrouping.waiting = None
             self.effects.stepped_down = True
         leader = self.leader
         wake_at = self.effects.wake_at = self._wake_at() if leader is None else leader.next_heartbeat
         self._asleep_from = wake_at + self._own_pause
 
-    def _hand_out(self) -> None:
+    def hand_out(self) -> None:
         """Hand out what is newly chosen, and keep up with who the members are."""
         while self.handed_out < self.log.chosen_upto:
             self.handed_out += 1
