@@ -20,6 +20,9 @@ class Memberships:
         self._after: list[tuple[int, Membership]] = [(0, Membership(0, tuple(Member(node) for node in founders)))]
         self._of: dict[Ballot, Membership] = {}
         self._fences: dict[Ballot, int] = {}
+        self._changes: set[tuple[int, Value]] = set()
+        self._upto = 0
+        self._beyond: set[int] = set()
 
     def at(self, slot: int) -> Membership:
         """Return who the members are in a slot, as far as the changes before it are chosen."""
@@ -42,10 +45,18 @@ class Memberships:
             if fence is not None and fence != slot:
                 return f"slot {slot} changes the members in {ballot}, as slot {fence} does"
             self._fences[ballot] = slot
+            if (slot, value) not in self._changes and self._upto < slot - 1:
+                return f"slot {slot} changes the members in {ballot} while slot {self._upto + 1} is open"
+            self._changes.add((slot, value))
         return None
 
     def chosen(self, slot: int, value: Value) -> None:
         """A value is chosen in a slot."""
+        if slot > self._upto:
+            self._beyond.add(slot)
+        while self._upto + 1 in self._beyond:
+            self._upto += 1
+            self._beyond.remove(self._upto)
         if is_change(value):
             last = self._after[-1][1]
             changed = last.after(decode_change(value[0]))

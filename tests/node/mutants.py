@@ -22,11 +22,12 @@ from node.paxos.counters import Counters
 from node.paxos.effects import Deferred, Effects
 from node.paxos.leader import Flight, Leader
 from node.paxos.lease import Grant
-from node.paxos.membership import Membership
+from node.paxos.membership import Membership, encode_change
 from node.paxos.messages import Accept, Accepted, Lives, PreVoteReply, Promise, Reported, Value
 from node.paxos.preelection import PreElection
 from node.paxos.reads import ReadRounds
 from node.paxos.recovery import Recovery
+from node.paxos.regrouping import Regrouping
 from node.paxos.snapshot import Snapshot
 from node.replica import Output, Replica
 from node.sessions import Sessions, Standing
@@ -324,6 +325,38 @@ class LosesSessions(Replica):
     machine_type = WithoutSessions
 
 
+class ProposesBehindAChange(Leader):
+    """Goes on proposing while the members are being changed."""
+
+    @property
+    def fenced(self) -> bool:
+        return False
+
+
+class ChangesInAHurry(Regrouping):
+    """Proposes a change of the members while slots before it are open."""
+
+    def press_change(self, now: int, leader: Leader) -> None:
+        if leader.change is not None and not leader.change_slot:
+            leader.change_slot = leader.next_slot
+            self._core.launch(now, leader.next_slot, (encode_change(leader.change),))
+
+
+class KeepsItsBallot(Regrouping):
+    """Leads on in its ballot when the members have changed, and counts the votes of the new ones."""
+
+    def _renew(self, now: int, leader: Leader) -> None:
+        leader.change, leader.change_slot = None, 0
+        leader.voters, leader.majority = self._core.voters, self._core.membership.majority
+
+
+class LeadsPastAChange(Regrouping):
+    """Takes a change of the members that its predecessor has left open for a command like any other."""
+
+    def finds_change(self, slot: int, leader: Leader) -> bool:
+        return False
+
+
 def acceptor(kind: type[Acceptor]) -> Assembly:
     """Return a node with another acceptor."""
     return Assembly(core=Parts(acceptor=kind))
@@ -370,6 +403,10 @@ MUTANTS: dict[str, Callable[[], Assembly]] = {
     "asks-nobody": lambda: parts(pre_election=AsksNobody),
     "releases-any-grant": lambda: parts(grant=ReleasesAnyGrant),
     "grants-after-the-word": lambda: parts(grant=GrantsAfterTheWord),
+    "proposes-behind-a-change": lambda: leader(ProposesBehindAChange),
+    "changes-in-a-hurry": lambda: parts(regrouping=ChangesInAHurry),
+    "keeps-its-ballot": lambda: parts(regrouping=KeepsItsBallot),
+    "leads-past-a-change": lambda: parts(regrouping=LeadsPastAChange),
     "leaves-in-a-hurry": lambda: leader(LeavesInAHurry),
     "leaves-to-anybody": lambda: leader(LeavesToAnybody),
     "local-reads": lambda: Assembly(replica=LocalReads),

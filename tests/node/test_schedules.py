@@ -47,6 +47,16 @@ CAUGHT_WITHIN = {
 """Planted bugs that random schedules meet, and how many seeds that may take; the text scenarios catch the others."""
 
 
+CHANGES = ("members_changed", "changes_proposed", "changes_found", "leaderships_renewed")
+
+CAUGHT_AMONG_CHANGES = {
+    "proposes-behind-a-change": 40,
+    "changes-in-a-hurry": 40,
+    "keeps-its-ballot": 40,
+    "leads-past-a-change": 40,
+}
+
+
 @pytest.mark.parametrize("size", [3, 5])
 @pytest.mark.parametrize("first", range(0, 200, SEEDS_A_BATCH))
 def test_random_schedules(size: int, first: int) -> None:
@@ -54,6 +64,25 @@ def test_random_schedules(size: int, first: int) -> None:
     for seed in range(first, first + SEEDS_A_BATCH):
         add(met, Run(seed, size).play())
     assert not [name for name in RARE if getattr(met, name) == 0], met
+
+
+@pytest.mark.parametrize(("size", "joiners"), [(1, 3), (3, 2), (4, 1)])
+def test_random_schedules_that_change_the_members(size: int, joiners: int) -> None:
+    met = Counters()
+    for seed in range(SEEDS_A_BATCH):
+        add(met, Run(seed, size, joiners=joiners).play())
+    assert not [name for name in CHANGES if getattr(met, name) == 0], met
+
+
+@pytest.mark.parametrize("mutant", CAUGHT_AMONG_CHANGES)
+def test_a_planted_bug_of_the_membership_is_caught(mutant: str) -> None:
+    for seed in range(CAUGHT_AMONG_CHANGES[mutant]):
+        try:
+            Run(seed, 3, MUTANTS[mutant](), joiners=2).play()
+        except AssertionError as error:
+            assert str(error).startswith(f"seed {seed}, 5 nodes"), error
+            return
+    pytest.fail(f"{mutant} was not caught within {CAUGHT_AMONG_CHANGES[mutant]} seeds")
 
 
 @pytest.mark.parametrize("mutant", CAUGHT_WITHIN)
