@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-OUT, IN = 1, -1
-"""A fault that keeps a node out, and one that has it stand in for another, cancel each other out."""
-
 
 class Absences:
     """What all active faults together want of each node."""
 
     def __init__(self, nodes: Sequence[str]) -> None:
         self._nodes = nodes
-        self._by_fault: dict[object, dict[str, int]] = {}
+        self._by_fault: dict[object, dict[str, bool]] = {}
 
     def wanted(self, node: str) -> bool:
-        """Say whether a node is to be a member."""
-        return sum(wishes.get(node, 0) for wishes in self._by_fault.values()) < OUT
+        """Say whether a node is to be a member: as the last fault wants it that wants anything of it."""
+        return next((wants[node] for wants in reversed(self._by_fault.values()) if node in wants), True)
 
     @property
     def present(self) -> tuple[str, ...]:
@@ -29,7 +26,7 @@ class Absences:
 
     def add(self, fault: object, out: Sequence[str], stand_ins: Sequence[str]) -> None:
         """Keep some nodes out as well, and have others stand in for them."""
-        self._by_fault[fault] = {**dict.fromkeys(out, OUT), **dict.fromkeys(stand_ins, IN)}
+        self._by_fault[fault] = {**dict.fromkeys(out, False), **dict.fromkeys(stand_ins, True)}
 
     def remove(self, fault: object) -> None:
         """Take back what a fault wants. Idempotent."""

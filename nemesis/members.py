@@ -111,7 +111,7 @@ class ChangeMembers(OnNodes):
         if _is_so(node, member, now):
             self.observed.effect(f"{node}: {asked} {how}".rstrip() + f"; {now}")
             return True
-        self.observed.note(f"{node}: {asked}? {how}; {now or 'no node says who the members are'}")
+        self.observed.note(f"{node}: {asked}? {how}".rstrip() + f"; {now or 'no node says who the members are'}")
         return False
 
     async def _bring_back(self, node: str, deadline: float) -> bool:

@@ -113,7 +113,7 @@ class FakeGround:
         """Let a node be a member, or none, as if by a change that was chosen."""
         now = self.members_now
         if (node in now.nodes) != member:
-            nodes = tuple(n for n in self.nodes if n != node and n in now.nodes or n == node and member)
+            nodes = tuple(n for n in self.nodes if (member if n == node else n in now.nodes))
             self.members_now = Members(now.version + 1, nodes)
 
     async def cut(self, links: frozenset[Link]) -> None:
