@@ -51,7 +51,7 @@ from harness.shrinking.screen import TriedLine, print_reduction
 from harness.shrinking.shrinker import RUNS_MAX
 from harness.store import DEFAULT_STORE, REPORT, Store, StoreError
 from harness.tuning.limits import BEATS_MAX, BEATS_MIN
-from nemesis.faults import EVERYWHERE, KINDS
+from nemesis.faults import ANYWHERE, KINDS
 from node.assembly import UnknownBugError
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ Faults = Annotated[
     str | None,
     typer.Option(
         "--faults",
-        help=f"Several by commas, or none: {', '.join(EVERYWHERE)}; in simulation also "
-        f"{', '.join(kind for kind in KINDS if kind not in EVERYWHERE)}; swarm draws its own. "
+        help=f"Several by commas, or none: {', '.join(ANYWHERE)}; in simulation also "
+        f"{', '.join(kind for kind in KINDS if kind not in ANYWHERE)}; swarm draws its own. "
         "[default: partition,kill]",
     ),
 ]

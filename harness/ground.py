@@ -8,16 +8,19 @@ from collections.abc import Mapping
 from harness.cluster.base import PHYSICS, Cluster, ClusterError, Launch, Physics
 from harness.systems.base import System
 from nemesis.ground import (
+    ChangeAnswer,
     ClockBend,
     ClockReading,
     DiskCounters,
     DiskTrouble,
     Link,
     LinkCounters,
+    Members,
     NodeView,
     ProcessState,
     Run,
     Weather,
+    latest_members,
 )
 from nemesis.undo import Arrival, Damage, Damaged
 
@@ -52,6 +55,14 @@ class RunGround:
         """Return the leader in the highest ballot among those that say they lead."""
         leaders = [view for view in await self.views() if view.is_leader]
         return max(leaders, key=lambda view: view.ballot).node if leaders else None
+
+    async def members(self) -> Members | None:
+        """Return the members, as the node sees them that knows the latest change."""
+        return latest_members(await self.views())
+
+    async def change_members(self, node: str, *, member: bool, timeout_s: float) -> ChangeAnswer:
+        """Ask the system to add a node to the members, or to remove it."""
+        return await self._system.change_members(node, member=member, timeout_s=timeout_s)
 
     async def cut(self, links: frozenset[Link]) -> None:
         """Let exactly these links be cut."""
@@ -123,7 +134,9 @@ class RunGround:
         return await self._cluster.process(node)
 
     def can(self, ability: str) -> str:
-        """Return "" or why the place lacks an ability."""
+        """Return "" or why the place, or the system, lacks an ability."""
+        if ability == "membership":
+            return self._system.fixed_members
         if ability in PHYSICS and not isinstance(self._cluster, Physics):
             return self._missing.get(ability) or f"the place {self._cluster.place} has no way to do it ({ability})"
         return self._missing.get(ability, "")

@@ -41,6 +41,7 @@ from nemesis.faults import (
     Kill,
     LinkClog,
     LinkFault,
+    Membership,
     Partition,
     Pause,
     PowerOff,
@@ -190,6 +191,17 @@ MENUS: dict[str, Menu] = {
     ),
     "disk-truncate": Menu((DiskTruncate("one"), DiskTruncate("one", 64)), (500, 3_000), (4_000, 8_000)),
     "disk-misdirect": Menu((DiskMisdirect("one"),), (500, 3_000), (4_000, 8_000)),
+    "membership": Menu(
+        (
+            Membership("leader"),
+            Membership("one"),
+            Membership("minority"),
+            Membership("follower"),
+            Membership("majority"),
+        ),
+        (500, 4_000),
+        (500, 2_500),
+    ),
 }
 
 

@@ -1,12 +1,13 @@
 """Liveness, once everything is healed: does the cluster serve again, all of it, and how soon?
 
 Safety never needs a bound; liveness means nothing without one. Within a scenario's ``recovery`` a healed cluster must
-have a leader, have served a read and a change, and have every node running with the same slots applied. What is missing
-at the end of that time is a violation of liveness, and is said by name.
+have a leader, have served a read and a change, and have every node running as a member with the same slots applied.
+What is missing at the end of that time is a violation of liveness, and is said by name. A node that is no member yet,
+as its fault could not be healed in its own time, is asked for again until then.
 
 One excuse is taken: a node whose disk a fault beyond the model has hit, and which has then ended by itself. It refuses
 to serve from a log that it cannot trust, and that is what it should do. The others have to recover without it, as long
-as they are a majority; a cluster that has lost more cannot recover, and nothing is demanded of it.
+as they are a majority of the members; a cluster that has lost more cannot recover, and nothing is demanded of it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from harness.ground import RunGround
-from nemesis.ground import NodeView, ProcessState, Run
+from nemesis.ground import Members, NodeView, ProcessState, Run, latest_members
 from nemesis.record import FaultRecord, FaultStatus
 from nemesis.targets import majority
 
 LOOK_EVERY_S = 0.05
+CHANGE_S = 1.0
+"""How long the cluster may take over adding a node before it is looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +60,26 @@ class Recoverer:
     async def wait(self, patience_ns: int) -> Recovery:
         """Return once nothing is missing, or when patience is over."""
         began = self._now()
+        members: Members | None = None
         while True:
             states = {node: await self._ground.process(node) for node in self._ground.nodes}
             excused = tuple(node for node, state in states.items() if self._excused(state))
-            left = len(states) - len(excused)
+            voters = self._ground.nodes if members is None else members.nodes
             waited_s = (self._now() - began) / 1e9
-            if left < majority(len(states)):
+            if len(set(voters).difference(excused)) < majority(len(voters)):
                 return Recovery(waited_s=waited_s, excused=excused, demanded=False)
             self._served = self._served or await self._probe()
-            missing = self._missing(states, await self._ground.views(), excused)
+            views = await self._ground.views()
+            members = latest_members(views)
+            absent = tuple(node for node in states if members is not None and node not in (*members.nodes, *excused))
+            missing = self._missing(states, views, excused, absent)
             waited_s = (self._now() - began) / 1e9
             if not missing:
                 return Recovery(waited_s, waited_s, excused=excused)
             if self._now() - began >= patience_ns:
                 return Recovery(None, waited_s, missing, excused)
+            for node in absent:
+                await self._ground.change_members(node, member=True, timeout_s=CHANGE_S)
             await asyncio.sleep(LOOK_EVERY_S)
 
     def _excused(self, state: ProcessState) -> bool:
@@ -78,7 +87,11 @@ class Recoverer:
         return by_itself and state.node in self._damaged
 
     def _missing(
-        self, states: dict[str, ProcessState], views: Sequence[NodeView], excused: Sequence[str]
+        self,
+        states: dict[str, ProcessState],
+        views: Sequence[NodeView],
+        excused: Sequence[str],
+        absent: Sequence[str],
     ) -> tuple[str, ...]:
         missing = []
         if not any(view.is_leader for view in views):
@@ -90,7 +103,7 @@ class Recoverer:
         for node, state in states.items():
             if node in excused:
                 continue
-            trouble = _trouble(state, answered.get(node), furthest)
+            trouble = _trouble(state, answered.get(node), furthest) or ("is no member" if node in absent else "")
             if trouble:
                 missing.append(f"{node} {trouble}")
         return tuple(missing)

@@ -1,6 +1,6 @@
 """How faults of links and processes are carried out, and which action carries out which fault.
 
-What an action owes its caller is said in ``nemesis.action``; power, clocks and disks have a module each.
+What an action owes its caller is said in ``nemesis.action``; power, clocks, disks and members have a module each.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from nemesis.faults import (
     Kill,
     LinkClog,
     LinkFault,
+    Membership,
     Partition,
     Pause,
     PowerOff,
@@ -36,6 +37,7 @@ from nemesis.faults import (
 )
 from nemesis.ground import Ground, Link, Run
 from nemesis.in_force import InForce
+from nemesis.members import ChangeMembers
 from nemesis.power import PowerOffNodes
 from nemesis.targets import TargetError
 from nemesis.weather import ClogLinks, DisturbLinks
@@ -185,6 +187,8 @@ def action_for(fault: Fault, ground: Ground, order: Sequence[str], in_force: InF
             return ClogLinks(ground, order, fault, in_force.weather)
         case PowerOff():
             return PowerOffNodes(ground, order, fault)
+        case Membership():
+            return ChangeMembers(ground, order, fault, in_force.absences)
         case ClockDrift() | ClockFreeze() | ClockBump() | ClockStrobe():
             return _of_clocks(fault, ground, order, in_force)
         case _:

@@ -25,6 +25,7 @@ ROTTEN_BITS_MAX = 1_000_000
 CUT_BYTES_MAX = 2**40
 DIRECTIONS = ("both", "from", "to")
 CLOCKS = ("wall", "monotonic")
+MEMBERSHIP_MODES = ("remove", "replace")
 DRIFT_BOUND_PPM = 1_000
 """By how much a monotonic clock's rate may be wrong: what leases rest on, the default of the node's ``drift_ppm``."""
 _DRIFTS = "monotonic clocks are worse than the bound that leases rest on"
@@ -354,6 +355,32 @@ class DiskMisdirect(_Damage, frozen=True, tag="disk-misdirect"):
     """
 
 
+class Membership(_OnNodes, frozen=True, tag="membership"):
+    """The nodes are removed from the cluster's members through its log, one after the other; added again at the end.
+
+    Their processes go on: a removed node keeps its disk, and nobody talks to it. With the ``mode`` ``replace`` (it is
+    ``remove`` by default) each node's place is taken by one that another membership fault keeps out in that moment:
+    that one is added first, then the node is removed; at the end the node is added again, and its stand-in removed
+    again, unless nothing keeps it out any more.
+
+    Symbolic targets are counted among the nodes that no fault keeps out. The last one of these always stays. A node
+    that several faults keep out comes back when the last of them ends. Each change has to be chosen by a majority of
+    the members of its moment, so it may be impossible for as long as other faults last: whether one that timed out has
+    happened is looked up before healing, and healing tries until it is so or its patience is over. What is missing
+    then is asked for again while recovery is waited for, and who is no member at its end is named there.
+
+    In the model for any number of nodes: every two majorities that follow each other overlap. A removed node whose
+    disk was wiped must come back under another name, so no fault does that under the same one.
+    """
+
+    mode: str = "remove"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mode not in MEMBERSHIP_MODES:
+            raise FaultError(f"membership: no mode {self.mode!r}; there are: {', '.join(MEMBERSHIP_MODES)}")
+
+
 Fault = (
     Partition
     | Kill
@@ -373,6 +400,7 @@ Fault = (
     | DiskRot
     | DiskTruncate
     | DiskMisdirect
+    | Membership
 )
 
 KINDS: dict[str, type[Fault]] = {
@@ -394,11 +422,18 @@ KINDS: dict[str, type[Fault]] = {
     "disk-rot": DiskRot,
     "disk-truncate": DiskTruncate,
     "disk-misdirect": DiskMisdirect,
+    "membership": Membership,
 }
 """The faults by their names in scenarios."""
 
 EVERYWHERE = ("partition", "kill", "pause", "restart")
 """The kinds that every place is meant to be able to do."""
+
+OF_THE_SYSTEM = ("membership",)
+"""The kinds that ask the system under test for something, and the place for nothing."""
+
+ANYWHERE = (*EVERYWHERE, *OF_THE_SYSTEM)
+"""What can be asked for by name wherever a run is."""
 
 IN_MODEL = tuple(name for name, fault in KINDS.items() if not fault().beyond_model)
 """The kinds that are in the model as they are by default: parameters may take a clock's beyond it."""

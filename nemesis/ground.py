@@ -7,7 +7,7 @@ to be within reach.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -178,7 +178,11 @@ class ProcessState:
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """What a node says of itself when asked, or None fields where it has nothing to say."""
+    """What a node says of itself when asked, or None fields where it has nothing to say.
+
+    ``members`` are those after as many changes as ``version`` says, for all that this node knows; none if the system
+    has no members that change.
+    """
 
     node: str
     leader: str | None
@@ -186,6 +190,39 @@ class NodeView:
     ballot: tuple[int, int]
     applied: int
     incarnation: int
+    members: tuple[str, ...] = ()
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Who the members of the cluster are after so many changes."""
+
+    version: int
+    nodes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"members {', '.join(self.nodes)} (change {self.version})"
+
+
+def latest_members(views: Iterable[NodeView]) -> Members | None:
+    """Return the members after the latest change that any of these nodes knows of; None if none knows any."""
+    known = [view for view in views if view.members]
+    if not known:
+        return None
+    latest = max(known, key=lambda view: view.version)
+    return Members(latest.version, latest.members)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeAnswer:
+    """How the cluster answered who had asked for a change of its members.
+
+    Not ``done`` is either refused or unknown, in words: ask for the members before believing that it was not.
+    """
+
+    done: bool
+    said: str = ""
 
 
 class Ground(Protocol):
@@ -200,6 +237,12 @@ class Ground(Protocol):
 
     async def leader(self) -> str | None:
         """Return the node that leads in the highest ballot among those that answer; None if none does."""
+
+    async def members(self) -> Members | None:
+        """Return the members after the latest change that any node knows of; None if none answers."""
+
+    async def change_members(self, node: str, *, member: bool, timeout_s: float) -> ChangeAnswer:
+        """Ask the cluster to add a node to its members, or to remove it; what is so already is done at once."""
 
     async def cut(self, links: frozenset[Link]) -> None:
         """Let exactly these links be cut."""
@@ -252,5 +295,6 @@ class Ground(Protocol):
     def can(self, ability: str) -> str:
         """Return "" if the place has the ability, else one line saying why not.
 
-        Abilities are ``links``, ``processes``, ``weather``, ``power``, ``clocks`` and ``disk``.
+        Abilities are ``links``, ``processes``, ``weather``, ``power``, ``clocks``, ``disk``, and ``membership``, which
+        is the system's.
         """

@@ -1,7 +1,7 @@
 """What all active faults together do to the ground: overlapping faults add up, healing one leaves the others standing.
 
-Cuts have a class of their own, as a place is told all of them at once; weather, clocks and disks are a sum for each
-link or node, and the place is told what has changed.
+Cuts have a class of their own, as a place is told all of them at once, and absences, as the cluster has to be asked;
+weather, clocks and disks are a sum for each link or node, and the place is told what has changed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
+from nemesis.absences import Absences
 from nemesis.cuts import Cuts
 from nemesis.ground import ClockBend, DiskTrouble, Ground, Link, Weather
 
@@ -64,6 +65,7 @@ class InForce:
         self.cuts = Cuts(ground)
         self.weather = Stack[Link, Weather](Weather(), ground.set_weather)
         self.clocks = Stack[str, ClockBend](ClockBend(), partial(_each, ground.set_clock))
+        self.absences = Absences(ground.nodes)
         self.disks = Stack[str, DiskTrouble](DiskTrouble(), partial(_each, ground.set_disk))
 
 

@@ -17,6 +17,7 @@ from nemesis.delays import Distribution
 from nemesis.faults import (
     EVERYWHERE,
     IN_MODEL,
+    OF_THE_SYSTEM,
     ClockBump,
     ClockDrift,
     ClockStrobe,
@@ -157,8 +158,15 @@ STRENGTHS: dict[str, tuple[tuple[Fault, ...], tuple[Fault, ...], tuple[Fault, ..
 }
 """Each kind's variants, gentle first."""
 
-KINDS_OF_PLACES: dict[str, tuple[str, ...]] = {"local": EVERYWHERE, "simulated": IN_MODEL}
-"""Which kinds a swarm may choose from: a matter of the place's name, as a plan is made before its place is there."""
+KINDS_OF_PLACES: dict[str, tuple[str, ...]] = {
+    "local": EVERYWHERE,
+    "simulated": tuple(kind for kind in IN_MODEL if kind not in OF_THE_SYSTEM),
+}
+"""Which kinds a swarm may choose from: a matter of the place's name, as a plan is made before its place is there.
+
+One kind more, and every seed would have another plan. So changes of the members come besides a swarm, by their name:
+``--faults swarm,membership``.
+"""
 
 
 def variants(kind: str, intensity: Intensity) -> tuple[Fault, ...]:

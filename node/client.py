@@ -319,8 +319,12 @@ class Client:
         self._session = result.value
 
     async def _attempts(self, body: wire.Body, deadline: float, first: int | None) -> kv.Result:
-        """Try node after node until one answers or time is up. Raises NotDoneError, UnknownError."""
-        node = first if first is not None else self._home
+        """Try node after node until one answers or time is up. Raises NotDoneError, UnknownError.
+
+        What a node says of the leader is tried at once, and only once: then it is the next one's turn. Nodes may name
+        each other for ever, for who was removed from the members hears of no leader any more.
+        """
+        node = turn = first if first is not None else self._home
         unsure = False
         followed_hint = False
         pause_s = RETRY_PAUSE_S
@@ -336,15 +340,14 @@ class Client:
                 break
             hint = answer.leader if isinstance(answer, wire.Refusal) else None
             if hint is not None and hint != node and hint in self._members and not followed_hint:
-                node, followed_hint = hint, True  # but two nodes that name each other are not asked in a circle
+                node, followed_hint = hint, True
                 continue
             followed_hint = False
             await asyncio.sleep(min(pause_s, max(0.0, _left(deadline))))
             if isinstance(answer, wire.Refusal) and answer.reason is wire.Reason.OVERLOADED:
                 pause_s = min(pause_s * 2, OVERLOAD_PAUSE_MAX_S)
-            node = (
-                hint if hint in self._members else self._members[(self._members.index(node) + 1) % len(self._members)]
-            )
+            if hint != node:  # who leads, and cannot do it now, is asked again
+                node = turn = self._members[(self._members.index(turn) + 1) % len(self._members)]
         if unsure:
             raise UnknownError(why)
         raise NotDoneError(why)

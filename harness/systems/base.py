@@ -15,7 +15,7 @@ from checkers.audit import NodeLog
 from checkers.history import EventType
 from harness.cluster.base import Address, Launch
 from harness.results import NodeSummary
-from nemesis.ground import NodeView
+from nemesis.ground import ChangeAnswer, NodeView
 from workloads.base import Operation
 
 
@@ -51,11 +51,18 @@ class System(Protocol):
     async def view(self, node: str) -> NodeView | None:
         """Ask a node how it sees itself; None if it does not answer soon."""
 
+    @property
+    def fixed_members(self) -> str:
+        """Return "" if the members of the cluster can be changed while it runs, else one line saying why not."""
+
+    async def change_members(self, node: str, *, member: bool, timeout_s: float) -> ChangeAnswer:
+        """Ask for a node to be added to the members, or removed; what is so already is done at once."""
+
     async def summary(self, node: str) -> NodeSummary:
         """Ask a node for all it says of itself, at the end of a run."""
 
     def close(self) -> None:
-        """Close what ``view`` and ``summary`` keep open."""
+        """Close what ``view``, ``change_members`` and ``summary`` keep open."""
 
 
 class LogUnreadableError(Exception):

@@ -15,7 +15,7 @@ from harness.plan import node_settings
 from harness.results import NodeSummary
 from harness.scenario import Scenario
 from harness.systems.base import Completion, LogUnreadableError
-from nemesis.ground import NodeView
+from nemesis.ground import ChangeAnswer, NodeView
 from node import kv
 from node.client import Client, NotDoneError, Stream, UnknownError
 from node.inspection import Digester, chosen_values, value_digest, value_refs
@@ -88,6 +88,7 @@ class MultiPaxos:
         status = await self._status(node)
         if status is None:
             return None
+        membership = status.membership
         return NodeView(
             node=node,
             leader=f"n{status.leader}" if status.leader is not None else None,
@@ -95,7 +96,24 @@ class MultiPaxos:
             ballot=status.ballot,
             applied=status.applied_upto,
             incarnation=status.incarnation,
+            members=tuple(f"n{number}" for number in membership.nodes) if membership is not None else (),
+            version=membership.version if membership is not None else 0,
         )
+
+    @property
+    def fixed_members(self) -> str:
+        """They are fixed where nodes may forget: see ``node.paxos.rejoining``."""
+        amnesia_safe = node_settings(self._scenario, self._seed).get("amnesia_safe")
+        return "with amnesia_safe=1 the members of our node cannot change" if amnesia_safe else ""
+
+    async def change_members(self, node: str, *, member: bool, timeout_s: float) -> ChangeAnswer:
+        """Ask the leader, over the client library."""
+        change = self._asker.add_node if member else self._asker.remove_node
+        try:
+            await change(node_id(node), timeout_s=timeout_s)
+        except (NotDoneError, UnknownError) as error:
+            return ChangeAnswer(False, str(error))
+        return ChangeAnswer(True)
 
     async def summary(self, node: str) -> NodeSummary:
         """Ask for the status, with the counters."""
@@ -112,7 +130,7 @@ class MultiPaxos:
         )
 
     def close(self) -> None:
-        """Close the connections that statuses are asked over."""
+        """Close the connections that statuses and changes of the members are asked over."""
         self._asker.close()
 
     async def _status(self, node: str) -> Status | None:

@@ -17,7 +17,7 @@ from harness.cluster.base import Ability, Address, ClusterError, Launch, Wire
 from harness.results import NodeSummary
 from harness.runner import Progress
 from harness.systems.base import Completion
-from nemesis.ground import Link, LinkCounters, NodeView, ProcessState, Run
+from nemesis.ground import ChangeAnswer, Link, LinkCounters, NodeView, ProcessState, Run
 from tests.nemesis.ground import STEP_S, names
 from workloads.base import Operation
 
@@ -164,6 +164,13 @@ class MemorySystem:
             return None
         leader = None if self.leaderless else running[0]
         return NodeView(node, leader, node == leader, (1, 1), 0 if node in self.lags else self.applied, 1)
+
+    @property
+    def fixed_members(self) -> str:
+        return "a store in memory has no members"
+
+    async def change_members(self, node: str, *, member: bool, timeout_s: float) -> ChangeAnswer:
+        raise NotImplementedError
 
     async def summary(self, node: str) -> NodeSummary:
         return NodeSummary(node=node, applied_upto=self.applied)

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from nemesis.ground import (
+    ChangeAnswer,
     ClockBend,
     ClockReading,
     DiskCounters,
     DiskTrouble,
     Link,
     LinkCounters,
+    Members,
     NodeView,
     ProcessState,
     Run,
@@ -40,7 +42,8 @@ class FakeGround:
     ``leads``: who leads now. ``traffic``: whether cut links have anything to drop. ``lacking``: abilities that are
     missing, with the reason. ``breaks``: calls (``kill n1``, ``start``…) that raise. ``start_in_vain``: nodes that end
     as soon as they are started. ``unstoppable``: nodes that signals do not reach. ``killed_with``: the exit
-    status of what is killed; another one if it ended by itself just before.
+    status of what is killed; another one if it ended by itself just before. ``unanswered``: changes of the members
+    (``remove n1``…) that time out, and whether they happen all the same. ``silent``: nobody says who the members are.
     """
 
     def __init__(self, count: int = 5) -> None:
@@ -52,6 +55,9 @@ class FakeGround:
         self.start_in_vain: set[str] = set()
         self.unstoppable: set[str] = set()
         self.killed_with = -9
+        self.unanswered: dict[str, bool] = {}
+        self.silent = False
+        self.members_now = Members(0, self.nodes)
         self.log: list[str] = []
         self.cut_now: frozenset[Link] = frozenset()
         self.weather: dict[Link, Weather] = {}
@@ -87,6 +93,28 @@ class FakeGround:
     async def leader(self) -> str | None:
         await asyncio.sleep(STEP_S)
         return self.leads
+
+    async def members(self) -> Members | None:
+        await asyncio.sleep(STEP_S)
+        return None if self.silent else self.members_now
+
+    async def change_members(self, node: str, *, member: bool, timeout_s: float) -> ChangeAnswer:
+        call = f"{'add' if member else 'remove'} {node}"
+        await self._did(call)
+        happens = self.unanswered.get(call)
+        if happens is not False:
+            self.set_member(node, member)
+        if happens is None:
+            return ChangeAnswer(True)
+        await asyncio.sleep(timeout_s)
+        return ChangeAnswer(False, "no answer in time")
+
+    def set_member(self, node: str, member: bool) -> None:
+        """Let a node be a member, or none, as if by a change that was chosen."""
+        now = self.members_now
+        if (node in now.nodes) != member:
+            nodes = tuple(n for n in self.nodes if (member if n == node else n in now.nodes))
+            self.members_now = Members(now.version + 1, nodes)
 
     async def cut(self, links: frozenset[Link]) -> None:
         await self._did("cut", ",".join(f"{link.source}>{link.destination}" for link in sorted(links)))

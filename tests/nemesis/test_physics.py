@@ -9,10 +9,11 @@ import pytest
 
 from nemesis.delays import Delay, Distribution
 from nemesis.faults import (
+    ANYWHERE,
     DRIFT_BOUND_PPM,
-    EVERYWHERE,
     IN_MODEL,
     KINDS,
+    OF_THE_SYSTEM,
     ClockBump,
     ClockDrift,
     ClockFreeze,
@@ -33,7 +34,7 @@ from nemesis.faults import (
 from nemesis.ground import MILLION, ClockBend, DiskCounters, DiskTrouble, Link, Loss, Reorder, Run, Weather
 from nemesis.in_force import Stack
 from nemesis.record import FaultStatus
-from nemesis.swarm import STRENGTHS, Intensity, variants
+from nemesis.swarm import KINDS_OF_PLACES, STRENGTHS, Intensity, variants
 from nemesis.targets import SYMBOLS, TargetError, majority, resolve
 from nemesis.undo import Arrival, Damage, Harm, Spot
 from node.paxos.config import Config
@@ -377,13 +378,14 @@ def test_what_makes_no_sense_is_refused(make: object, message: str) -> None:
         make()
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if name not in EVERYWHERE])
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in ANYWHERE])
 def test_what_not_every_place_can_do_is_skipped_where_it_cannot(name: str) -> None:
     assert Scene(KINDS[name]()).action.needs in ("weather", "power", "clocks", "disk")
 
 
 def test_a_swarm_has_every_kind_in_the_model_and_none_beyond_it() -> None:
-    assert tuple(STRENGTHS) == IN_MODEL
+    assert (*STRENGTHS, *OF_THE_SYSTEM) == IN_MODEL
+    assert tuple(STRENGTHS) == KINDS_OF_PLACES["simulated"]
     assert not any(fault.beyond_model for levels in STRENGTHS.values() for level in levels for fault in level)
     assert [name for name in KINDS if name not in IN_MODEL] == [
         "clock-freeze",
