@@ -22,9 +22,9 @@ It is right because the state after a slot is a function of the values up to it:
 what was run there, directly upon slots of which that is true.
 
 The replica runs one slot at a time, in an event of its own, after the output of the step that launched it has been
-carried out: else the Accept would wait for the results, and nothing would be gained. Between two slots of long
-operations the loop hears acknowledgements. Not more slots than the window has are run ahead; each keeps in memory what
-it writes.
+carried out: else the Accept would wait for the results, and nothing would be gained. (The server waits even until the
+log's sync has begun: ``node.storage.announced``.) Between two slots of long operations the loop hears acknowledgements.
+Not more slots than the window has are run ahead; each keeps in memory what it writes.
 
 Zyzzyva (Kotla et al., SOSP 2007) lets clients see results before there is agreement, and repairs afterwards; here
 nothing leaves before.

@@ -145,7 +145,7 @@ def play(kind: type[Speculation], played: list[Move]) -> None:
         pair.choose(None)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(moves, max_size=25))
 def test_the_chosen_state_is_that_of_who_never_ran_ahead(played: list[Move]) -> None:
     play(Speculation, played)
@@ -189,7 +189,7 @@ class ReleasesAnything(Speculation):
 
 @pytest.mark.parametrize("mutant", [HalfRolledBack, ReadsBelow, KeepsEvicted, ReleasesAnything])
 def test_the_property_can_fail(mutant: type[Speculation]) -> None:
-    @settings(max_examples=3_000, database=None, derandomize=True, phases=[Phase.generate])
+    @settings(max_examples=3_000, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
     @given(st.lists(moves, min_size=5, max_size=25))
     def played(moved: list[Move]) -> None:
         play(mutant, moved)
