@@ -139,15 +139,15 @@ class Invariants:
     def stepped(self, node: SimulatedNode, event: ReplicaEvent, output: Output) -> None:
         """Look at a node after a step. Raises InvariantError."""
         seen = self._seen[node.number]
+        if type(event) is Durable:  # first what the step came of: it may have chosen what its proposals build upon
+            self._durable(node, seen, event.upto)
+        elif type(event) is SnapshotDurable:
+            self._saved(seen)
         for record in output.persist:
             seen.records += 1
             seen.pending.append((seen.records, record))
             if type(record) is AcceptedRecord:
                 self._proposed(node, record)
-        if type(event) is Durable:
-            self._durable(node, seen, event.upto)
-        elif type(event) is SnapshotDurable:
-            self._saved(seen)
         if output.snapshot is not None:
             self._saves(node, seen, output.snapshot)
         for send in output.sends:
