@@ -147,17 +147,17 @@ class Invariants:
     def stepped(self, node: SimulatedNode, event: ReplicaEvent, output: Output) -> None:
         """Look at a node after a step. Raises InvariantError."""
         seen = self._seen[node.number]
-        for record in output.persist:
-            seen.records += 1
-            seen.pending.append((seen.records, record))
-            if type(record) is AcceptedRecord:
-                self._proposed(node, record)
-        if type(event) is Durable:
+        if type(event) is Durable:  # first what the step came of: it may have chosen what its proposals build upon
             self._durable(node, seen, event.upto)
         elif type(event) is ClientRequest:
             seen.asked[event.client, event.request.number] = event.request.body
         elif type(event) is SnapshotDurable:
             self._saved(seen)
+        for record in output.persist:
+            seen.records += 1
+            seen.pending.append((seen.records, record))
+            if type(record) is AcceptedRecord:
+                self._proposed(node, record)
         if output.snapshot is not None:
             self._saves(node, seen, output.snapshot)
         if output.sends:
