@@ -457,7 +457,7 @@ class Replica:
             if decode_state(snapshot.state).applied_upto != snapshot.slot:
                 raise StateError(f"the state is not the one after slot {snapshot.slot}")
         except StateError:
-            self.paxos.refuse_install()
+            self.paxos.catchup.refuse_install()
             return
         if self._saving is None:
             self._save(snapshot, output)

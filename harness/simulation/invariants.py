@@ -307,7 +307,7 @@ class Unwatched(Invariants):
 
 def _recovers(node: SimulatedNode) -> bool:
     """Say whether a node has started and does not vote yet."""
-    return node.replica is not None and node.replica.paxos.recovery is not None
+    return node.replica is not None and node.replica.paxos.recovers
 
 
 def _holds_lease(node: SimulatedNode, now: int) -> bool:

@@ -17,31 +17,25 @@ from dataclasses import replace
 
 from node.assembly import Assembly
 from node.museum import Exhibit, misdeeds
-from node.paxos.core import Paxos
-from node.replica import Replica
+from node.paxos.reading import Reading
 
 
-class DeposedReads(Paxos):
+class DeposedReads(Reading):
     """A core to which leading is enough."""
 
     def reads_alone(self, now: int) -> bool:
         """Say whether this node leads and has caught up."""
         alone = super().reads_alone(now)
-        if not alone and self.leader is not None and self.log.chosen_upto >= self.leader.read_floor:
+        core = self._core
+        if not alone and core.leader is not None and core.log.chosen_upto >= core.leader.read_floor:
             misdeeds.happened()
             return True
         return alone
 
 
-class Stale(Replica):
-    """A replica with that core."""
-
-    paxos_type = DeposedReads
-
-
 def plant(healthy: Assembly) -> Assembly:
     """Break the confirmation of reads."""
-    return replace(healthy, replica=Stale)
+    return replace(healthy, core=replace(healthy.core, reading=DeposedReads))
 
 
 EXHIBIT = Exhibit(

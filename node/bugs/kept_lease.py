@@ -20,33 +20,26 @@ from dataclasses import replace
 
 from node.assembly import Assembly
 from node.museum import Exhibit, misdeeds
-from node.paxos.core import Paxos
 from node.paxos.leader import Leader
 from node.paxos.messages import Resign
-from node.replica import Replica
+from node.paxos.succession import Succession
 
 
-class KeptLease(Paxos):
+class KeptLease(Succession):
     """A core that leads until it is deposed."""
 
-    def _resign(self, now: int, leader: Leader, successor: int | None) -> None:
+    def resign(self, now: int, leader: Leader, successor: int | None) -> None:
         """Tell the successor to begin; the rest comes with its ballot."""
         if successor is None:
-            super()._resign(now, leader, successor)
+            super().resign(now, leader, successor)
             return
         misdeeds.happened()
-        self._broadcast(Resign(leader.ballot, successor))
-
-
-class Reluctant(Replica):
-    """A replica with that core."""
-
-    paxos_type = KeptLease
+        self._core.broadcast(Resign(leader.ballot, successor))
 
 
 def plant(healthy: Assembly) -> Assembly:
     """Break the end of a leadership that is handed over."""
-    return replace(healthy, replica=Reluctant)
+    return replace(healthy, core=replace(healthy.core, succession=KeptLease))
 
 
 EXHIBIT = Exhibit(

@@ -17,37 +17,30 @@ from dataclasses import replace
 
 from node.assembly import Assembly
 from node.museum import Exhibit, misdeeds
-from node.paxos.core import Paxos
+from node.paxos.catchup import CatchUp
 from node.paxos.messages import Chosen, Fetch
-from node.replica import Replica
 
 
-class UnchosenCatchUp(Paxos):
+class UnchosenCatchUp(CatchUp):
     """A core that sends its log as far as it goes."""
 
-    def _on_fetch(self, now: int, sender: int, message: Fetch) -> None:
+    def on_fetch(self, now: int, sender: int, message: Fetch) -> None:
         del now
         entries = []
-        for slot in range(message.from_slot, self.log.last + 1):
-            entry = self.log.get(slot)
+        for slot in range(message.from_slot, self._core.log.last + 1):
+            entry = self._core.log.get(slot)
             if entry is None:
                 break
             if not entry.chosen:
                 misdeeds.happened()
             entries.append((slot, entry.ballot, entry.value))
         if entries:
-            self._send(sender, Chosen(tuple(entries), entries[-1][0]))
-
-
-class Generous(Replica):
-    """A replica with that core."""
-
-    paxos_type = UnchosenCatchUp
+            self._core.send(sender, Chosen(tuple(entries), entries[-1][0]))
 
 
 def plant(healthy: Assembly) -> Assembly:
     """Break the end of what may be fetched."""
-    return replace(healthy, replica=Generous)
+    return replace(healthy, core=replace(healthy.core, catchup=UnchosenCatchUp))
 
 
 EXHIBIT = Exhibit(

@@ -38,9 +38,7 @@ class ForgetfulRun(Run):
     def unsure(self) -> set[int]:
         """Return the nodes that are down, about to be, or recovering."""
         return self._doomed | {
-            node
-            for node, it in self.cluster.nodes.items()
-            if it.replica is None or it.replica.paxos.recovery is not None
+            node for node, it in self.cluster.nodes.items() if it.replica is None or it.replica.paxos.recovers
         }
 
     def fall(self, node: int) -> None:

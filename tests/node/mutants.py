@@ -291,7 +291,7 @@ class TruncatesEarly(Replica):
     def _take_snapshot(self, output: Output) -> None:
         super()._take_snapshot(output)
         if output.snapshot is not None:
-            self.paxos._on_saved(0, output.snapshot)
+            self.paxos.catchup.on_saved(0, output.snapshot)
 
 
 class InstallsEarly(Replica):
@@ -301,7 +301,7 @@ class InstallsEarly(Replica):
         super()._install(snapshot, output)
         if output.snapshot is snapshot and snapshot.slot > self.machine.applied_upto:
             self.machine.restore(decode_state(snapshot.state))
-            self.paxos._on_saved(0, snapshot)
+            self.paxos.catchup.on_saved(0, snapshot)
 
 
 class WithoutSessions(Machine):

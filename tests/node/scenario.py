@@ -136,13 +136,13 @@ class Script:
         self.do_tick(node)  # whatever it makes of the time that has passed
         it.running.paxos.election.ask_at_once(self.cluster.now)
         self.do_tick(node)
-        asking = it.running.paxos.asking
+        asking = it.running.paxos.succession.asking
         assert asking is not None
         self.cluster.letters = [letter for letter in self.cluster.letters if not isinstance(letter.message, PreVote)]
         self.printed, self.quiet = printed, quiet
         for peer in it.config.peers[: it.config.majority - 1]:
             yes = PreVoteReply(asking.question, True, Ballot(0, 0), 0, 0)
-            said = Receive(peer, it.running.paxos._incarnations.get(peer, 0), yes)
+            said = Receive(peer, it.running.paxos.rejoining.incarnations.get(peer, 0), yes)
             self.watched(number(node), partial(self.cluster.step, number(node), said))
 
     def do_lead(self, node: str, *among: str) -> None:

@@ -38,11 +38,11 @@ class Node:
 
     def lead(self) -> None:
         paxos = self.replica.paxos
-        while paxos.asking is None and paxos.leader is None:
+        while paxos.succession.asking is None and paxos.leader is None:
             self.now += 20 * MS
             self.step(Tick())
-        if paxos.asking is not None:
-            self.step(Receive(2, 1, PreVoteReply(paxos.asking.question, True, ZERO, 0, 0)))
+        if paxos.succession.asking is not None:
+            self.step(Receive(2, 1, PreVoteReply(paxos.succession.asking.question, True, ZERO, 0, 0)))
         candidate = paxos.candidate
         if candidate is not None:
             self.step(Receive(2, 1, Promise(candidate.ballot, candidate.from_slot, 0, 0, 1, 0, ())))

@@ -134,9 +134,9 @@ def test_a_refused_leader_is_back_at_once() -> None:
     it.cut(link for link in links(3) if other in link)
     it.run(50)
     paxos = it.cluster.nodes[other].running.paxos
-    paxos._effects.persist.clear()
-    paxos._campaign(it.cluster.now)
-    it.cluster.nodes[other].waiting.extend(paxos._effects.persist)
+    paxos.effects.persist.clear()
+    paxos.campaign(it.cluster.now)
+    it.cluster.nodes[other].waiting.extend(paxos.effects.persist)
     it.run(1_000)
     since = it.cluster.now
     it.cut(())

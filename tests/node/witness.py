@@ -116,7 +116,7 @@ class Witness:
             self._state(node, disk.snapshot, decode_state(found.snapshot.state).digest.hex())
             disk.promised = max(disk.promised, found.snapshot.ballot)
         self._promised[node] = replica.paxos.acceptor.promised
-        if replica.paxos.recovery is not None:  # it may have forgotten, and votes only when that does no harm
+        if replica.paxos.recovers:  # it may have forgotten, and votes only when that does no harm
             self._said[node] = ZERO
             self._acked[node].clear()
             return

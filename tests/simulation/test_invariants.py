@@ -84,7 +84,7 @@ class Scene:
                 paxos=SimpleNamespace(
                     log=log if log is not None else Log(),
                     leader=leader,
-                    recovery=object() if self.recovers.get(node) else None,
+                    recovers=self.recovers.get(node, False),
                 ),
                 machine=SimpleNamespace(applied_upto=applied[0], summed=digest_of(applied[1])),
             ),
