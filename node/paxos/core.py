@@ -261,13 +261,13 @@ class Paxos:
 
     def campaign(self, now: int) -> None:
         """Take a new ballot, and ask all members to promise it."""
+        self.succession.asking = None
         if self.backlog.full:  # a promise that cannot become durable wins nothing: look again later
             self.election.heard(now)
             self.candidate = None
             return
         self.counters.elections_started += 1
         self.election.campaigns(now)
-        self.succession.asking = None
         self.follow_nobody()
         ballot = self.next_ballot()
         self.see(ballot)
@@ -309,11 +309,12 @@ class Paxos:
         )
 
     def _on_promise(self, now: int, sender: int, message: Promise) -> None:
-        if self.candidate is None:
-            return
-        self.rejoining.note(now, message.lives)
-        self.candidate.on_promise(sender, message)
-        self._lead_if_ready(now, self.candidate)
+        if self.candidate is not None:
+            self.rejoining.note(now, message.lives)  # which may end this attempt, and begin another or none
+        candidate = self.candidate
+        if candidate is not None:
+            candidate.on_promise(sender, message)
+            self._lead_if_ready(now, candidate)
 
     def _lead_if_ready(self, now: int, candidate: Candidate) -> None:
         """Lead once a majority has promised, and all slots are known that it has truncated: catch up first."""
