@@ -205,8 +205,10 @@ SNAPSHOT_SETTINGS: tuple[tuple[str, tuple[int, ...]], ...] = (
 WINDOW_SETTINGS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("batch_commands_max", (1, 1, 2, 8)),
     ("window_max", (2, 4, 8)),
+    ("retry_ms", (150, 600)),
 )
-"""What a swarm draws for how the log is filled: with small batches several slots are in flight at a gentle load."""
+"""What a swarm draws for how the log is filled: with small batches several slots are in flight at a gentle load, and
+what is lost of them leaves a gap until it is sent again."""
 
 LIMIT_SETTINGS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("backlog_records_max", (0, 5, 50)),
