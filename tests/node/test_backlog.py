@@ -11,7 +11,7 @@ from node.paxos.backlog import RECORD_BYTES, Backlog
 from node.paxos.ballot import Ballot
 from node.paxos.config import MS, Config
 from node.paxos.log import value_bytes
-from node.paxos.messages import Accept, PreVote, PreVoteReply
+from node.paxos.messages import Accept, Chosen, PreVote, PreVoteReply, Promise
 from node.paxos.records import AcceptedRecord, Promised, Record
 from tests.node.cluster import Cluster, Letter
 
@@ -85,4 +85,24 @@ def test_a_node_whose_disk_stands_still_asks_now_and_then_and_does_not_spin() ->
     cluster.fsync(1)
     cluster.now = it.wake_at
     cluster.tick(1)
+    cluster.close()
+
+
+def test_a_promise_that_ends_the_attempt_it_was_given_to_is_not_counted() -> None:
+    """It tells of a node's new life, so the candidate would campaign anew, which a full backlog forbids."""
+    cluster = Cluster(3, settings={"backlog_records_max": 6})
+    cluster.start(1)
+    cluster.fsync(1)
+    it = cluster.nodes[1]
+    cluster.now = it.wake_at
+    cluster.tick(1)
+    asked = next(letter.message for letter in cluster.letters if isinstance(letter.message, PreVote))
+    cluster.deliver(Letter(3, 1, 1, PreVoteReply(asked.question, True, Ballot(1, 2), 0, 0)))
+    paxos = it.running.paxos
+    assert paxos.candidate is not None
+    cluster.deliver(Letter(2, 1, 1, Chosen(tuple((slot, Ballot(1, 2), ()) for slot in range(2, 7)), 0)))
+    assert paxos.backlog.full
+    ballot, from_slot = paxos.candidate.ballot, paxos.candidate.from_slot
+    cluster.deliver(Letter(3, 1, 1, Promise(ballot, from_slot, 0, 0, 1, 0, (), ((2, 7, 99),))))
+    assert (paxos.candidate, paxos.leader) == (None, None)
     cluster.close()
