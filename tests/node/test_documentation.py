@@ -158,7 +158,7 @@ def test_the_files_are_named_as_the_page_says() -> None:
 
 def test_the_dump_is_that_of_a_log() -> None:
     disk = MemoryDisk()
-    journal = Journal(disk, 1)
+    journal = Journal(disk, 1, founders=(1, 2, 3))
     journal.commit([Promised(Ballot(1, 1))])
     journal.commit([AcceptedRecord(1, Ballot(1, 1), messages.NOOP, 0)])
     file = disk.open(segment_name(1))
