@@ -2,7 +2,9 @@
 
 The asyncio server and the simulator both drive this class and nothing below it. They owe it four things: to make the
 records of each ``Output`` durable in order and say so with ``Durable``; to carry messages; to carry replies; and to
-call with ``Tick`` by ``wake_at``. Beside that they write a snapshot now and then, and say so with ``SnapshotDurable``.
+call with ``Tick`` by ``wake_at``. Beside that they write a snapshot now and then, and say so with ``SnapshotDurable``;
+and what is chosen is applied in a step of its own, ``Apply``, when a step has given the others something to go on with:
+a round must not wait until the one before it has been applied and answered.
 What they cannot get wrong is the order of an fsync and its acknowledgement: deferred messages stay in here until the
 record they are tied to is durable; and the log is not cut before its snapshot is.
 """
@@ -36,7 +38,7 @@ from node.paxos.effects import (
     Tick,
 )
 from node.paxos.election import RandomStream
-from node.paxos.messages import Accepted
+from node.paxos.messages import Accepted, Value
 from node.paxos.records import Record, Remembered
 from node.paxos.snapshot import SNAPSHOT_BYTES_MAX, Snapshot, snapshot_of
 from node.sessions import Standing
@@ -57,6 +59,8 @@ from node.wire import (
 )
 
 _READ_ID_BITS = 40
+APPLY_COMMANDS = 128
+"""About how many commands are applied in one step: what is urgent meanwhile has its turn after so many."""
 WAITERS_MAX = 16
 """How many may wait for one and the same command: a client's retries, on whichever connections."""
 
@@ -84,7 +88,11 @@ class SnapshotDurable(NamedTuple):
     """The snapshot that was handed out last is durable."""
 
 
-ReplicaEvent = Receive | Tick | HandOver | ClientRequest | Burst | Durable | SnapshotDurable
+class Apply(NamedTuple):
+    """What was urgent is on its way: there is time to apply what is chosen, or some of it."""
+
+
+ReplicaEvent = Receive | Tick | HandOver | ClientRequest | Burst | Durable | SnapshotDurable | Apply
 
 
 class Waiter(NamedTuple):
@@ -104,7 +112,8 @@ class Asked(NamedTuple):
 class Output(msgspec.Struct, gc=False):
     """What the shell must do after a step; ``wake_at`` is ns on the clock of the steps, 0 if it has not changed.
 
-    A ``snapshot`` is to be made durable behind the records, and nobody waits for it; there is one at a time.
+    A ``snapshot`` is to be made durable behind the records, and nobody waits for it; there is one at a time. ``chosen``
+    is True if slots are chosen and not applied yet: step with ``Apply`` as soon as all this has been carried out.
     """
 
     persist: list[Record] = []
@@ -112,6 +121,7 @@ class Output(msgspec.Struct, gc=False):
     replies: list[tuple[int, Reply]] = []
     snapshot: Snapshot | None = None
     wake_at: int = 0
+    chosen: bool = False
 
 
 class Replica:
@@ -149,6 +159,7 @@ class Replica:
         self._durable = remembered.records
         self._deferred: deque[Deferred] = deque()
         self._looped: deque[Event] = deque()
+        self._chosen: deque[tuple[int, Value]] = deque()
         self._commands: dict[tuple[int, int], list[Waiter]] = {}
         self._opens: dict[int, Waiter] = {}
         self._gathered: list[bytes] = []
@@ -179,8 +190,14 @@ class Replica:
             self._propose_gathered(now, output)
         elif isinstance(event, SnapshotDurable):
             self._snapshot_durable(now, output)
+        elif isinstance(event, Apply):
+            self._apply(output, APPLY_COMMANDS)
         else:
             self._core(now, event, output)
+        if self._chosen:
+            if not (output.persist or output.sends or isinstance(event, Apply)):
+                self._apply(output, APPLY_COMMANDS)
+            output.chosen = bool(self._chosen)
         return output
 
     def stop(self) -> list[Record]:
@@ -356,17 +373,13 @@ class Replica:
         for send in effects.send_now:
             self._carry(send, output)
         if effects.apply:
-            for slot, value in effects.apply:
-                for applied in self.machine.apply(slot, value):
-                    self._applied(applied, output)
-            machine = self.machine
-            if machine.applied_upto >= self._snapshot_at_slot or machine.command_bytes >= self._snapshot_at_bytes:
-                self._take_snapshot(output)
+            self._chosen += effects.apply
         if effects.install is not None:
             self._install(effects.install, output)
         if effects.reads or effects.reads_failed or self._reads_ready:
             self._finish_reads(effects, output)
         if effects.stepped_down:
+            self._apply(output)  # of what is chosen, clients are to know what came
             self._abandon(output)
         if effects.handed_over is not None:
             self._handed_over(effects.handed_over, output)
@@ -401,6 +414,20 @@ class Replica:
             self._looped.append(Receive(send.to, self.incarnation, send.message))
         else:
             output.sends.append(send)
+
+    def _apply(self, output: Output, commands_max: int | None = None) -> None:
+        """Apply what is chosen, slot by slot: all of it, or until ``commands_max`` commands have been."""
+        chosen, machine = self._chosen, self.machine
+        done = 0
+        while chosen and (commands_max is None or done < commands_max):
+            slot, value = chosen.popleft()
+            done += len(value) + 1
+            for applied in machine.apply(slot, value):
+                self._applied(applied, output)
+        if machine.applied_upto >= self._snapshot_at_slot or machine.command_bytes >= self._snapshot_at_bytes:
+            self._take_snapshot(output)
+        if self._reads_ready:
+            self.serve_reads(output)
 
     def _applied(self, applied: Applied, output: Output) -> None:
         entry = applied.entry
@@ -470,6 +497,7 @@ class Replica:
 
     def _snapshot_durable(self, now: int, output: Output) -> None:
         """Let the snapshot stand for the log; if it holds more than this node has applied, it becomes the state."""
+        self._apply(output)
         snapshot, self._saving = self._saving, None
         assert snapshot is not None, "no snapshot was handed out"
         if snapshot.slot > self.machine.applied_upto:

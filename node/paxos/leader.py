@@ -1,9 +1,9 @@
 """The leader: Phase 2 for a stream of commands.
 
 - *Batching*: as many waiting commands as fit go into one Accept.
-- *Window*: several Accepts may be in flight, but only one while everything outstanding fits one batch. Measured on
-  fast disks, a second small round in flight makes each operation wait for the fsync of the one before it; with more
-  than a batch waiting, two to four rounds hide the fsync.
+- *Window*: several Accepts may be in flight, but beside the first only full batches. A small one beside it costs all
+  nodes a round's work, and whoever asks right after it waits for one more fsync; with full batches waiting, two to
+  four rounds hide the fsync.
 - *Acknowledgements* are counted per slot and per acceptor, in this ballot only; the leader's own vote arrives like
   everybody else's, after its fsync.
 - *Slots chosen by predecessors* are proposed again in this ballot, and a no-op closes the leadership's opening: reads
@@ -78,7 +78,6 @@ class Leader:
         """When each follower was heard last; the first acknowledgement may take a round trip, so it has longer."""
         self._queue: deque[bytes] = deque()
         self._queue_bytes = 0
-        self._in_flight_commands = 0
 
     # -- commands -----------------------------------------------------------------------------------------------------
 
@@ -94,7 +93,7 @@ class Leader:
 
     def next_batch(self) -> Value | None:
         """Take the next batch if the window is open, else None."""
-        if not self._queue or len(self.flights) >= self.window():
+        if not self._queue or not self.window_open():
             return None
         batch: list[bytes] = []
         size = 0
@@ -107,10 +106,13 @@ class Leader:
         self._queue_bytes -= size
         return tuple(batch)
 
-    def window(self) -> int:
-        """How many Accepts may be in flight now."""
-        outstanding = len(self._queue) + self._in_flight_commands
-        return 1 if outstanding <= self.config.batch_commands_max else self.config.window_max
+    def window_open(self) -> bool:
+        """Say whether one more Accept may go out now, with what waits."""
+        in_flight, config = len(self.flights), self.config
+        if not in_flight:
+            return True
+        full = len(self._queue) >= config.batch_commands_max or self._queue_bytes >= config.batch_bytes_max
+        return full and in_flight < config.window_max
 
     # -- slots --------------------------------------------------------------------------------------------------------
 
@@ -118,7 +120,6 @@ class Leader:
         """A slot's Accept goes out."""
         self.flights[slot] = Flight(value, now, now)
         self.quiet_until = now + self.config.heartbeat_ms * MS
-        self._in_flight_commands += len(value)
         self.next_slot = max(self.next_slot, slot + 1)
 
     def on_accepted(self, sender: int, ballot: Ballot, slot: int) -> bool:
@@ -140,9 +141,7 @@ class Leader:
 
     def land(self, slot: int) -> None:
         """A slot is chosen: it is in flight no more."""
-        flight = self.flights.pop(slot, None)
-        if flight is not None:
-            self._in_flight_commands -= len(flight.value)
+        self.flights.pop(slot, None)
 
     # -- handing over -------------------------------------------------------------------------------------------------
 

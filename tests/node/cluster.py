@@ -23,7 +23,7 @@ from node.paxos.counters import Counters
 from node.paxos.effects import Receive, Tick
 from node.paxos.messages import Message
 from node.paxos.records import Record
-from node.replica import ClientRequest, Durable, Replica, ReplicaEvent, SnapshotDurable
+from node.replica import Apply, ClientRequest, Durable, Replica, ReplicaEvent, SnapshotDurable
 from node.storage.journal import Journal, inspect
 from node.storage.wal import LogFailedError
 from node.wire import Reply, Request
@@ -194,6 +194,8 @@ class Cluster:
             it.wake_at = output.wake_at
         for client, reply in output.replies:
             self.replied(node, client, through_codec_reply(reply))
+        if output.chosen:
+            self.step(node, Apply())
 
     def tick(self, node: int) -> None:
         """Wake a node."""
