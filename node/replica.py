@@ -95,7 +95,7 @@ class Apply(NamedTuple):
 ReplicaEvent = Receive | Tick | HandOver | ClientRequest | Burst | Durable | SnapshotDurable | Apply
 
 
-class Waiter(NamedTuple):
+class Waiter(msgspec.Struct, frozen=True, gc=False):
     """Who waits for an answer: a connection, and its number for the request."""
 
     client: int
@@ -430,15 +430,15 @@ class Replica:
             self.serve_reads(output)
 
     def _applied(self, applied: Applied, output: Output) -> None:
-        entry = applied.entry
+        entry, answer = applied.entry, applied.answer
         if isinstance(entry, OpenEntry):
             if (entry.node, entry.incarnation) == (self.config.me, self.incarnation):
                 waiter = self._opens.pop(entry.number, None)
                 if waiter is not None:
-                    self._answer(waiter, applied.answer, output)
+                    self._answer(waiter, answer, output)
             return
         for waiter in self._commands.pop((entry.session, entry.sequence), ()):
-            self._answer(waiter, applied.answer, output)
+            output.replies.append((waiter.client, Reply(waiter.number, answer)))
 
     def _abandon(self, output: Output) -> None:
         """No longer the leader: what clients wait for here may or may not be chosen; let them ask the next one."""
