@@ -390,7 +390,7 @@ class Paxos:
         if message.ballot == leader.ballot:
             leader.heard_from(sender, now)
         if leader.on_accepted(sender, message.ballot, message.slot):
-            leader.land(message.slot)
+            leader.land(message.slot, now)
             self.log.choose(message.slot)
 
     def _on_refused(self, now: int, sender: int, message: Refused) -> None:
@@ -548,7 +548,7 @@ class Paxos:
         """End a step: fill the window, serve reads, hand out what is newly chosen, set the next wake-up."""
         leader = self.leader
         if leader is not None:
-            while not self.backlog.full and (batch := leader.next_batch()) is not None:
+            while not self.backlog.full and (batch := leader.next_batch(now)) is not None:
                 self._launch(now, leader.next_slot, batch)
             if not leader.reads.idle:
                 self.reading.serve(now, leader)

@@ -1,9 +1,10 @@
 """The leader: Phase 2 for a stream of commands.
 
 - *Batching*: as many waiting commands as fit go into one Accept.
-- *Window*: several Accepts may be in flight, but beside the first only full batches. A small one beside it costs all
-  nodes a round's work, and whoever asks right after it waits for one more fsync; with full batches waiting, two to
-  four rounds hide the fsync.
+- *Window*: several Accepts may be in flight. Beside others a full batch goes at once; a smaller one only when the last
+  has been under way for a part of a usual round. So clients that ask together share a round, which costs every node the
+  same work for one command as for a hundred; and the next round is at the disks before the one that they are at is
+  over, however long their syncs take.
 - *Acknowledgements* are counted per slot and per acceptor, in this ballot only; the leader's own vote arrives like
   everybody else's, after its fsync.
 - *Slots chosen by predecessors* are proposed again in this ballot, and a no-op closes the leadership's opening: reads
@@ -23,6 +24,11 @@ from node.paxos.config import MS, Config
 from node.paxos.lease import Lease
 from node.paxos.messages import Lives, Value
 from node.paxos.reads import ReadRounds
+
+ROUND_PARTS = 3
+"""A batch that is not full follows the one before it after one such part of a usual round."""
+ROUNDS_REMEMBERED = 8
+"""A usual round is an average with about so much memory."""
 
 
 class Flight(msgspec.Struct, gc=False):
@@ -78,6 +84,9 @@ class Leader:
         """When each follower was heard last; the first acknowledgement may take a round trip, so it has longer."""
         self._queue: deque[bytes] = deque()
         self._queue_bytes = 0
+        self._launched_at = now
+        self.round_ns = 0
+        """How long a slot has taken of late from its Accept to its majority; 0 before the first."""
 
     # -- commands -----------------------------------------------------------------------------------------------------
 
@@ -91,9 +100,9 @@ class Leader:
         config = self.config
         return len(self._queue) + commands <= config.queue_commands_max and self._queue_bytes < config.queue_bytes_max
 
-    def next_batch(self) -> Value | None:
+    def next_batch(self, now: int) -> Value | None:
         """Take the next batch if the window is open, else None."""
-        if not self._queue or not self.window_open():
+        if not self._queue or not self.window_open(now):
             return None
         batch: list[bytes] = []
         size = 0
@@ -106,19 +115,23 @@ class Leader:
         self._queue_bytes -= size
         return tuple(batch)
 
-    def window_open(self) -> bool:
+    def window_open(self, now: int) -> bool:
         """Say whether one more Accept may go out now, with what waits."""
         in_flight, config = len(self.flights), self.config
         if not in_flight:
             return True
-        full = len(self._queue) >= config.batch_commands_max or self._queue_bytes >= config.batch_bytes_max
-        return full and in_flight < config.window_max
+        if in_flight >= config.window_max:
+            return False
+        if len(self._queue) >= config.batch_commands_max or self._queue_bytes >= config.batch_bytes_max:
+            return True
+        return (now - self._launched_at) * ROUND_PARTS >= self.round_ns > 0
 
     # -- slots --------------------------------------------------------------------------------------------------------
 
     def launch(self, slot: int, value: Value, now: int) -> None:
         """A slot's Accept goes out."""
         self.flights[slot] = Flight(value, now, now)
+        self._launched_at = now
         self.quiet_until = now + self.config.heartbeat_ms * MS
         self.next_slot = max(self.next_slot, slot + 1)
 
@@ -139,9 +152,12 @@ class Leader:
         """Count one acceptor once."""
         flight.acks.add(sender)
 
-    def land(self, slot: int) -> None:
-        """A slot is chosen: it is in flight no more."""
-        self.flights.pop(slot, None)
+    def land(self, slot: int, now: int | None = None) -> None:
+        """A slot is chosen: it is in flight no more. With ``now``, it is by a majority that has answered just now."""
+        flight = self.flights.pop(slot, None)
+        if flight is not None and now is not None:
+            took = now - flight.first_sent_at
+            self.round_ns += (took - self.round_ns) // ROUNDS_REMEMBERED if self.round_ns else took
 
     # -- handing over -------------------------------------------------------------------------------------------------
 
