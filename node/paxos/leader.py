@@ -1,10 +1,10 @@
 """The leader: Phase 2 for a stream of commands.
 
 - *Batching*: as many waiting commands as fit go into one Accept.
-- *Window*: several Accepts may be in flight. Beside others a full batch goes at once; a smaller one only when the last
-  has been under way for a part of a usual round. So clients that ask together share a round, which costs every node the
-  same work for one command as for a hundred; and the next round is at the disks before the one that they are at is
-  over, however long their syncs take.
+- *Window*: several Accepts may be in flight. Beside others a full batch goes at once; a smaller one only if it is worth
+  a round, and half a usual round after the last. So clients that ask together share a round, which costs every node
+  the same work for one command as for a hundred; and the next round is at the disks before the one that they are at
+  is over, however long their syncs take.
 - *Acknowledgements* are counted per slot and per acceptor, in this ballot only; the leader's own vote arrives like
   everybody else's, after its fsync.
 - *Slots chosen by predecessors* are proposed again in this ballot, and a no-op closes the leadership's opening: reads
@@ -25,7 +25,9 @@ from node.paxos.lease import Lease
 from node.paxos.messages import Lives, Value
 from node.paxos.reads import ReadRounds
 
-ROUND_PARTS = 3
+WORTH_PARTS = 8
+"""A round beside others is worth its work if the batch is full to such a part."""
+ROUND_PARTS = 2
 """A batch that is not full follows the one before it after one such part of a usual round."""
 ROUNDS_REMEMBERED = 8
 """A usual round is an average with about so much memory."""
@@ -122,9 +124,11 @@ class Leader:
             return True
         if in_flight >= config.window_max:
             return False
-        if len(self._queue) >= config.batch_commands_max or self._queue_bytes >= config.batch_bytes_max:
+        waiting = len(self._queue)
+        if waiting >= config.batch_commands_max or self._queue_bytes >= config.batch_bytes_max:
             return True
-        return (now - self._launched_at) * ROUND_PARTS >= self.round_ns > 0
+        worth = waiting * WORTH_PARTS >= config.batch_commands_max
+        return worth and (now - self._launched_at) * ROUND_PARTS >= self.round_ns > 0
 
     # -- slots --------------------------------------------------------------------------------------------------------
 
