@@ -54,6 +54,7 @@ class Node:
     waiting: list[Record] = field(default_factory=list)
     saving: Generator[None, None, int] | None = None
     wake_at: int = 0
+    chosen: bool = False
     starts: int = 0
     counters: Counters = field(default_factory=Counters)
 
@@ -85,6 +86,8 @@ class Cluster:
         self.replied: Callable[[int, int, Reply], None] = lambda node, client, reply: None
         self.witness = Witness(self.members)
         self.cut: set[tuple[int, int]] = set()
+        self.apply_later = False
+        """True if whoever plays sees to it that what is chosen is applied."""
         self._segment_bytes = segment_bytes
         self._zero_ahead_bytes = zero_ahead_bytes
         self._assembly = assembly or Assembly()
@@ -194,8 +197,13 @@ class Cluster:
             it.wake_at = output.wake_at
         for client, reply in output.replies:
             self.replied(node, client, through_codec_reply(reply))
-        if output.chosen:
-            self.step(node, Apply())
+        it.chosen = output.chosen
+        if it.chosen and not self.apply_later:
+            self.apply(node)
+
+    def apply(self, node: int) -> None:
+        """Let a node apply what is chosen, or some of it."""
+        self.step(node, Apply())
 
     def tick(self, node: int) -> None:
         """Wake a node."""
