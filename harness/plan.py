@@ -215,6 +215,8 @@ SNAPSHOT_SETTINGS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("log_zero_ahead_bytes", (0, 512, 4_096)),
 )
 """What a swarm draws for the nodes' snapshots."""
+SPECULATIVE_OF = 4
+"""In every seed of so many of a swarm leaders compute results ahead."""
 
 
 def make_plan(scenario: Scenario, seed: int) -> Plan:
@@ -236,13 +238,18 @@ def node_settings(scenario: Scenario, seed: int) -> dict[str, int | float | str]
     """Return the settings of the nodes in a run: the scenario's, and what a swarm draws besides.
 
     In every other seed of a swarm nodes take snapshots all the time, so that what is rare in a long life (truncation, a
-    snapshot sent to a node that lags, a power cut in the middle of writing one) happens in a short one. It is no part
-    of the plan: neither clients nor faults depend on it.
+    snapshot sent to a node that lags, a power cut in the middle of writing one) happens in a short one. In every fourth
+    one leaders compute results ahead. It is no part of the plan: neither clients nor faults depend on it.
     """
-    draws = SeedTree(seed).stream("node/snapshots")
-    if SWARM not in scenario.faults or draws.below(2):
+    if SWARM not in scenario.faults:
         return dict(scenario.node)
-    drawn = {name: draws.choice(choices) for name, choices in SNAPSHOT_SETTINGS}
+    tree = SeedTree(seed)
+    drawn: dict[str, int | float | str] = {}
+    draws = tree.stream("node/snapshots")
+    if not draws.below(2):
+        drawn = {name: draws.choice(choices) for name, choices in SNAPSHOT_SETTINGS}
+    if not tree.stream("node/speculation").below(SPECULATIVE_OF):
+        drawn["speculative"] = 1
     return {**drawn, **scenario.node}
 
 

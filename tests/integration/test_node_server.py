@@ -600,6 +600,35 @@ def test_nodes_with_a_planted_bug_start_and_serve(nodes: Nodes, bug: str) -> Non
     assert nodes.leader() in nodes.addresses
 
 
+def test_leaders_that_compute_ahead_answer_the_same(nodes: Nodes) -> None:
+    more = ("--set", "speculative=1", "--set", "batch_commands_max=4")
+    nodes.start(more=more)
+    leader = nodes.leader()
+
+    async def increment(times: int) -> list[int]:
+        client = nodes.client(leader)
+        try:
+            return [(await until_done(client, Increment("n", 1))).result.value for _ in range(times)]
+        finally:
+            client.close()
+
+    async def together() -> list[int]:
+        return [value for values in await asyncio.gather(*[increment(8) for _ in range(16)]) for value in values]
+
+    def agreed() -> list[Status]:
+        statuses = [status for node in nodes.addresses if (status := nodes.status(node)) is not None]
+        return statuses if len(statuses) == 3 and len({(s.applied_upto, s.digest) for s in statuses}) == 1 else []
+
+    assert sorted(asyncio.run(together())) == list(range(1, 129))
+    statuses = wait_for(agreed, "who computed ahead and who did not have the same state")
+    assert sum(status.counters.slots_released for status in statuses) > 0, "what was computed ahead was used"
+    nodes.kill(leader)
+    nodes.leader()
+    assert nodes.run(Increment("n", 1), Read("n")) == [Result(True, 129), Result(True, 129)]
+    nodes.start(leader, more=more)
+    wait_for(agreed, "the same state again")
+
+
 # -- snapshots --------------------------------------------------------------------------------------------------------
 
 OFTEN_SETTINGS = ("snapshot_slots=20", "snapshot_tail_slots=0", "snapshot_part_bytes=50", "log_segment_bytes=2000")

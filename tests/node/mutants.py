@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from node.assembly import Assembly
+from node.bugs.half_rollback import HalfRollback
 from node.bugs.local_reads import LocalReads
+from node.bugs.released_early import ReleasedEarly
+from node.bugs.speculative_reads import SpeculativeReads
 from node.machine import Machine, decode_state
 from node.paxos.acceptor import Acceptor, Deferrable
 from node.paxos.ballot import ZERO, Ballot
@@ -411,6 +414,9 @@ MUTANTS: dict[str, Callable[[], Assembly]] = {
     "leaves-to-anybody": lambda: leader(LeavesToAnybody),
     "local-reads": lambda: Assembly(replica=LocalReads),
     "applies-twice": lambda: Assembly(replica=AppliesTwice),
+    "released-early": lambda: Assembly(replica=ReleasedEarly),
+    "half-rollback": lambda: Assembly(replica=HalfRollback),
+    "speculative-reads": lambda: Assembly(replica=SpeculativeReads),
     "votes-at-once": lambda: Assembly(core=Parts(recovery=VotesAtOnce)),
     "votes-unlearned": lambda: Assembly(core=Parts(recovery=VotesUnlearned)),
     "welcomes-all": lambda: leader(WelcomesAll),
