@@ -34,7 +34,8 @@ class Stage:
     ``drive`` runs a coroutine to its end; it raises KeyboardInterrupt after SIGINT or SIGTERM, when the coroutine has
     cleaned up. ``read_clock`` gives ns on the clock that the loop's time follows. ``trace_sha256`` names all that
     happened in a simulation, "" elsewhere. ``gather_bytes`` of the history may wait to be written: none where a run
-    cannot be brought back.
+    cannot be brought back. ``met`` counts the nodes' rare events in all their lives; where there is none, only the
+    nodes themselves can tell, and each of them only since its last start.
     """
 
     cluster: Cluster
@@ -42,6 +43,7 @@ class Stage:
     read_clock: Callable[[], int]
     trace_sha256: Callable[[], str]
     gather_bytes: int = 0
+    met: Callable[[], dict[str, int]] | None = None
 
 
 class NotObservableError(ValueError):
@@ -70,7 +72,7 @@ def _simulated(scenario: Scenario, seed: int, folder: RunFolder, observation: Ob
     cluster = SimulatedCluster(scenario.nodes, SeedTree(seed), loop, watched=scenario.invariants)
     if observation is not None:
         observation.attach(World(loop, cluster))
-    return Stage(cluster, loop.run, loop.monotonic_ns, lambda: cluster.trace.sha256, GATHER_BYTES)
+    return Stage(cluster, loop.run, loop.monotonic_ns, lambda: cluster.trace.sha256, GATHER_BYTES, cluster.met)
 
 
 STAGES: dict[str, Callable[[Scenario, int, RunFolder, Observation | None], Stage]] = {

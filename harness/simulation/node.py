@@ -8,8 +8,10 @@ its sockets, a killed one's are gone, and so is everything it had not written.
 from __future__ import annotations
 
 import errno
-from collections import deque
+from collections import Counter, deque
 from typing import Protocol
+
+import msgspec
 
 from harness.seeds import Stream
 from harness.simulation.clock import SimulatedClock
@@ -115,6 +117,7 @@ class SimulatedNode:
         self._wake_at = 0
         self._alarm_at: int | None = None
         self._encoded: tuple[Message | None, bytes] = (None, b"")
+        self._met: Counter[str] = Counter()
 
     # -- the process --------------------------------------------------------------------------------------------------
 
@@ -132,6 +135,14 @@ class SimulatedNode:
     def listening(self) -> bool:
         """True while connections are taken (a stopped process's kernel takes them for it)."""
         return self.replica is not None
+
+    @property
+    def met(self) -> Counter[str]:
+        """How often each rare event has happened here, in all lives: a real node's count ends with its life."""
+        met = Counter(self._met)
+        if self.replica is not None:
+            met.update(msgspec.structs.asdict(self.replica.counters))
+        return met
 
     def start(self, pid: int, config: ServerConfig, assembly: Assembly) -> None:
         """Start a process; it begins to work a little later."""
@@ -214,6 +225,7 @@ class SimulatedNode:
             self._await_sync(finished)
 
     def _end(self, exit_code: int) -> None:
+        self._met = self.met
         self._run, self._running, self._exit_code, self.replica = Run.GONE, False, exit_code, None
         self._stopping = self._leaving = False
         self._life += 1

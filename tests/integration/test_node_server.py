@@ -231,6 +231,9 @@ def test_survives_kills_of_each_node_and_counts_each_operation_once(nodes: Nodes
 
     asyncio.run(main())
     assert [node for node in nodes.addresses if "recovered: incarnation 2" in nodes.log(node)] == [1, 2, 3]
+    statuses = [nodes.status(node) for node in nodes.addresses]
+    shed = [status.counters.messages_shed for status in statuses if status is not None]
+    assert sum(shed) > 0, "what was for a node that was down was dropped, and counted"
 
 
 async def progress(done: Callable[[], int], task: asyncio.Task[None]) -> None:
@@ -404,6 +407,7 @@ def test_a_stranger_is_cut_off_with_one_line_and_the_node_lives_on(lonely: Nodes
     status = lonely.status(1)
     assert status is not None
     assert status.incarnation == 1
+    assert status.counters.frames_refused > len([line for line in cut_off(lonely)[:before] if "slow" not in line])
     assert cut_off(lonely)[before:] == lines
     assert "Traceback" not in lonely.log(1)
     assert "Fatal error" not in lonely.log(1)
