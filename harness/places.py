@@ -17,6 +17,7 @@ import uvloop
 from harness.cluster.base import Cluster
 from harness.cluster.local.cluster import LocalCluster
 from harness.cluster.simulated import SimulatedCluster
+from harness.results import CheckerResult
 from harness.scenario import Scenario
 from harness.seeds import SeedTree
 from harness.simulation.loop import virtual_loop
@@ -33,7 +34,8 @@ class Stage:
 
     ``drive`` runs a coroutine to its end; it raises KeyboardInterrupt after SIGINT or SIGTERM, when the coroutine has
     cleaned up. ``read_clock`` gives ns on the clock that the loop's time follows. ``trace_sha256`` names all that
-    happened in a simulation, "" elsewhere. ``gather_bytes`` of the history may wait to be written: none where a run
+    happened in a simulation, "" elsewhere. ``seen`` is what the place itself has to say at the end of a run that nobody
+    outside could see. ``gather_bytes`` of the history may wait to be written: none where a run
     cannot be brought back.
     """
 
@@ -42,6 +44,7 @@ class Stage:
     read_clock: Callable[[], int]
     trace_sha256: Callable[[], str]
     gather_bytes: int = 0
+    seen: Callable[[], tuple[CheckerResult, ...]] = tuple
 
 
 class NotObservableError(ValueError):
@@ -70,7 +73,9 @@ def _simulated(scenario: Scenario, seed: int, folder: RunFolder, observation: Ob
     cluster = SimulatedCluster(scenario.nodes, SeedTree(seed), loop, watched=scenario.invariants)
     if observation is not None:
         observation.attach(World(loop, cluster))
-    return Stage(cluster, loop.run, loop.monotonic_ns, lambda: cluster.trace.sha256, GATHER_BYTES)
+    return Stage(
+        cluster, loop.run, loop.monotonic_ns, lambda: cluster.trace.sha256, GATHER_BYTES, cluster.invariants.at_the_end
+    )
 
 
 STAGES: dict[str, Callable[[Scenario, int, RunFolder, Observation | None], Stage]] = {

@@ -20,6 +20,9 @@ Simple*, 2001; names of its section 2) or a promise of the node's:
 - *one state a prefix*: nodes that have applied the same slots have the same digest, and so has every snapshot;
 - *nothing is forgotten without a snapshot*: a log is truncated no further than a snapshot reaches that is durable in
   this very moment, and after a restart what is not in the log any more is in the snapshot.
+
+One thing more is seen here and ends no run, as it harms nobody's data: that a healthy leader is deposed by a node that
+was alone in having lost it (``harness.simulation.disruptions``). A violation it is all the same, and told at the end.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from harness.results import CheckerResult
+from harness.simulation.disruptions import Disruptions
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.memberships import Memberships
 from harness.simulation.node import SimulatedNode
@@ -34,7 +39,7 @@ from harness.simulation.trace import Trace
 from node.machine import decode_state
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.log import Log
-from node.paxos.messages import Accepted, Promise, Resign, Value
+from node.paxos.messages import Accepted, PreVote, PreVoteReply, Promise, Resign, Value
 from node.paxos.records import AcceptedRecord, Learned, Promised, Record, Remembered
 from node.paxos.snapshot import Snapshot
 from node.replica import Durable, Output, ReplicaEvent, SnapshotDurable
@@ -94,6 +99,7 @@ class Invariants:
         self._chosen: dict[int, Chosen] = {}
         self._digests: dict[int, tuple[bytes, str]] = {}
         self._leading: dict[int, SimulatedNode] = {}
+        self._disruptions = Disruptions(loop, trace, nodes)
         self.broken: InvariantError | None = None
         """The first one that broke, also when the error itself got lost on its way."""
         self.on_broken: Callable[[InvariantError], None] = lambda error: None
@@ -101,6 +107,7 @@ class Invariants:
 
     def booted(self, node: SimulatedNode, remembered: Remembered) -> None:
         """Compare what a process remembers with what was durable before it. Raises InvariantError."""
+        self._disruptions.booted(node)
         seen = self._seen[node.number]
         if _recovers(node) or node.disk.betrayed:
             # the one does not vote before that does no harm; the other has been harmed, and what comes of it will show
@@ -139,31 +146,27 @@ class Invariants:
     def stepped(self, node: SimulatedNode, event: ReplicaEvent, output: Output) -> None:
         """Look at a node after a step. Raises InvariantError."""
         seen = self._seen[node.number]
-        for record in output.persist:
-            seen.records += 1
-            seen.pending.append((seen.records, record))
-            if type(record) is AcceptedRecord:
-                self._proposed(node, record)
+        if output.persist:
+            self._writes(node, seen, event, output)
         if type(event) is Durable:
             self._durable(node, seen, event.upto)
         elif type(event) is SnapshotDurable:
             self._saved(seen)
         if output.snapshot is not None:
             self._saves(node, seen, output.snapshot)
-        for send in output.sends:
-            message = send.message
-            if type(message) is Accepted or type(message) is Promise:
-                self._answers(node, seen, message)
-            elif type(message) is Resign:
-                self._resigns(node, message.ballot)
+        if output.sends:
+            self._says(node, seen, output)
         replica = node.replica
         assert replica is not None
         if replica.paxos.leader is not None:
-            self._leading[node.number] = node
+            if node.number not in self._leading:
+                self._leading[node.number] = node
+                self._disruptions.leads(node, replica.paxos.leader.ballot)
             if len(self._leading) > 1:
                 self._leases(node)
         elif node.number in self._leading:
             del self._leading[node.number]
+            self._disruptions.leads_no_more(node, event)
         log = replica.paxos.log
         if log.truncated_upto != seen.truncated:
             self._truncates(node, seen, log)
@@ -173,7 +176,20 @@ class Invariants:
         if machine.applied_upto != seen.applied:
             self._applies(node, seen, machine.applied_upto, machine.summed)
 
+    def at_the_end(self) -> tuple[CheckerResult, ...]:
+        """Return what was seen that ends no run."""
+        return (self._disruptions.result(),)
+
     # -- what is durable --------------------------------------------------------------------------------------------
+
+    def _writes(self, node: SimulatedNode, seen: Seen, event: ReplicaEvent, output: Output) -> None:
+        for record in output.persist:
+            seen.records += 1
+            seen.pending.append((seen.records, record))
+            if type(record) is AcceptedRecord:
+                self._proposed(node, record)
+            elif type(record) is Promised and record.ballot.node == node.number:
+                self._disruptions.takes_ballot(node, event, record.ballot, output.sends)
 
     def _durable(self, node: SimulatedNode, seen: Seen, upto: int) -> None:
         pending = seen.pending
@@ -218,6 +234,20 @@ class Invariants:
             )
 
     # -- what is said and done ----------------------------------------------------------------------------------------
+
+    def _says(self, node: SimulatedNode, seen: Seen, output: Output) -> None:
+        for send in output.sends:
+            message = send.message
+            kind = type(message)
+            if kind is Accepted or kind is Promise:
+                self._answers(node, seen, message)  # type: ignore[arg-type]
+            elif kind is Resign:
+                self._resigns(node, message.ballot)  # type: ignore[union-attr]
+            elif kind is PreVoteReply:
+                if message.yes:  # type: ignore[union-attr]
+                    self._disruptions.doubts(node)
+            elif kind is PreVote:
+                self._disruptions.asks(node, message)  # type: ignore[arg-type]
 
     def _answers(self, node: SimulatedNode, seen: Seen, message: Accepted | Promise) -> None:
         ballot = message.ballot
@@ -313,6 +343,10 @@ class Unwatched(Invariants):
 
     def stepped(self, node: SimulatedNode, event: ReplicaEvent, output: Output) -> None:
         """Look away."""
+
+    def at_the_end(self) -> tuple[CheckerResult, ...]:
+        """Return nothing."""
+        return ()
 
 
 def _recovers(node: SimulatedNode) -> bool:
