@@ -122,13 +122,15 @@ class NodeAudit:
 
     ``cluster_size``: how many nodes a majority is of (default: as many as there are logs; with fewer logs than nodes it
     must be given). ``first_slot``: the number of the first slot there is. ``must_be_logged``: which ok operations are
-    required to be in the log.
+    required to be in the log. ``members_change``: at times fewer nodes than ``cluster_size`` may have been members, and
+    then fewer have chosen: what any node has accepted may have been.
     """
 
     logs: Sequence[NodeLog]
     cluster_size: int | None = None
     first_slot: int = 1
     must_be_logged: Callable[[Operation], bool] = changes_state
+    members_change: bool = False
     name: str = "node-audit"
 
     def check(self, history: History, limits: Limits) -> CheckResult:
@@ -207,7 +209,7 @@ class NodeAudit:
         """Those no majority can have accepted: all logs are here, or so many that one of them had to show it."""
         if not self.logs or len(self.logs) + evidence.quorum <= self._nodes:
             return []
-        if len(self.logs) >= self._nodes:
+        if len(self.logs) >= self._nodes and not self.members_change:
             return missing
         accepted = evidence.accepted_refs()
         return [operation for operation in missing if operation.ref not in accepted]

@@ -32,6 +32,7 @@ from harness.scenario import Scenario
 from harness.store import RunFolder
 from harness.systems.base import LogReader, LogUnreadableError
 from harness.systems.catalogue import SYSTEMS
+from nemesis.faults import OF_THE_SYSTEM
 from nemesis.record import FaultRecord, FaultStatus
 from workloads.catalogue import WORKLOADS
 
@@ -63,8 +64,7 @@ def judge(
         lambda checker=checker: _check(checker, history)  # type: ignore[misc]
         for checker in WORKLOADS[scenario.workload]().checkers()
     ]
-    excused = outcome.recovery.excused
-    checkers.append(lambda: _audit(plan.nodes, folder, SYSTEMS[scenario.system].log_reader(), history, excused))
+    checkers.append(lambda: _audit(plan.nodes, folder, SYSTEMS[scenario.system].log_reader(), history, outcome))
     results = [check() for check in checkers]
     results.append(recovery(outcome.recovery))
     results.extend(seen)
@@ -126,7 +126,7 @@ def _check(checker: Checker, history: History) -> CheckerResult:
 
 
 def _audit(
-    nodes: Sequence[str], folder: RunFolder, read_log: LogReader, history: History, excused: Sequence[str]
+    nodes: Sequence[str], folder: RunFolder, read_log: LogReader, history: History, outcome: Outcome
 ) -> CheckerResult:
     """Read the nodes' logs and hold them against each other and against what was acknowledged.
 
@@ -137,10 +137,11 @@ def _audit(
         try:
             logs.append(read_log(node, folder.node(node)))
         except LogUnreadableError as error:
-            if node not in excused:
+            if node not in outcome.recovery.excused:
                 return CheckerResult(name="node-audit", verdict=Verdict.UNKNOWN, sentence=str(error))
             unread.append(node)
-    said = _flattened(NodeAudit(logs, cluster_size=len(nodes)).check(history, LIMITS))
+    changing = any(record.kind in OF_THE_SYSTEM for record in outcome.faults)
+    said = _flattened(NodeAudit(logs, cluster_size=len(nodes), members_change=changing).check(history, LIMITS))
     if not unread:
         return said
     sentence = f"{said.sentence.rstrip('.')} (without the damaged logs of {', '.join(unread)})."

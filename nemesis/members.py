@@ -22,6 +22,7 @@ CHANGE_S = 2.0
 HEAL_S = 20.0
 """How long healing goes on trying: other faults may stand in its way."""
 RETRY_S = 0.1
+NOBODY_SAYS = "no node says who the members are"
 
 
 class ChangeMembers(OnNodes):
@@ -40,11 +41,13 @@ class ChangeMembers(OnNodes):
         """Fix the nodes, counted among those that no fault keeps out; one of these always stays."""
         present = self._absences.present
         order = [node for node in self.order if node in present] if self._target in SYMBOLS else self.order
+        if not order:
+            raise TargetError("other membership faults keep every node out")
         self.targets = resolve(self._target, order, leader)
         self._leader = leader
         if self._replaces:
             self._find_stand_ins([node for node in self.order if node not in present])
-        elif not set(present).difference(self.targets):
+        elif present and not set(present).difference(self.targets):
             self._let_one_stay()
         self.hit_leader = leader is not None and leader in self.targets
 
@@ -55,9 +58,9 @@ class ChangeMembers(OnNodes):
             raise TargetError("no other membership fault keeps a node out that could take the place of one")
 
     def _let_one_stay(self) -> None:
-        *others, last = self.targets
-        self.targets = tuple(others)
-        if not others:
+        last = max(node for node in self.targets if self._absences.wanted(node))
+        self.targets = tuple(node for node in self.targets if node != last)
+        if not self.targets:
             raise TargetError(f"{last} is the last member")
         self.observed.note(f"{last} stays, as the last member")
 
@@ -83,7 +86,8 @@ class ChangeMembers(OnNodes):
         if self._open:
             now = await self.ground.members()
             for node, member in self._open.items():
-                self._look(node, member, now, "after all")
+                if not self._look(node, member, now, "after all"):
+                    self.observed.note(f"{node}: still not {_change(member)}; {now or NOBODY_SAYS}")
             self._open.clear()
         await self.note_leader()
         self._absences.remove(self)
@@ -100,24 +104,27 @@ class ChangeMembers(OnNodes):
             return True
         self._open[node] = member
         answer = await self.ground.change_members(node, member=member, timeout_s=CHANGE_S)
-        if self._look(node, member, await self.ground.members(), _told(answer)):
+        now = await self.ground.members()
+        if self._look(node, member, now, _told(answer)):
             del self._open[node]
             return True
+        self.observed.note(f"{node}: not {_change(member)} {_told(answer)}".rstrip() + f"; {now or NOBODY_SAYS}")
         return False
 
     def _look(self, node: str, member: bool, now: Members | None, how: str) -> bool:
         """Hold a change that was asked for against who the members are."""
-        asked = "added" if member else "removed"
-        if _is_so(node, member, now):
-            self.observed.effect(f"{node}: {asked} {how}".rstrip() + f"; {now}")
-            return True
-        self.observed.note(f"{node}: {asked}? {how}".rstrip() + f"; {now or 'no node says who the members are'}")
-        return False
+        if not _is_so(node, member, now):
+            return False
+        self.observed.effect(f"{node}: {_change(member)} {how}".rstrip() + f"; {now}")
+        return True
 
     async def _bring_back(self, node: str, deadline: float) -> bool:
         """Ask until a node is what all other faults let it be, or time is up."""
         if node in self.targets and not self._absences.wanted(node):
             self.observed.note(f"{node} stays out, as another fault wants it")
+            return True
+        if not self._absences.present:
+            self.observed.note(f"{node} stays in, as the last member")
             return True
         while True:
             member = self._absences.wanted(node)
@@ -134,6 +141,10 @@ class ChangeMembers(OnNodes):
 
 def _is_so(node: str, member: bool, now: Members | None) -> bool:
     return now is not None and (node in now.nodes) == member
+
+
+def _change(member: bool) -> str:
+    return "added" if member else "removed"
 
 
 def _standing(member: bool) -> str:

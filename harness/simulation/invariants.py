@@ -146,12 +146,12 @@ class Invariants:
     def stepped(self, node: SimulatedNode, event: ReplicaEvent, output: Output) -> None:
         """Look at a node after a step. Raises InvariantError."""
         seen = self._seen[node.number]
-        if output.persist:
-            self._writes(node, seen, event, output)
-        if type(event) is Durable:
+        if type(event) is Durable:  # first what the step came of: it may have chosen what its proposals build upon
             self._durable(node, seen, event.upto)
         elif type(event) is SnapshotDurable:
             self._saved(seen)
+        if output.persist:
+            self._writes(node, seen, event, output)
         if output.snapshot is not None:
             self._saves(node, seen, output.snapshot)
         if output.sends:

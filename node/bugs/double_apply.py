@@ -21,6 +21,7 @@ from node.assembly import Assembly
 from node.machine import Machine
 from node.museum import Exhibit, misdeeds
 from node.paxos.counters import Counters
+from node.paxos.membership import NOBODY, Membership
 from node.replica import Replica
 from node.sessions import Sessions, Standing
 
@@ -39,8 +40,8 @@ class AlwaysNew(Sessions):
 class Forgetful(Machine):
     """A machine without memory of what it has applied."""
 
-    def __init__(self, counters: Counters) -> None:
-        super().__init__(counters)
+    def __init__(self, counters: Counters, membership: Membership = NOBODY) -> None:
+        super().__init__(counters, membership)
         self.sessions = AlwaysNew()
 
 

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from typing import Any
 
 from node.assembly import Assembly
 from node.museum import Exhibit, misdeeds
 from node.storage.disk import Disk
 from node.storage.journal import Journal
 from node.storage.shims import FileShim, ShimmedDisk
-from node.storage.wal import SEGMENT_BYTES
 
 
 class Careless(FileShim):
@@ -38,8 +38,8 @@ class Careless(FileShim):
 class FullDiskIgnored(Journal):
     """A journal over such files."""
 
-    def __init__(self, disk: Disk, node: int, segment_bytes: int = SEGMENT_BYTES, zero_ahead_bytes: int = 0) -> None:
-        super().__init__(ShimmedDisk(disk, Careless), node, segment_bytes, zero_ahead_bytes)
+    def __init__(self, disk: Disk, *settings: Any, **named: Any) -> None:
+        super().__init__(ShimmedDisk(disk, Careless), *settings, **named)
 
 
 def plant(healthy: Assembly) -> Assembly:

@@ -15,13 +15,13 @@ same in LevelDB, Git and others.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from node.assembly import Assembly
 from node.museum import Exhibit, misdeeds
 from node.storage.disk import Disk
 from node.storage.journal import Journal
 from node.storage.shims import FileShim, ShimmedDisk
-from node.storage.wal import SEGMENT_BYTES
 
 
 class NamelessDisk(ShimmedDisk):
@@ -35,8 +35,8 @@ class NamelessDisk(ShimmedDisk):
 class NoDirectorySync(Journal):
     """A journal in such a folder."""
 
-    def __init__(self, disk: Disk, node: int, segment_bytes: int = SEGMENT_BYTES, zero_ahead_bytes: int = 0) -> None:
-        super().__init__(NamelessDisk(disk, FileShim), node, segment_bytes, zero_ahead_bytes)
+    def __init__(self, disk: Disk, *settings: Any, **named: Any) -> None:
+        super().__init__(NamelessDisk(disk, FileShim), *settings, **named)
 
 
 def plant(healthy: Assembly) -> Assembly:

@@ -11,7 +11,7 @@ import pytest
 from harness.judgement import recovery as judged
 from harness.recovery import Recoverer, Recovery, damaged_nodes
 from harness.simulation.loop import virtual_loop
-from nemesis.ground import NodeView, ProcessState, Run
+from nemesis.ground import ChangeAnswer, NodeView, ProcessState, Run
 from nemesis.record import FaultRecord, FaultStatus
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
@@ -29,6 +29,9 @@ class Patient:
     stopped: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
     well_at_s: float | None = None
+    absent: set[str] = field(default_factory=set)
+    addable: bool = True
+    asked: list[str] = field(default_factory=list)
     nodes = NODES
 
     async def process(self, node: str) -> ProcessState:
@@ -40,7 +43,16 @@ class Patient:
         if self.well_at_s is not None and asyncio.get_running_loop().time() >= self.well_at_s:
             self.applied = dict.fromkeys(NODES, 9)
         answering = [node for node in NODES if node not in {*self.gone, *self.stopped, *self.silent}]
-        return [NodeView(n, self.leads, n == self.leads, (1, 1), self.applied[n], 1) for n in answering]
+        members = tuple(node for node in NODES if node not in self.absent)
+        return [NodeView(n, self.leads, n == self.leads, (1, 1), self.applied[n], 1, members, 1) for n in answering]
+
+    async def change_members(self, node: str, *, member: bool, timeout_s: float) -> ChangeAnswer:
+        assert member
+        self.asked.append(node)
+        await asyncio.sleep(timeout_s)
+        if self.addable:
+            self.absent.remove(node)
+        return ChangeAnswer(self.addable)
 
     def recover(self, *faults: FaultRecord) -> Recovery:
         loop = virtual_loop()
@@ -133,3 +145,28 @@ def test_nothing_is_demanded_of_what_is_left_when_no_majority_is() -> None:
     assert result.sentence == (
         "Nothing was demanded: there is no majority without n1, n2, n3, damaged beyond the model."
     )
+
+
+def test_a_node_that_is_no_member_yet_is_asked_for() -> None:
+    patient = Patient(absent={"n2"})
+    recovery = patient.recover()
+    assert (recovery.missing, patient.asked) == ((), ["n2"])
+    assert recovery.after_s is not None and recovery.after_s >= 1.0
+
+
+def test_a_cluster_that_is_not_whole_at_the_end_says_so() -> None:
+    recovery = Patient(absent={"n2", "n4"}, addable=False, silent={"n4"}).recover()
+    assert recovery.missing == ("n2 is no member", "n4 does not answer")
+    assert judged(recovery).verdict == "invalid"
+
+
+def test_who_is_excused_need_not_be_a_member() -> None:
+    patient = Patient(absent={"n3"}, gone={"n3": 65})
+    assert patient.recover(hit("n3")).missing == ()
+    assert patient.asked == []
+
+
+def test_a_majority_is_one_of_the_members_that_are_left() -> None:
+    patient = Patient(absent={"n4", "n5"}, gone={"n1": 65, "n2": 65}, leads=None, serves=False, addable=False)
+    recovery = patient.recover(hit("n1", "n2"))
+    assert (recovery.demanded, recovery.excused) == (False, ("n1", "n2"))

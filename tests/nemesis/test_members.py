@@ -56,6 +56,12 @@ class Scene:
         return self.ground.members_now.nodes == members
 
     @property
+    def as_wanted(self) -> bool:
+        """Say whether the members are those that all faults together want; if they want none, one has to stay."""
+        wanted, members = self.in_force.absences.present, self.ground.members_now.nodes
+        return members == wanted if wanted else len(members) == 1
+
+    @property
     def asked(self) -> list[str]:
         return self.ground.log
 
@@ -113,6 +119,28 @@ def test_the_only_member_cannot_be_removed() -> None:
         scene.fault("n5")
 
 
+def test_who_stays_is_a_member() -> None:
+    scene = Scene()
+    scene.injected("n1+n2+n3+n4")
+    scene.injected("n5", "replace")
+    assert scene.now("n3")
+    assert scene.fault("n2+n3").targets == ("n2",)
+
+
+def test_a_stand_in_stays_as_long_as_it_is_the_last_member() -> None:
+    scene = Scene(FakeGround(2))
+    spare, replaced, out = scene.injected("n2"), scene.injected("n1", "replace"), scene.injected("n1")
+    assert scene.now("n2")
+    assert scene.heal(replaced)
+    assert scene.now("n2")
+    assert replaced.observed.evidence[-1] == "n2 stays in, as the last member"
+    with pytest.raises(TargetError, match="keep every node out"):
+        scene.fault("one")
+    assert scene.heal(out)
+    assert scene.heal(spare)
+    assert scene.now("n1", "n2")
+
+
 def test_symbolic_targets_are_counted_among_those_that_no_fault_keeps_out() -> None:
     scene = Scene()
     scene.injected("n1+n3")
@@ -150,7 +178,7 @@ def test_a_change_that_timed_out_and_has_not_happened_is_indeterminate_and_the_n
     scene.ground.unanswered = {"remove n2": False}
     action = scene.injected("n2+n4")
     assert action.observed.evidence == [
-        "n2: removed? (no answer in time); members n1, n2, n3, n4, n5 (change 0)",
+        "n2: not removed (no answer in time); members n1, n2, n3, n4, n5 (change 0)",
         "n4: removed; members n1, n2, n3, n5 (change 1)",
     ]
     alone = Scene()
@@ -159,7 +187,7 @@ def test_a_change_that_timed_out_and_has_not_happened_is_indeterminate_and_the_n
     assert alone.heal(action)
     assert action.observed.status is INDETERMINATE
     assert action.observed.evidence[1:] == [
-        "n2: removed? after all; members n1, n2, n3, n4, n5 (change 0)",
+        "n2: still not removed; members n1, n2, n3, n4, n5 (change 0)",
         "n2: a member again; members n1, n2, n3, n4, n5 (change 0)",
     ]
 
@@ -180,7 +208,7 @@ def test_an_answer_that_no_node_bears_out_counts_for_nothing() -> None:
     scene.ground.silent = True
     action = scene.injected("n2")
     assert action.observed.status is INDETERMINATE
-    assert action.observed.evidence == ["n2: removed?; no node says who the members are"]
+    assert action.observed.evidence == ["n2: not removed; no node says who the members are"]
 
 
 def test_a_node_that_is_no_member_is_no_evidence() -> None:
@@ -334,10 +362,10 @@ def test_whatever_overlaps_somebody_stays_and_all_are_members_in_the_end(steps: 
     for target, replace, heals in steps:
         with contextlib.suppress(TargetError):
             active.append(scene.injected(target, "replace" if replace else "remove"))
-        assert scene.now(*scene.in_force.absences.present) and scene.in_force.absences.present
+        assert scene.as_wanted
         if heals < len(active):
             assert scene.heal(active.pop(heals))
-            assert scene.now(*scene.in_force.absences.present) and scene.in_force.absences.present
+            assert scene.as_wanted
     for action in active:
         assert scene.heal(action)
     assert scene.now(*ALL)

@@ -22,7 +22,7 @@ from node.paxos.counters import Counters
 from node.paxos.effects import Deferred, Effects
 from node.paxos.leader import Flight, Leader
 from node.paxos.lease import Grant
-from node.paxos.membership import Membership, encode_change
+from node.paxos.membership import NOBODY, Membership, encode_change
 from node.paxos.messages import Accept, Accepted, Lives, PreVoteReply, Promise, Reported, Value
 from node.paxos.preelection import PreElection
 from node.paxos.reads import ReadRounds
@@ -257,8 +257,8 @@ class NoSessions(Sessions):
 class ForgetfulMachine(Machine):
     """Cannot tell a retry."""
 
-    def __init__(self, counters: Counters) -> None:
-        super().__init__(counters)
+    def __init__(self, counters: Counters, membership: Membership = NOBODY) -> None:
+        super().__init__(counters, membership)
         self.sessions = NoSessions()
 
 
