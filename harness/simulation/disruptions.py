@@ -6,11 +6,11 @@ again and again. So it is judged by itself, and a run in which it happened goes 
 
 What may be held against a node is this. It takes a ballot at a time when a leader leads that has led for an election
 time-out and longer, and a majority follows it: this leader, and others that run, have promised its ballot, do not
-suspect it, and have not said that they have lost it (nor asked whether others have, nor been started) for that long,
-*nor since this node began to ask*. The node itself is not among them. Then no majority can have told it that the leader
-is lost, whatever the links were like: a majority of yes to its question and that majority would have a member in
-common, and the asker's own yes is no other's. It holds among the members whom the asker asked, too. So a node that
-waits for such an answer is never blamed, and no race between an answer and a heartbeat can change that.
+suspect it, and have not truly said that they have lost it (nor asked whether others have, nor been started) for that
+long, *nor since this node began to ask*. The node itself is not among them. Then no majority can have told it that the
+leader is lost, whatever the links were like: a majority of yes to its question and that majority would have a member in
+common, and the asker's own yes is no other's. The majority has to be one of the members whom the asker asked, too. So a
+node that waits for such an answer is never blamed, and no race between an answer and a heartbeat can change that.
 
 Ballots that need no such question are not judged: of a node that was told by its leader to succeed it; of a leader, or
 of one that follows up a ballot of those kinds (after a change of the members, or when another's new life is noted).
@@ -97,9 +97,12 @@ class Disruptions:
         self._askers[node.number] = Asker(doubted_at=now, asked_at=now)
         self._led.pop(node.number, None)
 
-    def doubts(self, node: SimulatedNode) -> None:
-        """A node says yes to whoever asks whether the leader is lost."""
-        self._askers[node.number].doubted_at = self._loop.now_ns
+    def says_yes(self, node: SimulatedNode, to: int) -> None:
+        """A node says that the leader is lost; what counts is whether it has lost it, or waits for whoever asks."""
+        assert node.replica is not None
+        election = node.replica.paxos.election
+        if election.suspects(node.clock.read(self._loop.now_ns)) or election.waits_for == to:
+            self._askers[node.number].doubted_at = self._loop.now_ns
 
     def asks(self, node: SimulatedNode, message: PreVote) -> None:
         """A node asks the others; a question that is repeated was asked before."""

@@ -245,7 +245,7 @@ class Invariants:
                 self._resigns(node, message.ballot)  # type: ignore[union-attr]
             elif kind is PreVoteReply:
                 if message.yes:  # type: ignore[union-attr]
-                    self._disruptions.doubts(node)
+                    self._disruptions.says_yes(node, send.to)
             elif kind is PreVote:
                 self._disruptions.asks(node, message)  # type: ignore[arg-type]
 

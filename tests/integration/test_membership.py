@@ -64,6 +64,7 @@ def test_each_founder_is_replaced_in_turn_while_clients_count(nodes: Changing) -
     async def main() -> int:
         client = nodes.client()
         counted = 0
+
         async def count() -> None:
             nonlocal counted
             async with nodes.client(2) as counter:
