@@ -46,6 +46,7 @@ class UnmarkedWal(Wal):
     def rotten(self, data: bytes, end: int, generation: int, expected: int) -> Framed | None:
         """Find nothing behind the end: whatever is whole was taken."""
         del data, end, generation, expected
+        return None
 
     def _records(self, data: bytes, header: SegmentHeader) -> Iterator[Framed]:
         """Yield every whole record as the next one, with what is skipped before it."""
