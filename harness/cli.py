@@ -1,5 +1,5 @@
-"""The command line: ``antipaxos run``, ``replay``, ``explore``, ``shrink``, ``bugs``, ``plan``, ``check``, ``list``,
-``report``, ``tune``, ``clean``.
+"""The command line: ``antipaxos run``, ``replay``, ``explore``, ``shrink``, ``bugs``, ``coverage``, ``plan``,
+``check``, ``list``, ``report``, ``tune``, ``clean``.
 
 Exit status: 0 valid (or shrunk), 1 violation, 2 usage, 3 unknown (or not reproduced), 4 faults or coverage not met, 5
 harness failure; 130 if it was interrupted, which is no verdict.
@@ -29,6 +29,10 @@ from harness import __version__, checking, cleaning
 from harness.benching.command import bench
 from harness.cluster.base import ClusterError
 from harness.console import LiveLine, print_result, summary_line
+from harness.coverage import page as coverage_page
+from harness.coverage import screen as coverage_screen
+from harness.coverage.survey import SEEDS_MAX, UnknownSceneError, scenes, survey
+from harness.coverage.survey import exit_code as coverage_exit_code
 from harness.duration import DurationError, parse_ms
 from harness.execution import execute, finish
 from harness.exploration.explorer import Request, explore
@@ -373,6 +377,43 @@ def bugs(
     if json:
         print(msgspec.json.encode(museum_screen.as_data(visit)).decode(), flush=True)  # noqa: T201
     raise typer.Exit(visit.exit_code)
+
+
+@app.command()
+def coverage(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Scenarios by name. [default: all]")
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=100_000, help="At most so many a scenario.")] = SEEDS_MAX,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Run nothing; print the table as docs/coverage.md has it.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show that each rare event of the protocol is reached: run, in simulation, the scenarios that must reach them.
+
+    Exit status: 0 all reached; 4 one was not; 1, 3, 5 as the verdict of a run that failed; 130 interrupted.
+    """
+    try:
+        chosen = scenes(names or ())
+    except (UnknownSceneError, ScenarioError) as error:
+        _usage(str(error))
+    if markdown:
+        print(coverage_page.markdown(scenes()), end="", flush=True)  # noqa: T201
+        return
+    console = Console(stderr=json)
+    surveys = []
+    try:
+        for scene in chosen:
+            console.print(f"{scene.name}: {scene.about}", style="dim", markup=False, highlight=False, soft_wrap=True)
+            surveys.append(list(survey(scene, seeds))[-1])
+    except KeyboardInterrupt:
+        console.print("interrupted: what was not run yet is not told", style="yellow")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    coverage_screen.print_surveys(console, surveys, whole=not names)
+    if json:
+        print(msgspec.json.encode(coverage_screen.as_data(surveys)).decode(), flush=True)  # noqa: T201
+    raise typer.Exit(coverage_exit_code(surveys))
 
 
 @app.command()

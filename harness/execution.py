@@ -10,6 +10,7 @@ import gc
 import hashlib
 import shlex
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -175,6 +176,7 @@ def _carry_out(run: Prepared, watcher: Watcher, spent_s: float, observation: Obs
         result,
         started_at=run.started_at.isoformat(timespec="seconds"),
         trace_sha256=place.trace_sha256(),
+        rare_events=place.met() if place.met is not None else result.rare_events,
         duration_s=round(spent_s + time.monotonic() - began, 3),
         first_operation_s=round(spent_s + before_run_s + outcome.set_up_s + first_s, 3) if first_s else 0.0,
     )
@@ -325,6 +327,7 @@ def _result(scenario: Scenario, plan: Plan, folder: RunFolder, outcome: Outcome,
         latency=judgement.latency,
         unavailability=judgement.unavailability,
         node_summaries=outcome.summaries,
+        rare_events=dict(sum((Counter(summary.counters) for summary in outcome.summaries), Counter[str]())),
         mechanisms=outcome.mechanisms,
         set_up_ns=round(outcome.set_up_s * 1e9),
         store=str(folder.path),

@@ -34,9 +34,10 @@ class Stage:
 
     ``drive`` runs a coroutine to its end; it raises KeyboardInterrupt after SIGINT or SIGTERM, when the coroutine has
     cleaned up. ``read_clock`` gives ns on the clock that the loop's time follows. ``trace_sha256`` names all that
-    happened in a simulation, "" elsewhere. ``seen`` is what the place itself has to say at the end of a run that nobody
-    outside could see. ``gather_bytes`` of the history may wait to be written: none where a run
-    cannot be brought back.
+    happened in a simulation, "" elsewhere. ``gather_bytes`` of the history may wait to be written: none where a run
+    cannot be brought back. ``met`` counts the nodes' rare events in all their lives; where there is none, only the
+    nodes themselves can tell, and each of them only since its last start. ``seen`` is what the place has to say of a
+    run at its end that nobody outside could see.
     """
 
     cluster: Cluster
@@ -44,6 +45,7 @@ class Stage:
     read_clock: Callable[[], int]
     trace_sha256: Callable[[], str]
     gather_bytes: int = 0
+    met: Callable[[], dict[str, int]] | None = None
     seen: Callable[[], tuple[CheckerResult, ...]] = tuple
 
 
@@ -73,9 +75,8 @@ def _simulated(scenario: Scenario, seed: int, folder: RunFolder, observation: Ob
     cluster = SimulatedCluster(scenario.nodes, SeedTree(seed), loop, watched=scenario.invariants)
     if observation is not None:
         observation.attach(World(loop, cluster))
-    return Stage(
-        cluster, loop.run, loop.monotonic_ns, lambda: cluster.trace.sha256, GATHER_BYTES, cluster.invariants.at_the_end
-    )
+    hash_of, seen = lambda: cluster.trace.sha256, cluster.invariants.at_the_end
+    return Stage(cluster, loop.run, loop.monotonic_ns, hash_of, GATHER_BYTES, cluster.met, seen)
 
 
 STAGES: dict[str, Callable[[Scenario, int, RunFolder, Observation | None], Stage]] = {

@@ -213,6 +213,27 @@ SNAPSHOT_SETTINGS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("log_zero_ahead_bytes", (0, 512, 4_096)),
 )
 """What a swarm draws for the nodes' snapshots."""
+SPECULATIVE_OF = 4
+"""In every seed of so many of a swarm leaders compute results ahead."""
+
+WINDOW_SETTINGS: tuple[tuple[str, tuple[int, ...]], ...] = (
+    ("batch_commands_max", (1, 1, 2, 8)),
+    ("window_max", (2, 4, 8)),
+    ("retry_ms", (150, 600)),
+)
+"""What a swarm draws for how the log is filled: with small batches several slots are in flight at a gentle load, and
+what is lost of them leaves a gap until it is sent again."""
+
+LIMIT_SETTINGS: tuple[tuple[str, tuple[int, ...]], ...] = (
+    ("backlog_records_max", (0, 5, 50)),
+    ("deferred_max", (0, 5, 50)),
+    ("queue_commands_max", (4, 20, 100)),
+    ("reads_max", (3, 10, 50)),
+    ("pipeline_max", (1, 2)),
+)
+"""What a swarm draws for the nodes' limits; the first two on top of twice the members, the least that they may be."""
+PER_MEMBER = ("backlog_records_max", "deferred_max")
+WINDOWS_ONE_IN, LIMITS_ONE_IN = 3, 4
 
 
 def make_plan(scenario: Scenario, seed: int) -> Plan:
@@ -234,14 +255,29 @@ def node_settings(scenario: Scenario, seed: int) -> dict[str, int | float | str]
     """Return the settings of the nodes in a run: the scenario's, and what a swarm draws besides.
 
     In every other seed of a swarm nodes take snapshots all the time, so that what is rare in a long life (truncation, a
-    snapshot sent to a node that lags, a power cut in the middle of writing one) happens in a short one. It is no part
-    of the plan: neither clients nor faults depend on it.
+    snapshot sent to a node that lags, a power cut in the middle of writing one) happens in a short one; in some they
+    keep several slots in flight (a leader that is lost leaves gaps), in some their limits are tight (they refuse, hold
+    back and shed), in some leaders compute results ahead. It is no part of the plan: neither clients nor faults depend
+    on it.
     """
-    draws = SeedTree(seed).stream("node/snapshots")
-    if SWARM not in scenario.faults or draws.below(2):
+    if SWARM not in scenario.faults:
         return dict(scenario.node)
-    drawn = {name: draws.choice(choices) for name, choices in SNAPSHOT_SETTINGS}
+    tree = SeedTree(seed)
+    drawn: dict[str, int | float | str] = {}
+    drawn |= _drawn(tree.stream("node/snapshots"), 2, SNAPSHOT_SETTINGS)
+    drawn |= _drawn(tree.stream("node/window"), WINDOWS_ONE_IN, WINDOW_SETTINGS)
+    limits = _drawn(tree.stream("node/limits"), LIMITS_ONE_IN, LIMIT_SETTINGS)
+    drawn |= {name: value + 2 * scenario.nodes * (name in PER_MEMBER) for name, value in limits.items()}
+    if not tree.stream("node/speculation").below(SPECULATIVE_OF):
+        drawn["speculative"] = 1
     return {**drawn, **scenario.node}
+
+
+def _drawn(draws: Stream, one_in: int, settings: Sequence[tuple[str, tuple[int, ...]]]) -> dict[str, int]:
+    """Draw settings in one seed of so many, none in the others."""
+    if draws.below(one_in):
+        return {}
+    return {name: draws.choice(choices) for name, choices in settings}
 
 
 def _clients(scenario: Scenario, workload: Workload, draws: Stream) -> tuple[tuple[PlannedOperation, ...], ...]:

@@ -98,7 +98,11 @@ class Mechanism(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A finished run. Times of faults are ns since the run's start; ``started_at`` is UTC, ISO 8601."""
+    """A finished run. Times of faults are ns since the run's start; ``started_at`` is UTC, ISO 8601.
+
+    ``rare_events`` are those that happened, over all nodes: in simulation in all their lives, elsewhere since each
+    one's last start.
+    """
 
     verdict: RunVerdict
     sentence: str
@@ -116,6 +120,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     latency: Latency
     unavailability: Unavailability
     node_summaries: tuple[NodeSummary, ...] = ()
+    rare_events: dict[str, int] = {}
     mechanisms: tuple[Mechanism, ...] = ()
     started_at: str = ""
     duration_s: float = 0.0

@@ -2,6 +2,9 @@
 
 Read from TOML and written back as TOML; unknown keys and names are errors that suggest what was probably meant, because
 a fault that was misspelt and silently left out is coverage that nobody has.
+
+In a file, a fault at a fixed time may have ``every``: it begins again so long after each beginning, as often as it ends
+before the run does. That is written out while the file is read; a ``Scenario`` has one entry for each.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -38,8 +41,9 @@ OPERATIONS_MAX = 2_000_000
 KEY_CHARACTERS_MAX = 64
 VALUE_MAX = 2**53
 DURATION_KEYS = ("time", "operation_timeout", "recovery")
-TIMED_KEYS = ("at", "until")
+TIMED_KEYS = ("at", "until", "every")
 LISTS_OF_TIMED = ("schedule", "operations")
+REPETITIONS_MAX = 10_000
 SWARM = "swarm"
 """In ``faults``: let the seed choose among all kinds that the place can do, and how hard each is driven."""
 
@@ -237,10 +241,12 @@ def from_data(data: Mapping[str, Any]) -> Scenario:
     for key in LISTS_OF_TIMED:
         if isinstance(plain.get(key), list):
             plain[key] = [_timed_as_text(key, timed) for timed in plain[key]]
+    repeated = _take_repetitions(plain)
     try:
-        return msgspec.convert(plain, Scenario)
+        scenario = msgspec.convert(plain, Scenario)
     except (msgspec.ValidationError, FaultError) as error:
         raise ScenarioError(_suggesting(str(error))) from error
+    return _repeat(scenario, repeated) if repeated else scenario
 
 
 def changed(scenario: Scenario, **changes: Any) -> Scenario:
@@ -263,7 +269,8 @@ def dump(scenario: Scenario) -> str:
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.+?)` - at `\$\.?(.*?)`")
 _UNKNOWN_KIND = re.compile(r"Invalid value '(.+?)' - at `\$\.(.*?)`")
 _NESTED_KEYS = sorted(
-    {name for struct in (Timed, TimedOperation, *KINDS.values()) for name in struct.__struct_fields__} | {"type"}
+    {name for struct in (Timed, TimedOperation, *KINDS.values()) for name in struct.__struct_fields__}
+    | {"type", "every"}
 )
 
 
@@ -292,6 +299,41 @@ def _timed_as_text(name: str, timed: Any) -> Any:
     if not isinstance(timed, dict):
         return timed
     return {key: _as_text(f"{name}.{key}", value) if key in TIMED_KEYS else value for key, value in timed.items()}
+
+
+def _take_repetitions(data: dict[str, Any]) -> dict[int, Any]:
+    """Take ``every`` out of the faults at fixed times; return it by their position."""
+    schedule = data.get("schedule")
+    if not isinstance(schedule, list):
+        return {}
+    repeated = {n: timed["every"] for n, timed in enumerate(schedule) if isinstance(timed, dict) and "every" in timed}
+    if repeated:
+        data["schedule"] = [
+            {key: value for key, value in timed.items() if key != "every"} if n in repeated else timed
+            for n, timed in enumerate(schedule)
+        ]
+    return repeated
+
+
+def _repeat(scenario: Scenario, repeated: Mapping[int, Any]) -> Scenario:
+    """Return a scenario with some of its faults, by position, as often as they fit. Raises ScenarioError."""
+    schedule = [
+        one
+        for position, timed in enumerate(scenario.schedule)
+        for one in (_again(position, timed, repeated[position], scenario) if position in repeated else (timed,))
+    ]
+    return changed(scenario, schedule=tuple(schedule))
+
+
+def _again(position: int, timed: Timed, every: Any, scenario: Scenario) -> Iterator[Timed]:
+    key = f"schedule[{position}].every"
+    every_ms = _duration(key, every)
+    at_ms, until_ms = parse_ms(timed.at), parse_ms(timed.until)
+    room_ms = scenario.time_ms - until_ms
+    if not every_ms or room_ms // every_ms >= REPETITIONS_MAX:
+        raise ScenarioError(f"{key}: {every} comes more than {REPETITIONS_MAX} times before the run's end")
+    for later_ms in range(0, room_ms + 1, every_ms):
+        yield msgspec.structs.replace(timed, at=format_ms(at_ms + later_ms), until=format_ms(until_ms + later_ms))
 
 
 def _place(place: str) -> None:

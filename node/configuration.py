@@ -108,6 +108,7 @@ KNOBS = (
     Knob("snapshots", "snapshot_log_bytes", (1, 1 << 40), "or bytes of commands; at least as many as the last one has"),
     Knob("snapshots", "snapshot_tail_slots", (0, 10 * MILLION), "slots kept in memory behind a snapshot, for laggards"),
     Knob("snapshots", "snapshot_part_bytes", (1, 16 * 1024 * 1024), "bytes of a snapshot in one message"),
+    Knob("speculation", "speculative", (0, 1), "1: a leader computes results while it waits for acknowledgements"),
 )
 _CORE = dict(zip(Config.__struct_fields__[-len(Config.__struct_defaults__) :], Config.__struct_defaults__, strict=True))
 DEFAULTS: Mapping[str, Setting] = {

@@ -70,6 +70,10 @@ class Store:
         """Return everything (for inspection and snapshots)."""
         return self._data
 
+    def update(self, written: Mapping[str, Value]) -> None:
+        """Set several keys, outside a transaction."""
+        self._data.update(written)
+
     def restore(self, data: dict[str, Value]) -> None:
         """Take over a snapshot's keys and values."""
         self._data = data

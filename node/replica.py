@@ -43,6 +43,7 @@ from node.paxos.messages import Accepted
 from node.paxos.records import Record, Remembered
 from node.paxos.snapshot import SNAPSHOT_BYTES_MAX, Snapshot, snapshot_of
 from node.sessions import Standing
+from node.speculation import Speculation
 from node.wire import (
     Answer,
     ChangeMembers,
@@ -88,7 +89,11 @@ class SnapshotDurable(NamedTuple):
     """The snapshot that was handed out last is durable."""
 
 
-ReplicaEvent = Receive | Tick | HandOver | ClientRequest | Burst | Durable | SnapshotDurable
+class RunAhead(NamedTuple):
+    """There is time to compute the results of one more slot before it is chosen."""
+
+
+ReplicaEvent = Receive | Tick | HandOver | ClientRequest | Burst | Durable | SnapshotDurable | RunAhead
 
 
 class Waiter(NamedTuple):
@@ -108,7 +113,9 @@ class Asked(NamedTuple):
 class Output(msgspec.Struct, gc=False):
     """What the shell must do after a step; ``wake_at`` is ns on the clock of the steps, 0 if it has not changed.
 
-    A ``snapshot`` is to be made durable behind the records, and nobody waits for it; there is one at a time.
+    A ``snapshot`` is to be made durable behind the records, and nobody waits for it; there is one at a time. ``ahead``
+    is True if there is something to be computed while others wait: step with ``RunAhead`` when all this has been
+    carried out and nothing is more urgent; nothing is lost if that comes late, or never.
     """
 
     persist: list[Record] = []
@@ -118,6 +125,7 @@ class Output(msgspec.Struct, gc=False):
     membership: Membership | None = None
     """The members have changed: there are others to be connected with."""
     wake_at: int = 0
+    ahead: bool = False
 
 
 class Replica:
@@ -125,6 +133,7 @@ class Replica:
 
     paxos_type: ClassVar[type[Paxos]] = Paxos
     machine_type: ClassVar[type[Machine]] = Machine
+    speculation_type: ClassVar[type[Speculation]] = Speculation
 
     def __init__(
         self,
@@ -147,6 +156,9 @@ class Replica:
         """Whoever owns the log puts its own here."""
         self.clients: Callable[[], int] = lambda: 0
         """And whoever has the connections, how many clients there are."""
+        self.speculation = (
+            self.speculation_type(self.machine, counters, config.window_max) if config.speculative else None
+        )
         self._saving: Snapshot | None = None
         self._to_install: Snapshot | None = None
         self._snapshot_at_slot = 0
@@ -186,8 +198,12 @@ class Replica:
             self._propose_gathered(now, output)
         elif isinstance(event, SnapshotDurable):
             self._snapshot_durable(now, output)
+        elif isinstance(event, RunAhead):
+            self._run_ahead(output)
         else:
             self._core(now, event, output)
+        if self.speculation is not None:
+            output.ahead = self._can_run_ahead(self.speculation)
         return output
 
     def stop(self) -> list[Record]:
@@ -404,10 +420,11 @@ class Replica:
         for send in effects.send_now:
             self._carry(send, output)
         if effects.apply:
+            machine, speculation = self.machine, self.speculation
+            apply = machine.apply if speculation is None else speculation.apply
             for slot, value in effects.apply:
-                for applied in self.machine.apply(slot, value):
+                for applied in apply(slot, value):
                     self._applied(applied, output)
-            machine = self.machine
             if machine.applied_upto >= self._snapshot_at_slot or machine.command_bytes >= self._snapshot_at_bytes:
                 self._take_snapshot(output)
         if effects.install is not None:
@@ -480,6 +497,29 @@ class Replica:
         self._commands.clear()
         self._opens.clear()
         self._gathered.clear()
+        if self.speculation is not None:
+            self.speculation.roll_back()
+
+    # -- speculation --------------------------------------------------------------------------------------------------
+
+    def _can_run_ahead(self, speculation: Speculation) -> bool:
+        """Say whether this node leads, and has proposed something that is neither chosen nor run ahead.
+
+        A change of the members is not run ahead: it has no results that somebody waits for, and is alone in flight.
+        """
+        leader = self.paxos.leader
+        if leader is None or leader.change is not None:
+            return False
+        return speculation.next < leader.next_slot and speculation.has_room
+
+    def _run_ahead(self, output: Output) -> None:
+        """Compute what will come of the next slot if it is chosen as proposed; nobody is told."""
+        del output
+        speculation = self.speculation
+        if speculation is not None and self._can_run_ahead(speculation):
+            entry = self.paxos.log.get(speculation.next)
+            assert entry is not None, f"a leader has proposed nothing for slot {speculation.next}"
+            speculation.run(entry.value)
 
     # -- snapshots ----------------------------------------------------------------------------------------------------
 
@@ -529,6 +569,8 @@ class Replica:
         snapshot, self._saving = self._saving, None
         assert snapshot is not None, "no snapshot was handed out"
         if snapshot.slot > self.machine.applied_upto:
+            if self.speculation is not None:
+                self.speculation.roll_back()
             self.machine.restore(decode_state(snapshot.state))
         self._core(now, Saved(snapshot, self.machine.membership), output)
         waiting, self._to_install = self._to_install, None

@@ -24,7 +24,8 @@ from node.paxos.counters import Counters
 from node.paxos.effects import HandOver, Receive, Tick
 from node.paxos.membership import Member, Membership
 from node.paxos.messages import Message
-from node.replica import Burst, ClientRequest, Durable, Output, ReplicaEvent, SnapshotDurable
+from node.replica import Burst, ClientRequest, Durable, Output, ReplicaEvent, RunAhead, SnapshotDurable
+from node.storage.announced import AnnouncedDisk, SyncWatch
 from node.storage.disk import PosixDisk, lock_folder
 from node.transport import Inbound, InboundHost, Mail, PeerLink
 
@@ -77,6 +78,10 @@ class Server(InboundHost):
             log.warning("the file system refuses O_DIRECT, the log goes through the page cache: %s", disk.refusal)
         elif config.log_direct:
             log.info("the log is written with O_DIRECT")
+        self._ahead_wanted = False
+        self._syncs = SyncWatch(self._from_thread_syncs)
+        if config.core.speculative:
+            disk = AnnouncedDisk(disk, self._syncs)
         journal = assembly.journal(
             disk, self._me, config.log_segment_bytes, config.log_zero_ahead_bytes, config.core.founders
         )
@@ -226,6 +231,10 @@ class Server(InboundHost):
                 connection.outbox.put(wire.encode_reply(reply))
         if output.wake_at and (output.wake_at != self._wake_at or self._timer is None):
             self._wake(now, output.wake_at)
+        if output.ahead and not self._ahead_wanted:
+            self._ahead_wanted = True
+            if self._syncs.under_way:  # if one begins just now, both will call: once is enough
+                self._loop.call_soon(self._run_ahead)
         paxos = self._replica.paxos
         if self._stopping.is_set() and not paxos.hands_over:
             self._left.set()
@@ -257,6 +266,18 @@ class Server(InboundHost):
             self._wake(now, self._wake_at)
         else:
             self._step(Tick())
+
+    def _from_thread_syncs(self) -> None:
+        """The disk is at work: there is time to compute something ahead."""
+        if self._ahead_wanted:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._run_ahead)
+
+    def _run_ahead(self) -> None:
+        """Compute one slot's results ahead: in a turn of its own, when what was to be sent has been handed over."""
+        if self._ahead_wanted and not self._stopped:
+            self._ahead_wanted = False
+            self._step(RunAhead())
 
     def _tell_leadership(self) -> None:
         paxos = self._replica.paxos

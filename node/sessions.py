@@ -51,6 +51,13 @@ class Session:
         self.certain_after = 0
         self.skipped: tuple[int, ...] = ()
 
+    def copy(self) -> Session:
+        """Return another one that is equal."""
+        copy = Session.__new__(Session)
+        copy.sequence, copy.result = self.sequence, self.result
+        copy.certain_after, copy.skipped = self.certain_after, self.skipped
+        return copy
+
     def applied(self) -> Iterator[int]:
         """Yield the numbers of the operations that were applied for certain."""
         return (n for n in range(self.certain_after + 1, self.sequence + 1) if n not in self.skipped)
@@ -79,15 +86,23 @@ class Sessions:
 
     def __init__(self, sessions_max: int = SESSIONS_MAX) -> None:
         self._sessions: OrderedDict[int, Session] = OrderedDict()
-        self._sessions_max = sessions_max
+        self.sessions_max = sessions_max
 
     def __len__(self) -> int:
         return len(self._sessions)
 
+    def __iter__(self) -> Iterator[int]:
+        """Yield the sessions' numbers, least recently used first."""
+        return iter(self._sessions)
+
+    def get(self, session: int) -> Session | None:
+        """Return what is known of a session, None if it is not open; whoever asks changes nothing of it."""
+        return self._sessions.get(session)
+
     def open(self, session: int) -> int:
         """Open a session; return how many old ones (0 or 1) had to go for it."""
         self._sessions[session] = Session()
-        if len(self._sessions) <= self._sessions_max:
+        if len(self._sessions) <= self.sessions_max:
             return 0
         self._sessions.popitem(last=False)
         return 1

@@ -7,6 +7,7 @@ are written out, so the audit reads the same files as after a real run.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
@@ -196,6 +197,11 @@ class SimulatedCluster:
     def said(self, node: str) -> tuple[str, ...]:
         """Return what a node's processes have said: their log."""
         return tuple(self._nodes[node].lines)
+
+    def met(self) -> dict[str, int]:
+        """Return how often each rare event has happened, on all nodes and in all their lives, if it has."""
+        met = sum((simulated.met for simulated in self._nodes.values()), Counter[str]())
+        return dict(met)
 
     async def teardown(self) -> None:
         """End all processes and write the disks out."""

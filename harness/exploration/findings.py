@@ -94,9 +94,6 @@ def findings(result: RunResult) -> tuple[Finding, ...]:
 
 def report(result: RunResult, simulated_s: float, cpu_s: float, folder: str | None) -> SeedReport:
     """Return what is kept of a finished run."""
-    counters: Counter[str] = Counter()
-    for summary in result.node_summaries:
-        counters.update({name: count for name, count in (summary.counters or {}).items() if count})
     installed = Counter(record.kind for record in result.faults if record.status is FaultStatus.INSTALLED)
     return SeedReport(
         seed=result.seed,
@@ -104,7 +101,7 @@ def report(result: RunResult, simulated_s: float, cpu_s: float, folder: str | No
         findings=findings(result),
         operations=result.operations,
         installed=dict(installed),
-        counters=dict(counters),
+        counters=result.rare_events,
         simulated_s=simulated_s,
         cpu_s=cpu_s,
         folder=folder,

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from harness.coverage.table import unreached
 from harness.exploration.explorer import Exploration, Pace, Request
 from harness.exploration.tally import Group
 from harness.results import RunVerdict
@@ -21,7 +22,6 @@ from harness.results import RunVerdict
 PLAIN_LINE_EVERY_S = 5.0
 PLAIN_TABLE_CHARACTERS = 160
 BAR_CELLS = 24
-COUNTERS_SHOWN_MAX = 40
 _STYLES = {
     RunVerdict.VALID: ("✔ VALID", "bold green"),
     RunVerdict.VIOLATION: ("✘ VIOLATION", "bold red"),
@@ -127,6 +127,8 @@ def as_data(exploration: Exploration, request: Request) -> dict[str, Any]:
         "faults_installed": dict(sorted(tally.installed.items())),
         "faults_never_installed": tally.never_happened(),
         "counters": dict(sorted(tally.counters.items())),
+        "counters_in_seeds": dict(sorted(tally.reached.items())),
+        "counters_never": unreached(tally.counters),
         "simulated_s": round(tally.simulated_s, 6),
         "measured": {
             "elapsed_s": round(exploration.elapsed_s, 3),
@@ -160,11 +162,12 @@ def _summary(exploration: Exploration) -> list[tuple[str, str]]:
     tally = exploration.tally
     operations = tally.operations
     installed = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.installed.items()))
-    rare = [f"{name} {count}" for name, count in sorted(tally.counters.items())[:COUNTERS_SHOWN_MAX]]
+    rare = [f"{name} {tally.counters[name]} ({tally.reached[name]})" for name in tally.rarest()]
     return [
         ("operations", f"{operations['ok']} ok, {operations['fail']} fail, {operations['info']} info"),
         ("faults", installed or "none installed"),
-        ("rare events", ", ".join(rare) or "none"),
+        ("rare events", f"{len(rare)}, how often (and in how many seeds): {', '.join(rare)}" if rare else "none"),
+        ("never", ", ".join(unreached(tally.counters)) or "no rare event that can be simulated is missing"),
         (
             "speed",
             f"{_ratio(tally.done, exploration.elapsed_s):.2f} seeds/s, {tally.simulated_s:.1f} simulated s in "

@@ -46,6 +46,8 @@ class Tally:
         self.operations: Counter[str] = Counter()
         self.installed: Counter[str] = Counter()
         self.counters: Counter[str] = Counter()
+        self.reached: Counter[str] = Counter()
+        """For each rare event in how many seeds it happened."""
         self.simulated_s = 0.0
         self.cpu_s = 0.0
         self._groups: dict[Signature, Group] = {}
@@ -72,6 +74,7 @@ class Tally:
         self.operations.update({"ok": counts.ok, "fail": counts.fail, "info": counts.info})
         self.installed.update(report.installed)
         self.counters.update(report.counters)
+        self.reached.update(report.counters.keys())
         self.simulated_s += report.simulated_s
         self.cpu_s += report.cpu_s
         for finding in report.findings:
@@ -96,6 +99,10 @@ class Tally:
         return sorted(
             self._groups.values(), key=lambda g: (_WEIGHT[g.verdict], -g.count, g.first_seed, g.checker, g.kind)
         )
+
+    def rarest(self) -> list[str]:
+        """Return the rare events that happened: those of the fewest seeds first."""
+        return sorted(self.reached, key=lambda name: (self.reached[name], self.counters[name], name))
 
     def never_happened(self) -> list[str]:
         """Return the required kinds of faults that happened in no seed."""

@@ -113,6 +113,8 @@ def _details(node: NodeState) -> Iterator[tuple[str, str]]:
         yield "records", f"{replica.durable_records} of {replica.records} durable"
         yield "waiting", _waiting(node, replica)
         yield "digest", f"{replica.digest} after slot {replica.applied_upto}"
+        if replica.ahead_upto > replica.applied_upto:
+            yield "ahead", f"results are computed up to slot {replica.ahead_upto}"
     for file in node.disk.files:
         unsynced = f", {file.unsynced_bytes} not durable" if file.unsynced_bytes else ""
         syncing = f" (of these {file.syncing_bytes} under sync)" if file.syncing_bytes else ""

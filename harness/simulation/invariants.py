@@ -15,9 +15,12 @@ Simple*, 2001; names of its section 2) or a promise of the node's:
   have forgotten, and then answers nothing until the others have told it; that a disk which lied has lost something is
   no finding yet);
 - *answers wait for the disk*: an acknowledgement leaves only when the record that it tells of is durable;
+- *clients hear of what is chosen*: a node that tells a client that an operation is done has applied it, however early
+  it had computed the result (``node.speculation``), and so it is chosen;
 - *one lease*: in true time, no two nodes at once may take themselves for the holder of the lease;
 - *a lease that is given up is over*: who says so does not lead in that ballot any more;
-- *one state a prefix*: nodes that have applied the same slots have the same digest, and so has every snapshot;
+- *one state a prefix*: nodes that have applied the same slots have the same digest, and so has every snapshot; also
+  where one of them had computed ahead, and the others not;
 - *nothing is forgotten without a snapshot*: a log is truncated no further than a snapshot reaches that is durable in
   this very moment, and after a restart what is not in the log any more is in the snapshot.
 
@@ -28,7 +31,7 @@ was alone in having lost it (``harness.simulation.disruptions``). A violation it
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from harness.results import CheckerResult
 from harness.simulation.disruptions import Disruptions
@@ -38,11 +41,13 @@ from harness.simulation.node import SimulatedNode
 from harness.simulation.trace import Trace
 from node.machine import decode_state
 from node.paxos.ballot import ZERO, Ballot
+from node.paxos.effects import Deferred, Send
 from node.paxos.log import Log
 from node.paxos.messages import Accepted, PreVote, PreVoteReply, Promise, Resign, Value
 from node.paxos.records import AcceptedRecord, Learned, Promised, Record, Remembered
 from node.paxos.snapshot import Snapshot
-from node.replica import Durable, Output, ReplicaEvent, SnapshotDurable
+from node.replica import ClientRequest, Durable, Output, ReplicaEvent, SnapshotDurable
+from node.wire import Body, Command, Done, OpenSession, Reply
 
 
 class InvariantError(AssertionError):
@@ -63,7 +68,7 @@ class Seen:
     """What has been seen of one node, over all its lives."""
 
     __slots__ = (
-        *("answered", "applied", "chosen_upto", "durable", "pending"),
+        *("answered", "applied", "asked", "chosen_upto", "durable", "pending"),
         *("promised", "records", "saving", "snapshot", "truncated"),
     )
 
@@ -85,6 +90,8 @@ class Seen:
         self.truncated = 0
         self.chosen_upto = 0
         self.applied = 0
+        self.asked: dict[tuple[int, int], Body] = {}
+        """What clients have asked for in this life, by client and request, and have no answer to."""
 
 
 class Invariants:
@@ -130,6 +137,7 @@ class Invariants:
             if entry is None or (entry.ballot < ballot and not entry.chosen):
                 self._broken(node, f"has forgotten what it had answered for: slot {slot}, accepted in ballot {ballot}")
         seen.pending.clear()
+        seen.asked.clear()
         seen.records = remembered.records
         seen.promised = remembered.promised
         seen.chosen_upto = seen.applied = 0
@@ -148,6 +156,8 @@ class Invariants:
         seen = self._seen[node.number]
         if type(event) is Durable:  # first what the step came of: it may have chosen what its proposals build upon
             self._durable(node, seen, event.upto)
+        elif type(event) is ClientRequest:
+            seen.asked[event.client, event.request.number] = event.request.body
         elif type(event) is SnapshotDurable:
             self._saved(seen)
         if output.persist:
@@ -155,7 +165,7 @@ class Invariants:
         if output.snapshot is not None:
             self._saves(node, seen, output.snapshot)
         if output.sends:
-            self._says(node, seen, output)
+            self._says(node, seen, output.sends)
         replica = node.replica
         assert replica is not None
         if replica.paxos.leader is not None:
@@ -175,6 +185,8 @@ class Invariants:
         machine = replica.machine
         if machine.applied_upto != seen.applied:
             self._applies(node, seen, machine.applied_upto, machine.summed)
+        if output.replies:
+            self._tells(node, seen, output.replies)
 
     def at_the_end(self) -> tuple[CheckerResult, ...]:
         """Return what was seen that ends no run."""
@@ -235,8 +247,8 @@ class Invariants:
 
     # -- what is said and done ----------------------------------------------------------------------------------------
 
-    def _says(self, node: SimulatedNode, seen: Seen, output: Output) -> None:
-        for send in output.sends:
+    def _says(self, node: SimulatedNode, seen: Seen, sends: Sequence[Send | Deferred]) -> None:
+        for send in sends:
             message = send.message
             kind = type(message)
             if kind is Accepted or kind is Promise:
@@ -264,6 +276,25 @@ class Invariants:
             self._broken(node, f"promises {ballot} before that is durable")
         if seen.snapshot < message.truncated_upto:
             self._broken(node, f"calls slot {message.truncated_upto} truncated, but has no durable snapshot of it")
+
+    def _tells(self, node: SimulatedNode, seen: Seen, replies: list[tuple[int, Reply]]) -> None:
+        """Clients have answers: what is done is applied. (That what is applied is chosen is looked at elsewhere.)
+
+        Of a session that has been evicted since nothing is known.
+        """
+        assert node.replica is not None
+        sessions = node.replica.machine.sessions
+        for client, reply in replies:
+            asked, answer = seen.asked.pop((client, reply.number), None), reply.answer
+            if type(answer) is not Done:
+                continue
+            if type(asked) is Command:
+                session = sessions.get(asked.session)
+                if session is not None and session.sequence < asked.sequence:
+                    what = f"operation {asked.sequence} of session {asked.session}"
+                    self._broken(node, f"tells a client that {what} is done, and has not applied it")
+            elif type(asked) is OpenSession and sessions.get(answer.result.value) is None:
+                self._broken(node, f"tells a client of session {answer.result.value}, and has not opened it")
 
     def _chooses(self, node: SimulatedNode, seen: Seen, log: Log) -> None:
         """Look at the slots that the node holds for chosen since the last step."""

@@ -8,8 +8,10 @@ its sockets, a killed one's are gone, and so is everything it had not written.
 from __future__ import annotations
 
 import errno
-from collections import deque
+from collections import Counter, deque
 from typing import Protocol
+
+import msgspec
 
 from harness.seeds import Stream
 from harness.simulation.clock import SimulatedClock
@@ -27,7 +29,7 @@ from node.paxos.counters import Counters
 from node.paxos.effects import HandOver, Receive, Tick
 from node.paxos.messages import Message
 from node.paxos.records import Remembered
-from node.replica import ClientRequest, Durable, Output, Replica, ReplicaEvent, SnapshotDurable
+from node.replica import ClientRequest, Durable, Output, Replica, ReplicaEvent, RunAhead, SnapshotDurable
 from node.server import EXIT_UNTRUSTWORTHY
 from node.storage.wal import CorruptLogError, LogFailedError
 
@@ -35,6 +37,8 @@ START_NS = 20_000_000
 """How long a process takes from its start to its first word."""
 SYNC_NS = (120_000, 400_000)
 """How long a sync takes, from and to."""
+AHEAD_NS = 20_000
+"""How long after a step a node has time to compute something ahead."""
 BACKLOG_MAX = 20_000
 """Events that a stopped process's sockets hold; what comes then is lost."""
 _FRAME, _REQUEST, _DURABLE = int(Given.FRAME), int(Given.REQUEST), int(Given.DURABLE)  # plain: they are used often
@@ -105,6 +109,7 @@ class SimulatedNode:
         self._clients: dict[int, ClientEnd] = {}
         self._admission = Admission(Limits(), Counters())
         self._committing = False
+        self._ahead_due = False
         self._stopping = False
         self._leaving = False
         self._in_commit = False
@@ -112,6 +117,7 @@ class SimulatedNode:
         self._wake_at = 0
         self._alarm_at: int | None = None
         self._encoded: tuple[Message | None, bytes] = (None, b"")
+        self._met: Counter[str] = Counter()
 
     # -- the process --------------------------------------------------------------------------------------------------
 
@@ -129,6 +135,14 @@ class SimulatedNode:
     def listening(self) -> bool:
         """True while connections are taken (a stopped process's kernel takes them for it)."""
         return self.replica is not None
+
+    @property
+    def met(self) -> Counter[str]:
+        """How often each rare event has happened here, in all lives: a real node's count ends with its life."""
+        met = Counter(self._met)
+        if self.replica is not None:
+            met.update(msgspec.structs.asdict(self.replica.counters))
+        return met
 
     def start(self, pid: int, config: ServerConfig, assembly: Assembly) -> None:
         """Start a process; it begins to work a little later."""
@@ -211,6 +225,7 @@ class SimulatedNode:
             self._await_sync(finished)
 
     def _end(self, exit_code: int) -> None:
+        self._met = self.met
         self._run, self._running, self._exit_code, self.replica = Run.GONE, False, exit_code, None
         self._stopping = self._leaving = False
         self._life += 1
@@ -221,7 +236,7 @@ class SimulatedNode:
         self._admission.leave_all()
         for end in clients.values():
             end.hang_up()
-        self._committing = False
+        self._committing = self._ahead_due = False
         self._stalled = None
 
     def _boot(self, life: int) -> None:
@@ -349,6 +364,16 @@ class SimulatedNode:
                 end.reply(reply)
         if output.wake_at:
             self.arm(output.wake_at)
+        if output.ahead and not self._ahead_due:
+            self._ahead_due = True
+            self._loop.at(self._loop.now_ns + AHEAD_NS, self._run_ahead, self._life)
+
+    def _run_ahead(self, life: int) -> None:
+        """There is time to compute something ahead, as the server has between two turns of its loop."""
+        if life == self._life:
+            self._ahead_due = False
+            self._trace.happens("speculation", self.name, "run-ahead")
+            self._take(RunAhead())
 
     def _frame(self, message: Message) -> bytes:
         """Return a message's bytes; one that goes to everybody is encoded once."""

@@ -53,7 +53,8 @@ class ReplicaState(msgspec.Struct, frozen=True, kw_only=True):
 
     ``lease_ns`` is for how much longer, on its own clock, it holds the lease, ``grant_ns`` for how much longer it has
     granted it to ``granted_to`` (to nobody it knows, "", after a start); 0 if it is over. ``snapshot_slot`` is of its
-    last durable snapshot (0 for none), ``truncated_upto`` the last slot that it has forgotten.
+    last durable snapshot (0 for none), ``truncated_upto`` the last slot that it has forgotten. ``ahead_upto`` is the
+    last slot whose results are computed, chosen or not.
     """
 
     incarnation: int
@@ -65,6 +66,7 @@ class ReplicaState(msgspec.Struct, frozen=True, kw_only=True):
     grant_ns: int
     chosen_upto: int
     applied_upto: int
+    ahead_upto: int
     last_slot: int
     snapshot_slot: int
     truncated_upto: int
@@ -200,6 +202,7 @@ def _replica(replica: Replica, local: int) -> ReplicaState:
         grant_ns=max(0, paxos.grant.until - local),
         chosen_upto=paxos.log.chosen_upto,
         applied_upto=machine.applied_upto,
+        ahead_upto=machine.applied_upto + (len(replica.speculation.ran) if replica.speculation is not None else 0),
         last_slot=paxos.log.last,
         snapshot_slot=paxos.snapshot.slot if paxos.snapshot is not None else 0,
         truncated_upto=paxos.log.truncated_upto,

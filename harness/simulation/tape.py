@@ -33,9 +33,9 @@ class TraceLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``kind`` is one of ``starts``, ``ends``, ``frame`` (received from ``peer``), ``send`` (to ``peer``), ``request`` and
     ``reply`` (``peer`` is the client's connection), ``durable``, ``saved`` (a snapshot), ``tick``, ``leaves`` (it is
-    asked to stop), ``role``, ``sync``, ``process``, ``clock``, ``disk``, ``links``, ``broken`` (an invariant); ``cut``
-    stands for lines that were left out. ``frame`` is the number of a frame. ``what`` says it in a word (a message's
-    type), ``body`` whole.
+    asked to stop), ``role``, ``speculation`` (it computes a slot's results ahead), ``sync``, ``process``, ``clock``,
+    ``disk``, ``links``, ``broken`` (an invariant); ``cut`` stands for lines that were left out. ``frame`` is the number
+    of a frame. ``what`` says it in a word (a message's type), ``body`` whole.
     """
 
     event: int

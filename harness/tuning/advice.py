@@ -87,7 +87,7 @@ def advise(trace: Trace, qualities: Sequence[Quality]) -> Advice:
     least_ms = LEASE_BEATS_MIN * heartbeat_ms + round_trip_ms
     timeout_ms = _up(max(SAFETY * (heartbeat_ms + lateness_ms), least_ms))
     reasons.append(
-        f"election_timeout_ms = {timeout_ms}: {SAFETY:g} times the heartbeat and the {support.percentile:.6g}th "
+        f"election_timeout_ms = {timeout_ms}: {SAFETY:g} times the heartbeat and the {support.percentile:.4g}th "
         f"percentile of lateness, {heartbeat_ms} + {lateness_ms:.1f} ms; at least two heartbeats and a round trip"
     )
     lease_ms = _lease(timeout_ms, least_ms, reasons)
@@ -98,7 +98,7 @@ def advise(trace: Trace, qualities: Sequence[Quality]) -> Advice:
 def _heard(trace: Trace, gaps: np.ndarray[tuple[int, ...], np.dtype[np.int64]], support: Support, gap_ms: float) -> str:
     interval_s = trace.heartbeat / MS / 1_000
     text = (
-        f"{len(gaps)} gaps between heartbeats: the {support.percentile:.6g}th percentile is {gap_ms:.1f} ms, "
+        f"{len(gaps)} gaps between heartbeats: the {support.percentile:.4g}th percentile is {gap_ms:.1f} ms, "
         f"the longest {gaps.max() / MS:.1f} ms"
     )
     if support.enough:

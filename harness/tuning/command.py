@@ -13,6 +13,7 @@ from harness.tuning.page import page
 from harness.tuning.quality import Quality, Shape, Watched, frontier, measure, sweeps
 from harness.tuning.trace import Trace, write
 
+PLAIN_TABLE_CHARACTERS = 120
 TOLD_MAX = 6
 """Of each frontier so many points are told."""
 
@@ -55,6 +56,7 @@ def as_data(tuned: Tuned) -> dict[str, object]:
 def print_tuned(console: Console, tuned: Tuned) -> None:
     """Show the frontiers, thinned, and the advice."""
     console.print(f"{tuned.trace.source}; a heartbeat every {tuned.trace.heartbeat / 1e6:g} ms", highlight=False)
+    wide = console if console.is_terminal else Console(file=console.file, width=PLAIN_TABLE_CHARACTERS)
     table = Table(box=None, pad_edge=False)
     for name in ("detector", "setting", "T_D, ms", "p99, ms", "λ_M, 1/h", "T_M, ms", "P_A"):
         words = name in ("detector", "setting")
@@ -73,7 +75,7 @@ def print_tuned(console: Console, tuned: Tuned) -> None:
                 f"{one.mistake_mean_ms:.0f}",
                 f"{one.query_accuracy:.6f}",
             )
-    console.print(table)
+    wide.print(table)
     for key, value in tuned.advice.settings.items():
         console.print(f"--set {key}={value}", highlight=False)
     for reason in tuned.advice.reasons:

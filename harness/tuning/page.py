@@ -1,115 +1,103 @@
-"""The frontiers as a page: one drawing in SVG, the advice, and the table; nothing is loaded from anywhere."""
+"""The frontiers as a page: the drawing, the advice with its reasons, and the table; nothing is loaded from anywhere.
+
+It has no script at all, and says so (Content-Security-Policy): hiding a line, reaching a point by keyboard and light or
+dark are CSS.
+"""
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 from harness.tuning.advice import Advice
-from harness.tuning.quality import Quality, frontier
+from harness.tuning.drawing import draw, frontiers_of, legend, mark, rate, row_id
+from harness.tuning.quality import Quality
 from harness.tuning.trace import Trace
 
-WIDTH, HEIGHT = 900, 520
-LEFT, RIGHT, TOP, BOTTOM = 90, 30, 20, 60
-MARKS = {"fixed": ("#6b7280", "■"), "nfd-e": ("#0072b2", "●"), "phi": ("#d55e00", "▲")}
-MARKS |= {"phi-exponential": ("#009e73", "◆")}
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#111}"
-    "svg{width:100%;height:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-    "td,th{padding:.15rem .7rem;text-align:right;border-bottom:1px solid #ddd}td:first-child,th:first-child,"
-    "td:nth-child(2),th:nth-child(2){text-align:left}pre{background:#f3f4f6;padding:.8rem}"
+_STYLE = Path(__file__).with_name("tune.css")
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_SETTING, _CODE = re.compile(r"(\w+_\w+ = \S+)"), r"<code>\1</code>"
+_COLUMNS = (
+    ("mean T_D, ms", "from a crash to the suspicion that stays, on the average"),
+    ("p99 T_D, ms", "the same, the 99th percentile"),
+    ("λ_M, 1/h", "mistakes an hour: suspected, and heard from after all"),
+    ("mean T_M, ms", "how long a mistake lasts"),
+    ("P_A", "the share of time in which the detector is right"),
 )
-
-
-class Scale:
-    """A logarithmic axis: values from and to, pixels from and to."""
-
-    def __init__(self, values: Sequence[float], begin: float, end: float) -> None:
-        self.low = math.floor(math.log10(min(values)) * 4) / 4
-        self.high = max(math.ceil(math.log10(max(values)) * 4) / 4, self.low + 0.25)
-        self._begin, self._end = begin, end
-
-    def __call__(self, value: float) -> float:
-        """Return a value's place."""
-        share = (math.log10(value) - self.low) / (self.high - self.low)
-        return self._begin + share * (self._end - self._begin)
-
-    @property
-    def ticks(self) -> list[float]:
-        """One, two and five of each decade."""
-        decades = range(math.floor(self.low), math.ceil(self.high) + 1)
-        every = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
-        return [tick for tick in every if self.low - 1e-9 <= math.log10(tick) <= self.high + 1e-9]
-
-
-def draw(qualities: Sequence[Quality]) -> str:
-    """Return the frontiers as SVG; who makes no mistake at all is drawn at what its trace cannot exclude, hollow."""
-    x = Scale([one.detection_mean_ms for one in qualities], LEFT, WIDTH - RIGHT)
-    y = Scale([one.rate_at_most for one in qualities], HEIGHT - BOTTOM, TOP)
-    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="mistakes an hour over detection time">']
-    parts += [_tick_x(x(tick), f"{tick:g}") for tick in x.ticks]
-    parts += [_tick_y(y(tick), f"{tick:g}") for tick in y.ticks]
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 12}" text-anchor="middle">mean detection time, ms</text>')
-    parts.append(
-        f'<text transform="translate(18 {HEIGHT / 2}) rotate(-90)" text-anchor="middle">mistakes an hour</text>'
-    )
-    for row, (detector, (colour, mark)) in enumerate(MARKS.items()):
-        best = frontier([one for one in qualities if one.detector == detector])
-        parts += _series(best, colour, x, y)
-        parts.append(
-            f'<text x="{WIDTH - RIGHT - 8}" y="{TOP + 20 + 20 * row}" text-anchor="end" fill="{colour}">'
-            f"{mark} {escape(detector)}</text>"
-        )
-    return "\n".join([*parts, "</svg>"])
-
-
-def _series(best: Sequence[Quality], colour: str, x: Scale, y: Scale) -> list[str]:
-    points = [(x(one.detection_mean_ms), y(one.rate_at_most), one) for one in best]
-    path = " ".join(f"{left:.1f},{top:.1f}" for left, top, _ in points)
-    drawn = [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>']
-    for left, top, one in points:
-        fill = colour if one.mistakes else "#fff"
-        told = f"{one.detector}, {one.setting} = {one.value:g}: {one.detection_mean_ms:.1f} ms, {_rate(one)} an hour"
-        drawn.append(
-            f'<circle cx="{left:.1f}" cy="{top:.1f}" r="4" fill="{fill}" stroke="{colour}"><title>{escape(told)}'
-            "</title></circle>"
-        )
-    return drawn
-
-
-def _tick_x(left: float, text: str) -> str:
-    line = f'<line x1="{left:.1f}" x2="{left:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="#e5e7eb"/>'
-    return f'{line}<text x="{left:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle" font-size="12">{text}</text>'
-
-
-def _tick_y(top: float, text: str) -> str:
-    line = f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{top:.1f}" y2="{top:.1f}" stroke="#e5e7eb"/>'
-    return f'{line}<text x="{LEFT - 8}" y="{top + 4:.1f}" text-anchor="end" font-size="12">{text}</text>'
 
 
 def page(trace: Trace, qualities: Sequence[Quality], advice: Advice) -> str:
     """Return the whole page."""
-    rows = "".join(
-        f"<tr><td>{escape(one.detector)}</td><td>{escape(one.setting)} = {one.value:g}</td>"
-        f"<td>{one.detection_mean_ms:.1f}</td><td>{one.detection_p99_ms:.1f}</td><td>{_rate(one)}</td>"
-        f"<td>{one.mistake_mean_ms:.1f}</td><td>{one.query_accuracy:.6f}</td></tr>"
-        for detector in MARKS
-        for one in frontier([one for one in qualities if one.detector == detector])
-    )
-    settings = "\n".join(f"--set {key}={value}" for key, value in advice.settings.items())
-    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in advice.reasons)
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>antipaxos tune</title>'
-        f"<style>{_STYLE}</style></head><body><h1>Failure detectors over one trace</h1>"
-        f"<p>{escape(trace.source)}; a heartbeat every {trace.heartbeat / 1e6:g} ms.</p>{draw(qualities)}"
-        "<p>Hollow: no mistake in the whole trace; drawn at the rate that it excludes with 95 % confidence.</p>"
-        f"<h2>Advice</h2><pre>{escape(settings)}</pre><ul>{reasons}</ul><h2>The frontiers</h2>"
-        "<table><tr><th>detector</th><th>setting</th><th>mean T_D, ms</th><th>p99 T_D, ms</th><th>λ_M, 1/h</th>"
-        f"<th>mean T_M, ms</th><th>P_A</th></tr>{rows}</table></body></html>\n"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>antipaxos tune</title>'
+        f"<style>{_STYLE.read_text(encoding='utf-8')}</style></head><body><main>"
+        f'<h1>Failure detectors over one trace</h1><p class="soft">{escape(trace.source)}; a heartbeat every '
+        f"{trace.heartbeat / 1e6:g} ms; {_length(trace)}.</p>"
+        f'<section class="sheet">{legend()}<div class="scroll">{draw(qualities, advice)}</div>'
+        '<p class="soft">A point is a detector with one setting, on its frontier: no other setting is both sooner and '
+        "makes fewer mistakes. Hollow, with an arrow: no mistake in the whole trace; drawn at the rate that it "
+        "excludes with 95 % confidence. Tab goes from point to point, Enter to its row.</p></section>"
+        f"<h2>Advice</h2>{_advice(advice)}<h2>The frontiers</h2>{_table(qualities, advice)}</main></body></html>\n"
     )
 
 
-def _rate(one: Quality) -> str:
-    return f"{one.mistakes_per_hour:.2f}" if one.mistakes else f"< {one.rate_at_most:.2f}"
+def _length(trace: Trace) -> str:
+    seconds = sum(beats.length for beats in trace.links) / 1e9
+    text = f"{seconds / 3_600:.2f} h" if seconds >= 3_600 else f"{seconds:.0f} s"
+    links = len(trace.links)
+    return f"{text} of {links} links" if links != 1 else f"{text} of one link"
+
+
+def _advice(advice: Advice) -> str:
+    settings = "\n".join(f"--set {key}={value}" for key, value in advice.settings.items())
+    reasons = "".join(f"<li>{_reason(reason)}</li>" for reason in advice.reasons)
+    warning = (
+        ""
+        if advice.support.enough
+        else '<p class="warning">The trace is short: what is recommended may be too tight. The first reason says how '
+        "long a trace would do.</p>"
+    )
+    return f'<section class="sheet">{warning}<pre>{escape(settings)}</pre><ul class="reasons">{reasons}</ul></section>'
+
+
+def _reason(reason: str) -> str:
+    """Return a reason with what it is for in bold: everything before the first colon that ends a word."""
+    head, colon, why = reason.partition(": ")
+    if not colon:
+        return escape(reason)
+    return f"<b>{_SETTING.sub(_CODE, escape(head))}</b>: {escape(why)}"
+
+
+def _table(qualities: Sequence[Quality], advice: Advice) -> str:
+    head = "".join(f'<th class="number" title="{escape(told)}">{escape(name)}</th>' for name, told in _COLUMNS)
+    bodies = "".join(
+        f'<tbody class="{name}">{"".join(_row(one, one == advice.detector) for one in best)}</tbody>'
+        for name, best in frontiers_of(qualities, advice).items()
+        if best
+    )
+    told = "; ".join(f"{name.partition(',')[0]}: {what}" for name, what in _COLUMNS)
+    return (
+        f'<section class="sheet scroll"><table><thead><tr><th>detector</th><th>setting</th>{head}</tr></thead>'
+        f'{bodies}</table><p class="soft">{escape(told)}.</p></section>'
+    )
+
+
+def _row(one: Quality, recommended: bool) -> str:
+    numbers = (
+        f"{one.detection_mean_ms:.1f}",
+        f"{one.detection_p99_ms:.1f}",
+        rate(one),
+        f"{one.mistake_mean_ms:.1f}" if one.mistakes else "–",
+        f"{one.query_accuracy:.6f}",
+    )
+    cells = "".join(f'<td class="number">{escape(number)}</td>' for number in numbers)
+    badge = ' <b class="badge">recommended</b>' if recommended else ""
+    key = f'<svg class="key {one.detector}" viewBox="-8 -8 16 16"><path class="mark" d="{mark(one.detector)}"/></svg>'
+    return (
+        f'<tr id="{row_id(one)}"><td class="name">{key}{escape(one.detector)}</td>'
+        f"<td><code>{escape(one.setting)} = {one.value:g}</code>{badge}</td>{cells}</tr>"
+    )

@@ -50,20 +50,8 @@ nodes = 3
 time = "8s"
 faults = []
 schedule = [
-    { at = "1s", until = "1100ms", fault = { type = "disk-eio", target = "all" } },
-    { at = "2s", until = "2100ms", fault = { type = "disk-eio", target = "all" } },
-    { at = "3s", until = "3100ms", fault = { type = "disk-eio", target = "all" } },
-    { at = "4s", until = "4100ms", fault = { type = "disk-eio", target = "all" } },
-    { at = "5s", until = "5100ms", fault = { type = "disk-eio", target = "all" } },
-    { at = "6s", until = "6100ms", fault = { type = "disk-eio", target = "all" } },
-    { at = "7s", until = "7100ms", fault = { type = "disk-eio", target = "all" } },
-    { at = "1300ms", until = "1400ms", fault = { type = "power-off", target = "all" } },
-    { at = "2300ms", until = "2400ms", fault = { type = "power-off", target = "all" } },
-    { at = "3300ms", until = "3400ms", fault = { type = "power-off", target = "all" } },
-    { at = "4300ms", until = "4400ms", fault = { type = "power-off", target = "all" } },
-    { at = "5300ms", until = "5400ms", fault = { type = "power-off", target = "all" } },
-    { at = "6300ms", until = "6400ms", fault = { type = "power-off", target = "all" } },
-    { at = "7300ms", until = "7400ms", fault = { type = "power-off", target = "all" } },
+    { at = "1s", until = "1100ms", every = "1s", fault = { type = "disk-eio", target = "all" } },
+    { at = "1300ms", until = "1400ms", every = "1s", fault = { type = "power-off", target = "all" } },
 ]
 """,
     caught_by=(

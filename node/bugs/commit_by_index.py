@@ -50,20 +50,7 @@ time = "8s"
 faults = []
 schedule = [
     { at = "500ms", until = "8s", fault = { type = "link", target = "all", delay_max_us = 20000, loss_ppm = 200000 } },
-    { at = "1s", until = "1350ms", fault = { type = "partition", shape = "leader" } },
-    { at = "1500ms", until = "1850ms", fault = { type = "partition", shape = "leader" } },
-    { at = "2s", until = "2350ms", fault = { type = "partition", shape = "leader" } },
-    { at = "2500ms", until = "2850ms", fault = { type = "partition", shape = "leader" } },
-    { at = "3s", until = "3350ms", fault = { type = "partition", shape = "leader" } },
-    { at = "3500ms", until = "3850ms", fault = { type = "partition", shape = "leader" } },
-    { at = "4s", until = "4350ms", fault = { type = "partition", shape = "leader" } },
-    { at = "4500ms", until = "4850ms", fault = { type = "partition", shape = "leader" } },
-    { at = "5s", until = "5350ms", fault = { type = "partition", shape = "leader" } },
-    { at = "5500ms", until = "5850ms", fault = { type = "partition", shape = "leader" } },
-    { at = "6s", until = "6350ms", fault = { type = "partition", shape = "leader" } },
-    { at = "6500ms", until = "6850ms", fault = { type = "partition", shape = "leader" } },
-    { at = "7s", until = "7350ms", fault = { type = "partition", shape = "leader" } },
-    { at = "7500ms", until = "7850ms", fault = { type = "partition", shape = "leader" } },
+    { at = "1s", until = "1350ms", every = "500ms", fault = { type = "partition", shape = "leader" } },
 ]
 
 [node]

@@ -45,9 +45,7 @@ time = "8s"
 concurrency = 100
 faults = []
 schedule = [
-    { at = "2s", until = "2990ms", fault = { type = "partition", shape = "leader" } },
-    { at = "4s", until = "4990ms", fault = { type = "partition", shape = "leader" } },
-    { at = "6s", until = "6990ms", fault = { type = "partition", shape = "leader" } },
+    { at = "2s", until = "2990ms", every = "2s", fault = { type = "partition", shape = "leader" } },
 ]
 
 [node]

@@ -64,10 +64,7 @@ faults = []
 schedule = [
     { at = "500ms", until = "40s", fault = { type = "clock-drift", target = "leader", ppm = -1000 } },
     { at = "500ms", until = "40s", fault = { type = "clock-drift", target = "follower", ppm = 1000 } },
-    { at = "3s", until = "11s", fault = { type = "partition", shape = "leader" } },
-    { at = "12s", until = "20s", fault = { type = "partition", shape = "leader" } },
-    { at = "21s", until = "29s", fault = { type = "partition", shape = "leader" } },
-    { at = "30s", until = "38s", fault = { type = "partition", shape = "leader" } },
+    { at = "3s", until = "11s", every = "9s", fault = { type = "partition", shape = "leader" } },
 ]
 
 [node]

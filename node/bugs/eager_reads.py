@@ -46,13 +46,7 @@ nodes = 3
 time = "8s"
 faults = []
 schedule = [
-    { at = "1s", until = "1500ms", fault = { type = "kill", target = "leader" } },
-    { at = "2s", until = "2500ms", fault = { type = "kill", target = "leader" } },
-    { at = "3s", until = "3500ms", fault = { type = "kill", target = "leader" } },
-    { at = "4s", until = "4500ms", fault = { type = "kill", target = "leader" } },
-    { at = "5s", until = "5500ms", fault = { type = "kill", target = "leader" } },
-    { at = "6s", until = "6500ms", fault = { type = "kill", target = "leader" } },
-    { at = "7s", until = "7500ms", fault = { type = "kill", target = "leader" } },
+    { at = "1s", until = "1500ms", every = "1s", fault = { type = "kill", target = "leader" } },
 ]
 
 [node]

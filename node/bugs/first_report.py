@@ -46,24 +46,7 @@ time = "10s"
 faults = []
 schedule = [
 { at = "500ms", until = "10s", fault = { type = "link", target = "all", delay_max_us = 20000, loss_ppm = 200000 } },
-{ at = "1s", until = "1350ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "1500ms", until = "1850ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "2s", until = "2350ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "2500ms", until = "2850ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "3s", until = "3350ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "3500ms", until = "3850ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "4s", until = "4350ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "4500ms", until = "4850ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "5s", until = "5350ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "5500ms", until = "5850ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "6s", until = "6350ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "6500ms", until = "6850ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "7s", until = "7350ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "7500ms", until = "7850ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "8s", until = "8350ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "8500ms", until = "8850ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "9s", until = "9350ms", fault = { type = "partition", shape = "random-halves" } },
-{ at = "9500ms", until = "9850ms", fault = { type = "partition", shape = "random-halves" } },
+{ at = "1s", until = "1350ms", every = "500ms", fault = { type = "partition", shape = "random-halves" } },
 ]
 
 [node]

@@ -50,16 +50,7 @@ nodes = 3
 time = "8s"
 faults = []
 schedule = [
-    { at = "1s", until = "1200ms", fault = { type = "kill", target = "all" } },
-    { at = "1700ms", until = "1900ms", fault = { type = "kill", target = "all" } },
-    { at = "2400ms", until = "2600ms", fault = { type = "kill", target = "all" } },
-    { at = "3100ms", until = "3300ms", fault = { type = "kill", target = "all" } },
-    { at = "3800ms", until = "4s", fault = { type = "kill", target = "all" } },
-    { at = "4500ms", until = "4700ms", fault = { type = "kill", target = "all" } },
-    { at = "5200ms", until = "5400ms", fault = { type = "kill", target = "all" } },
-    { at = "5900ms", until = "6100ms", fault = { type = "kill", target = "all" } },
-    { at = "6600ms", until = "6800ms", fault = { type = "kill", target = "all" } },
-    { at = "7300ms", until = "7500ms", fault = { type = "kill", target = "all" } },
+    { at = "1s", until = "1200ms", every = "700ms", fault = { type = "kill", target = "all" } },
 ]
 """,
     caught_by=(

@@ -52,16 +52,8 @@ nodes = 3
 time = "11s"
 faults = []
 schedule = [
-    { at = "1s", until = "2900ms", fault = { type = "partition", shape = "bridge" } },
-    { at = "3s", until = "4900ms", fault = { type = "partition", shape = "bridge" } },
-    { at = "5s", until = "6900ms", fault = { type = "partition", shape = "bridge" } },
-    { at = "7s", until = "8900ms", fault = { type = "partition", shape = "bridge" } },
-    { at = "9s", until = "10900ms", fault = { type = "partition", shape = "bridge" } },
-    { at = "2s", until = "2010ms", fault = { type = "kill", target = "follower" } },
-    { at = "4s", until = "4010ms", fault = { type = "kill", target = "follower" } },
-    { at = "6s", until = "6010ms", fault = { type = "kill", target = "follower" } },
-    { at = "8s", until = "8010ms", fault = { type = "kill", target = "follower" } },
-    { at = "10s", until = "10010ms", fault = { type = "kill", target = "follower" } },
+    { at = "1s", until = "2900ms", every = "2s", fault = { type = "partition", shape = "bridge" } },
+    { at = "2s", until = "2010ms", every = "2s", fault = { type = "kill", target = "follower" } },
 ]
 
 [node]

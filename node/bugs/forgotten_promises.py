@@ -50,18 +50,8 @@ time = "8s"
 faults = []
 schedule = [
     { at = "500ms", until = "8s", fault = { type = "link", target = "all", delay_max_us = 20000, loss_ppm = 30000 } },
-    { at = "1s", until = "1500ms", fault = { type = "pause", target = "leader" } },
-    { at = "2200ms", until = "2700ms", fault = { type = "pause", target = "leader" } },
-    { at = "3400ms", until = "3900ms", fault = { type = "pause", target = "leader" } },
-    { at = "4600ms", until = "5100ms", fault = { type = "pause", target = "leader" } },
-    { at = "5800ms", until = "6300ms", fault = { type = "pause", target = "leader" } },
-    { at = "7s", until = "7500ms", fault = { type = "pause", target = "leader" } },
-    { at = "1100ms", until = "1200ms", fault = { type = "kill", target = "majority" } },
-    { at = "2300ms", until = "2400ms", fault = { type = "kill", target = "majority" } },
-    { at = "3500ms", until = "3600ms", fault = { type = "kill", target = "majority" } },
-    { at = "4700ms", until = "4800ms", fault = { type = "kill", target = "majority" } },
-    { at = "5900ms", until = "6s", fault = { type = "kill", target = "majority" } },
-    { at = "7100ms", until = "7200ms", fault = { type = "kill", target = "majority" } },
+    { at = "1s", until = "1500ms", every = "1200ms", fault = { type = "pause", target = "leader" } },
+    { at = "1100ms", until = "1200ms", every = "1200ms", fault = { type = "kill", target = "majority" } },
 ]
 
 [node]

@@ -53,20 +53,8 @@ nodes = 3
 time = "8s"
 faults = []
 schedule = [
-    { at = "1s", until = "1200ms", fault = { type = "disk-full", target = "one" } },
-    { at = "2s", until = "2200ms", fault = { type = "disk-full", target = "one" } },
-    { at = "3s", until = "3200ms", fault = { type = "disk-full", target = "one" } },
-    { at = "4s", until = "4200ms", fault = { type = "disk-full", target = "one" } },
-    { at = "5s", until = "5200ms", fault = { type = "disk-full", target = "one" } },
-    { at = "6s", until = "6200ms", fault = { type = "disk-full", target = "one" } },
-    { at = "7s", until = "7200ms", fault = { type = "disk-full", target = "one" } },
-    { at = "1300ms", until = "1400ms", fault = { type = "kill", target = "all" } },
-    { at = "2300ms", until = "2400ms", fault = { type = "kill", target = "all" } },
-    { at = "3300ms", until = "3400ms", fault = { type = "kill", target = "all" } },
-    { at = "4300ms", until = "4400ms", fault = { type = "kill", target = "all" } },
-    { at = "5300ms", until = "5400ms", fault = { type = "kill", target = "all" } },
-    { at = "6300ms", until = "6400ms", fault = { type = "kill", target = "all" } },
-    { at = "7300ms", until = "7400ms", fault = { type = "kill", target = "all" } },
+    { at = "1s", until = "1200ms", every = "1s", fault = { type = "disk-full", target = "one" } },
+    { at = "1300ms", until = "1400ms", every = "1s", fault = { type = "kill", target = "all" } },
 ]
 """,
     caught_by=(

@@ -57,9 +57,7 @@ nodes = 4
 time = "8s"
 faults = []
 schedule = [
-    { at = "1s", until = "2500ms", fault = { type = "partition", shape = "random-halves" } },
-    { at = "3s", until = "4500ms", fault = { type = "partition", shape = "random-halves" } },
-    { at = "5s", until = "6500ms", fault = { type = "partition", shape = "random-halves" } },
+    { at = "1s", until = "2500ms", every = "2s", fault = { type = "partition", shape = "random-halves" } },
 ]
 
 [node]

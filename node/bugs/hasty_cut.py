@@ -50,13 +50,7 @@ concurrency = 30
 faults = []
 schedule = [
     { at = "500ms", until = "6s", fault = { type = "disk-slow", target = "all", times = 30 } },
-    { at = "1500ms", until = "1600ms", fault = { type = "kill", target = "all" } },
-    { at = "2200ms", until = "2300ms", fault = { type = "kill", target = "all" } },
-    { at = "2900ms", until = "3000ms", fault = { type = "kill", target = "all" } },
-    { at = "3600ms", until = "3700ms", fault = { type = "kill", target = "all" } },
-    { at = "4300ms", until = "4400ms", fault = { type = "kill", target = "all" } },
-    { at = "5000ms", until = "5100ms", fault = { type = "kill", target = "all" } },
-    { at = "5700ms", until = "5800ms", fault = { type = "kill", target = "all" } },
+    { at = "1500ms", until = "1600ms", every = "700ms", fault = { type = "kill", target = "all" } },
 ]
 
 [node]

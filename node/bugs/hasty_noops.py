@@ -45,12 +45,7 @@ time = "8s"
 faults = []
 schedule = [
     { at = "500ms", until = "8s", fault = { type = "link", target = "all", delay_max_us = 20000, loss_ppm = 30000 } },
-    { at = "1s", until = "1500ms", fault = { type = "pause", target = "leader" } },
-    { at = "2200ms", until = "2700ms", fault = { type = "pause", target = "leader" } },
-    { at = "3400ms", until = "3900ms", fault = { type = "pause", target = "leader" } },
-    { at = "4600ms", until = "5100ms", fault = { type = "pause", target = "leader" } },
-    { at = "5800ms", until = "6300ms", fault = { type = "pause", target = "leader" } },
-    { at = "7s", until = "7500ms", fault = { type = "pause", target = "leader" } },
+    { at = "1s", until = "1500ms", every = "1200ms", fault = { type = "pause", target = "leader" } },
 ]
 
 [node]

@@ -47,13 +47,7 @@ time = "8s"
 rate = 50
 faults = []
 schedule = [
-    { at = "1s", until = "1600ms", fault = { type = "partition", shape = "one" } },
-    { at = "2s", until = "2600ms", fault = { type = "partition", shape = "one" } },
-    { at = "3s", until = "3600ms", fault = { type = "partition", shape = "one" } },
-    { at = "4s", until = "4600ms", fault = { type = "partition", shape = "one" } },
-    { at = "5s", until = "5600ms", fault = { type = "partition", shape = "one" } },
-    { at = "6s", until = "6600ms", fault = { type = "partition", shape = "one" } },
-    { at = "7s", until = "7600ms", fault = { type = "partition", shape = "one" } },
+    { at = "1s", until = "1600ms", every = "1s", fault = { type = "partition", shape = "one" } },
 ]
 
 [node]

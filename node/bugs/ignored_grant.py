@@ -46,13 +46,7 @@ nodes = 5
 time = "8s"
 faults = []
 schedule = [
-    { at = "1s", until = "1700ms", fault = { type = "partition", shape = "majorities-ring" } },
-    { at = "2s", until = "2700ms", fault = { type = "partition", shape = "majorities-ring" } },
-    { at = "3s", until = "3700ms", fault = { type = "partition", shape = "majorities-ring" } },
-    { at = "4s", until = "4700ms", fault = { type = "partition", shape = "majorities-ring" } },
-    { at = "5s", until = "5700ms", fault = { type = "partition", shape = "majorities-ring" } },
-    { at = "6s", until = "6700ms", fault = { type = "partition", shape = "majorities-ring" } },
-    { at = "7s", until = "7700ms", fault = { type = "partition", shape = "majorities-ring" } },
+    { at = "1s", until = "1700ms", every = "1s", fault = { type = "partition", shape = "majorities-ring" } },
 ]
 """,
     caught_by=("invariants: n# holds the lease while n# holds it",),

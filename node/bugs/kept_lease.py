@@ -48,9 +48,7 @@ nodes = 3
 time = "6s"
 faults = []
 schedule = [
-    { at = "1500ms", until = "1800ms", fault = { type = "restart", target = "leader" } },
-    { at = "3s", until = "3300ms", fault = { type = "restart", target = "leader" } },
-    { at = "4500ms", until = "4800ms", fault = { type = "restart", target = "leader" } },
+    { at = "1500ms", until = "1800ms", every = "1500ms", fault = { type = "restart", target = "leader" } },
 ]
 """,
     caught_by=(

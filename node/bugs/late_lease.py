@@ -44,13 +44,7 @@ nodes = 3
 time = "8s"
 faults = []
 schedule = [
-    { at = "1s", until = "1600ms", fault = { type = "pause", target = "leader" } },
-    { at = "2s", until = "2600ms", fault = { type = "pause", target = "leader" } },
-    { at = "3s", until = "3600ms", fault = { type = "pause", target = "leader" } },
-    { at = "4s", until = "4600ms", fault = { type = "pause", target = "leader" } },
-    { at = "5s", until = "5600ms", fault = { type = "pause", target = "leader" } },
-    { at = "6s", until = "6600ms", fault = { type = "pause", target = "leader" } },
-    { at = "7s", until = "7600ms", fault = { type = "pause", target = "leader" } },
+    { at = "1s", until = "1600ms", every = "1s", fault = { type = "pause", target = "leader" } },
 ]
 """,
     caught_by=("invariants: n# holds the lease while n# holds it",),

@@ -76,13 +76,7 @@ rate = 10
 time = "8s"
 faults = []
 schedule = [
-    { at = "1s", until = "1500ms", fault = { type = "kill", target = "one" } },
-    { at = "2s", until = "2500ms", fault = { type = "kill", target = "one" } },
-    { at = "3s", until = "3500ms", fault = { type = "kill", target = "one" } },
-    { at = "4s", until = "4500ms", fault = { type = "kill", target = "one" } },
-    { at = "5s", until = "5500ms", fault = { type = "kill", target = "one" } },
-    { at = "6s", until = "6500ms", fault = { type = "kill", target = "one" } },
-    { at = "7s", until = "7500ms", fault = { type = "kill", target = "one" } },
+    { at = "1s", until = "1500ms", every = "1s", fault = { type = "kill", target = "one" } },
 ]
 """,
     caught_by=("invariants: n# has another state than n# after slot #: #, not #",),

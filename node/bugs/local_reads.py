@@ -43,11 +43,7 @@ nodes = 3
 time = "6s"
 faults = []
 schedule = [
-    { at = "1s", until = "1600ms", fault = { type = "partition", shape = "leader" } },
-    { at = "2s", until = "2600ms", fault = { type = "partition", shape = "leader" } },
-    { at = "3s", until = "3600ms", fault = { type = "partition", shape = "leader" } },
-    { at = "4s", until = "4600ms", fault = { type = "partition", shape = "leader" } },
-    { at = "5s", until = "5600ms", fault = { type = "partition", shape = "leader" } },
+    { at = "1s", until = "1600ms", every = "1s", fault = { type = "partition", shape = "leader" } },
 ]
 """,
     caught_by=(

@@ -58,31 +58,13 @@ faults = []
 [[schedule]]
 at = "2s"
 until = "4s"
+every = "3s"
 fault = { type = "link", target = "leader", direction = "to", delay_min_us = 400000, delay_max_us = 900000 }
 
 [[schedule]]
 at = "2950ms"
 until = "4s"
-fault = { type = "partition", shape = "leader-mute" }
-
-[[schedule]]
-at = "5s"
-until = "7s"
-fault = { type = "link", target = "leader", direction = "to", delay_min_us = 400000, delay_max_us = 900000 }
-
-[[schedule]]
-at = "5950ms"
-until = "7s"
-fault = { type = "partition", shape = "leader-mute" }
-
-[[schedule]]
-at = "8s"
-until = "10s"
-fault = { type = "link", target = "leader", direction = "to", delay_min_us = 400000, delay_max_us = 900000 }
-
-[[schedule]]
-at = "8950ms"
-until = "10s"
+every = "3s"
 fault = { type = "partition", shape = "leader-mute" }
 
 [node]

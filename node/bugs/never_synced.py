@@ -50,12 +50,7 @@ nodes = 3
 time = "5s"
 faults = []
 schedule = [
-    { at = "1s", until = "1200ms", fault = { type = "power-off", target = "all", mode = "drop" } },
-    { at = "1700ms", until = "1900ms", fault = { type = "power-off", target = "all", mode = "drop" } },
-    { at = "2400ms", until = "2600ms", fault = { type = "power-off", target = "all", mode = "drop" } },
-    { at = "3100ms", until = "3300ms", fault = { type = "power-off", target = "all", mode = "drop" } },
-    { at = "3800ms", until = "4s", fault = { type = "power-off", target = "all", mode = "drop" } },
-    { at = "4500ms", until = "4700ms", fault = { type = "power-off", target = "all", mode = "drop" } },
+    { at = "1s", until = "1200ms", every = "700ms", fault = { type = "power-off", target = "all", mode = "drop" } },
 ]
 """,
     caught_by=(

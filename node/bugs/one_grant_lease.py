@@ -56,9 +56,7 @@ nodes = 5
 time = "8s"
 faults = []
 schedule = [
-    { at = "1s", until = "2500ms", fault = { type = "partition", shape = "random-halves" } },
-    { at = "3s", until = "4500ms", fault = { type = "partition", shape = "random-halves" } },
-    { at = "5s", until = "6500ms", fault = { type = "partition", shape = "random-halves" } },
+    { at = "1s", until = "2500ms", every = "2s", fault = { type = "partition", shape = "random-halves" } },
 ]
 """,
     caught_by=("invariants: n# holds the lease while n# holds it",),

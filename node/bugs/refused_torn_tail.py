@@ -51,20 +51,7 @@ time = "8s"
 faults = []
 schedule = [
     { at = "500ms", until = "8s", fault = { type = "disk-slow", target = "all", times = 30 } },
-    { at = "1s", until = "1200ms", fault = { type = "power-off", target = "all", mode = "torn" } },
-    { at = "1500ms", until = "1700ms", fault = { type = "power-off", target = "all", mode = "torn" } },
-    { at = "2s", until = "2200ms", fault = { type = "power-off", target = "all", mode = "torn" } },
-    { at = "2500ms", until = "2700ms", fault = { type = "power-off", target = "all", mode = "torn" } },
-    { at = "3s", until = "3200ms", fault = { type = "power-off", target = "all", mode = "torn" } },
-    { at = "3500ms", until = "3700ms", fault = { type = "power-off", target = "all", mode = "torn" } },
-    { at = "4s", until = "4200ms", fault = { type = "power-off", target = "all", mode = "torn" } },
-    { at = "4500ms", until = "4700ms", fault = { type = "power-off", target = "all", mode = "torn" } },
-    { at = "5s", until = "5200ms", fault = { type = "power-off", target = "all", mode = "torn" } },
-    { at = "5500ms", until = "5700ms", fault = { type = "power-off", target = "all", mode = "torn" } },
-    { at = "6s", until = "6200ms", fault = { type = "power-off", target = "all", mode = "torn" } },
-    { at = "6500ms", until = "6700ms", fault = { type = "power-off", target = "all", mode = "torn" } },
-    { at = "7s", until = "7200ms", fault = { type = "power-off", target = "all", mode = "torn" } },
-    { at = "7500ms", until = "7700ms", fault = { type = "power-off", target = "all", mode = "torn" } },
+    { at = "1s", until = "1200ms", every = "500ms", fault = { type = "power-off", target = "all", mode = "torn" } },
 ]
 """,
     caught_by=("recovery: *is not running (exit status *",),

@@ -56,17 +56,7 @@ time = "10s"
 faults = []
 schedule = [
     { at = "500ms", until = "10s", fault = { type = "disk-slow", target = "all", times = 30 } },
-    { at = "1s", until = "1300ms", fault = { type = "kill", target = "leader" } },
-    { at = "1800ms", until = "2100ms", fault = { type = "kill", target = "leader" } },
-    { at = "2600ms", until = "2900ms", fault = { type = "kill", target = "leader" } },
-    { at = "3400ms", until = "3700ms", fault = { type = "kill", target = "leader" } },
-    { at = "4200ms", until = "4500ms", fault = { type = "kill", target = "leader" } },
-    { at = "5s", until = "5300ms", fault = { type = "kill", target = "leader" } },
-    { at = "5800ms", until = "6100ms", fault = { type = "kill", target = "leader" } },
-    { at = "6600ms", until = "6900ms", fault = { type = "kill", target = "leader" } },
-    { at = "7400ms", until = "7700ms", fault = { type = "kill", target = "leader" } },
-    { at = "8200ms", until = "8500ms", fault = { type = "kill", target = "leader" } },
-    { at = "9s", until = "9300ms", fault = { type = "kill", target = "leader" } },
+    { at = "1s", until = "1300ms", every = "800ms", fault = { type = "kill", target = "leader" } },
 ]
 
 [node]

@@ -54,20 +54,8 @@ nodes = 3
 time = "8s"
 faults = []
 schedule = [
-    { at = "1s", until = "1300ms", fault = { type = "disk-eio", target = "leader" } },
-    { at = "2s", until = "2300ms", fault = { type = "disk-eio", target = "leader" } },
-    { at = "3s", until = "3300ms", fault = { type = "disk-eio", target = "leader" } },
-    { at = "4s", until = "4300ms", fault = { type = "disk-eio", target = "leader" } },
-    { at = "5s", until = "5300ms", fault = { type = "disk-eio", target = "leader" } },
-    { at = "6s", until = "6300ms", fault = { type = "disk-eio", target = "leader" } },
-    { at = "7s", until = "7300ms", fault = { type = "disk-eio", target = "leader" } },
-    { at = "1010ms", until = "1310ms", fault = { type = "power-off", target = "all" } },
-    { at = "2010ms", until = "2310ms", fault = { type = "power-off", target = "all" } },
-    { at = "3010ms", until = "3310ms", fault = { type = "power-off", target = "all" } },
-    { at = "4010ms", until = "4310ms", fault = { type = "power-off", target = "all" } },
-    { at = "5010ms", until = "5310ms", fault = { type = "power-off", target = "all" } },
-    { at = "6010ms", until = "6310ms", fault = { type = "power-off", target = "all" } },
-    { at = "7010ms", until = "7310ms", fault = { type = "power-off", target = "all" } },
+    { at = "1s", until = "1300ms", every = "1s", fault = { type = "disk-eio", target = "leader" } },
+    { at = "1010ms", until = "1310ms", every = "1s", fault = { type = "power-off", target = "all" } },
 ]
 """,
     caught_by=(

@@ -60,21 +60,7 @@ concurrency = 30
 faults = []
 schedule = [
     { at = "500ms", until = "10s", fault = { type = "disk-slow", target = "all", times = 30 } },
-    { at = "1s", until = "1010ms", fault = { type = "power-off", target = "all" } },
-    { at = "1600ms", until = "1610ms", fault = { type = "power-off", target = "all" } },
-    { at = "2200ms", until = "2210ms", fault = { type = "power-off", target = "all" } },
-    { at = "2800ms", until = "2810ms", fault = { type = "power-off", target = "all" } },
-    { at = "3400ms", until = "3410ms", fault = { type = "power-off", target = "all" } },
-    { at = "4s", until = "4010ms", fault = { type = "power-off", target = "all" } },
-    { at = "4600ms", until = "4610ms", fault = { type = "power-off", target = "all" } },
-    { at = "5200ms", until = "5210ms", fault = { type = "power-off", target = "all" } },
-    { at = "5800ms", until = "5810ms", fault = { type = "power-off", target = "all" } },
-    { at = "6400ms", until = "6410ms", fault = { type = "power-off", target = "all" } },
-    { at = "7s", until = "7010ms", fault = { type = "power-off", target = "all" } },
-    { at = "7600ms", until = "7610ms", fault = { type = "power-off", target = "all" } },
-    { at = "8200ms", until = "8210ms", fault = { type = "power-off", target = "all" } },
-    { at = "8800ms", until = "8810ms", fault = { type = "power-off", target = "all" } },
-    { at = "9400ms", until = "9410ms", fault = { type = "power-off", target = "all" } },
+    { at = "1s", until = "1010ms", every = "600ms", fault = { type = "power-off", target = "all" } },
 ]
 
 [node]

@@ -52,9 +52,7 @@ nodes = 3
 time = "5s"
 faults = []
 schedule = [
-    { at = "2s", until = "2500ms", fault = { type = "disk-rot", target = "n1", where = "head", bits = 1 } },
-    { at = "3s", until = "3500ms", fault = { type = "disk-rot", target = "n1", where = "head", bits = 1 } },
-    { at = "4s", until = "4500ms", fault = { type = "disk-rot", target = "n1", where = "head", bits = 1 } },
+    { at = "2s", until = "2500ms", every = "1s", fault = { type = "disk-rot", target = "n1", where = "head" } },
 ]
 """,
     caught_by=(

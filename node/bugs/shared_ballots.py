@@ -49,11 +49,7 @@ nodes = 5
 time = "8s"
 faults = []
 schedule = [
-    { at = "1s", until = "1700ms", fault = { type = "pause", target = "leader" } },
-    { at = "2500ms", until = "3200ms", fault = { type = "pause", target = "leader" } },
-    { at = "4s", until = "4700ms", fault = { type = "pause", target = "leader" } },
-    { at = "5500ms", until = "6200ms", fault = { type = "pause", target = "leader" } },
-    { at = "7s", until = "7700ms", fault = { type = "pause", target = "leader" } },
+    { at = "1s", until = "1700ms", every = "1500ms", fault = { type = "pause", target = "leader" } },
 ]
 
 [node]

@@ -50,36 +50,7 @@ faults = []
 [[schedule]]
 at = "1s"
 until = "1900ms"
-fault = { type = "link", target = "n3", direction = "to", delay_min_us = 500000, delay_max_us = 700000 }
-
-[[schedule]]
-at = "2s"
-until = "2900ms"
-fault = { type = "link", target = "n3", direction = "to", delay_min_us = 500000, delay_max_us = 700000 }
-
-[[schedule]]
-at = "3s"
-until = "3900ms"
-fault = { type = "link", target = "n3", direction = "to", delay_min_us = 500000, delay_max_us = 700000 }
-
-[[schedule]]
-at = "4s"
-until = "4900ms"
-fault = { type = "link", target = "n3", direction = "to", delay_min_us = 500000, delay_max_us = 700000 }
-
-[[schedule]]
-at = "5s"
-until = "5900ms"
-fault = { type = "link", target = "n3", direction = "to", delay_min_us = 500000, delay_max_us = 700000 }
-
-[[schedule]]
-at = "6s"
-until = "6900ms"
-fault = { type = "link", target = "n3", direction = "to", delay_min_us = 500000, delay_max_us = 700000 }
-
-[[schedule]]
-at = "7s"
-until = "7900ms"
+every = "1s"
 fault = { type = "link", target = "n3", direction = "to", delay_min_us = 500000, delay_max_us = 700000 }
 
 [node]

@@ -56,11 +56,7 @@ nodes = 3
 time = "7s"
 faults = []
 schedule = [
-    { at = "2s", until = "2500ms", fault = { type = "disk-rot", target = "n1", where = "body", bits = 1 } },
-    { at = "3s", until = "3500ms", fault = { type = "disk-rot", target = "n1", where = "body", bits = 1 } },
-    { at = "4s", until = "4500ms", fault = { type = "disk-rot", target = "n1", where = "body", bits = 1 } },
-    { at = "5s", until = "5500ms", fault = { type = "disk-rot", target = "n1", where = "body", bits = 1 } },
-    { at = "6s", until = "6500ms", fault = { type = "disk-rot", target = "n1", where = "body", bits = 1 } },
+    { at = "2s", until = "2500ms", every = "1s", fault = { type = "disk-rot", target = "n1", where = "body" } },
 ]
 """,
     caught_by=(

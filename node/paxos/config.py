@@ -16,7 +16,7 @@ THRESHOLDS = ("phi_threshold", "phi_exponential_threshold")
 THRESHOLD_RANGE = (0.5, 1_000.0)
 MAY_BE_ZERO = (
     *("lease_ms", "drift_ppm", "amnesia_safe", "joins", "phi_pause_ms", "election_lag_slots_max"),
-    "snapshot_tail_slots",
+    *("snapshot_tail_slots", "speculative"),
 )
 
 
@@ -44,6 +44,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     of commands and at least as many as the last snapshot has. Of the slots that it covers the last
     ``snapshot_tail_slots`` stay in memory, for followers that lag a little. ``snapshot_part_bytes`` is how much of a
     snapshot goes in one message.
+
+    ``speculative`` is 1 if a leader computes results before they are chosen (``node.speculation``).
     """
 
     me: int
@@ -82,6 +84,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     snapshot_log_bytes: int = 64 * 1024 * 1024
     snapshot_tail_slots: int = 1_000
     snapshot_part_bytes: int = 256 * 1024
+    speculative: int = 0
 
     def __post_init__(self) -> None:
         self._check_members()
@@ -116,7 +119,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 raise ConfigError(f"{name}={getattr(self, name)} is not {low:g} to {high:g}")
         if self.snapshot_part_bytes > SNAPSHOT_PART_BYTES_MAX:
             raise ConfigError(f"snapshot_part_bytes={self.snapshot_part_bytes} is over {SNAPSHOT_PART_BYTES_MAX}")
-        for name in ("amnesia_safe", "joins"):
+        for name in ("amnesia_safe", "joins", "speculative"):
             if getattr(self, name) > 1:
                 raise ConfigError(f"{name}={getattr(self, name)} must be 0 or 1")
         if self.drift_ppm >= MILLION:

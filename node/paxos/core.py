@@ -289,6 +289,7 @@ class Paxos:
     def campaign(self, now: int) -> None:
         """Take a new ballot, and ask all members to promise it."""
         self.hand_out()  # who the members are depends on how far the log is chosen
+        self.succession.asking = None
         if self.config.me not in self.voters:
             self.candidate = None
             return
@@ -298,7 +299,6 @@ class Paxos:
             return
         self.counters.elections_started += 1
         self.election.campaigns(now)
-        self.succession.asking = None
         self.follow_nobody()
         ballot = self.next_ballot()
         self.see(ballot)
@@ -340,11 +340,12 @@ class Paxos:
         )
 
     def _on_promise(self, now: int, sender: int, message: Promise) -> None:
-        if self.candidate is None:
-            return
-        self.rejoining.note(now, message.lives)
-        self.candidate.on_promise(sender, message)
-        self._lead_if_ready(now, self.candidate)
+        if self.candidate is not None:
+            self.rejoining.note(now, message.lives)  # which may end this attempt, and begin another or none
+        candidate = self.candidate
+        if candidate is not None:
+            candidate.on_promise(sender, message)
+            self._lead_if_ready(now, candidate)
 
     def _lead_if_ready(self, now: int, candidate: Candidate) -> None:
         """Lead once a majority has promised, and all slots are known that it has truncated: catch up first."""

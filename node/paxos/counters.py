@@ -68,6 +68,9 @@ class Counters(msgspec.Struct):
     changes_proposed: int = 0
     changes_found: int = 0
     leaderships_renewed: int = 0
+    slots_run_ahead: int = 0
+    slots_released: int = 0
+    slots_rolled_back: int = 0
     torn_tails_cut: int = 0
     frames_refused: int = 0
     messages_shed: int = 0

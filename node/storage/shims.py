@@ -1,6 +1,7 @@
 """A disk with something between it and whoever uses it: each file and the folder pass everything on as it is.
 
-To be overridden where one call has to do something else. Nothing in a healthy node uses them.
+To be overridden where one call has to do something else. A healthy node uses them only to hear of its syncs
+(``node.storage.announced``).
 """
 
 from __future__ import annotations

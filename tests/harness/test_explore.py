@@ -147,6 +147,7 @@ def test_counts_add_up() -> None:
             SeedReport(seed=seed, verdict=VALID, installed={"kill": seed}, counters={"x": 2}, simulated_s=1.5, cpu_s=1)
         )
     assert (tally.installed["kill"], tally.counters["x"], tally.simulated_s, tally.cpu_s) == (3, 6, 4.5, 3)
+    assert tally.reached["x"] == 3
 
 
 def test_only_the_first_folders_of_a_signature_are_kept() -> None:

@@ -20,13 +20,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.plan import MENUS, MS, PLAN_VERSION, QUIET_START_MS, Plan, make_plan
+from harness.plan import (
+    LIMIT_SETTINGS,
+    MENUS,
+    MS,
+    PLAN_VERSION,
+    QUIET_START_MS,
+    SNAPSHOT_SETTINGS,
+    WINDOW_SETTINGS,
+    Plan,
+    make_plan,
+    node_settings,
+)
 from harness.scenario import Scenario, Timed
 from harness.seeds import SEED_MAX
 from nemesis.faults import IN_MODEL, KINDS, Kill, Partition, kind
 from nemesis.nemesis import ScheduledFault
 from nemesis.swarm import KINDS_OF_PLACES, PACES, Intensity, variants
 from nemesis.targets import majority, resolve
+from node.paxos.config import Config
 from tests.harness.scenarios import scenarios
 from workloads.catalogue import WORKLOADS
 
@@ -52,6 +64,14 @@ GOLDEN = [
     (MIXED, 1, "40e8772ed3326ea65522e24105f8e8140207c6a012a7552fda1c8bb795b674ce"),
     (LARGE, SEED_MAX, "6a876aec7b81c085e9d4f5345639f0417a3d029b4003e439ebbfac50d555f83b"),
     (SWARM_20S, 17, "1665fc6fd72ec64b52d22599f4eda1481626382e11a643da44ce88e1d3734266"),
+]
+GOLDEN_SNAPSHOTS = [
+    (20, 5, 200, 16384, 0),
+    (5, 0, 200, 16384, 512),
+    (100, 50, 200, 2048, 512),
+    (None, None, None, None, None),
+    (None, None, None, None, None),
+    (None, None, None, None, None),
 ]
 
 
@@ -301,3 +321,36 @@ def test_faults_that_do_not_heal_stay_with_a_minority_of_nodes(seed: int) -> Non
     hit = {node for fault in plan.faults for node in resolve(getattr(fault.fault, "target", ""), fault.order, None)}
     assert {kind(fault.fault) for fault in plan.faults} == set(beyond)
     assert 0 < len(hit) < majority(5)
+
+
+# -- what a swarm draws for the nodes ---------------------------------------------------------------------------------
+
+
+def test_a_swarm_draws_settings_for_the_nodes_that_they_can_start_with() -> None:
+    drawn: Counter[str] = Counter()
+    for seed in range(400):
+        for nodes in (1, 5, 25):
+            chosen = node_settings(Scenario(place="simulated", faults=("swarm",), nodes=nodes), seed)
+            core = {name: value for name, value in chosen.items() if name in Config.__struct_fields__}
+            Config(me=1, members=tuple(range(1, nodes + 1)), **core)  # type: ignore[arg-type]
+        drawn.update(chosen.keys())
+    assert set(drawn) == {name for name, _ in (*SNAPSHOT_SETTINGS, *WINDOW_SETTINGS, *LIMIT_SETTINGS)}
+    assert 150 < drawn["snapshot_slots"] < 250
+    assert 90 < drawn["window_max"] < 180
+    assert 60 < drawn["reads_max"] < 140
+
+
+def test_what_the_scenario_says_of_the_nodes_stays_as_it_says() -> None:
+    said = Scenario(place="simulated", faults=("swarm",), node={"window_max": 3, "snapshot_slots": 7})
+    for seed in range(40):
+        chosen = node_settings(said, seed)
+        assert (chosen["window_max"], chosen["snapshot_slots"]) == (3, 7)
+        assert node_settings(Scenario(node={"window_max": 3}), seed) == {"window_max": 3}, "only a swarm draws"
+
+
+def test_what_is_drawn_for_snapshots_does_not_depend_on_the_other_draws() -> None:
+    """Seeds that were written down keep the snapshots that they had."""
+    swarm = Scenario(place="simulated", faults=("swarm",))
+    names = [name for name, _ in SNAPSHOT_SETTINGS]
+    drawn = [tuple(node_settings(swarm, seed).get(name) for name in names) for seed in range(6)]
+    assert drawn == GOLDEN_SNAPSHOTS

@@ -92,6 +92,13 @@ def test_a_violation_is_told_from_top_to_bottom() -> None:
     ):  # fmt: skip
         assert part in page.text, part
     assert "stepped down" not in page.text  # a counter of zero is not a rare event
+    assert "in all their lives" not in page.text  # nobody has counted them on real processes
+
+
+def test_a_simulated_run_tells_the_rare_events_of_lives_that_are_over() -> None:
+    result, recorded = run_of(Sample())
+    simulated = msgspec.structs.replace(result, place="simulated", rare_events={"torn_tails_cut": 2, "noops_filled": 1})
+    assert "in all their lives: noops filled 1, torn tails cut 2." in page_of(simulated, recorded).text
 
 
 @pytest.mark.parametrize("verdict", list(RunVerdict))

@@ -110,6 +110,57 @@ def test_what_is_misspelt_is_told_what_was_meant(data: dict[str, Any], message: 
     assert message in str(caught.value)
 
 
+REPEATED = """
+time = "8s"
+faults = []
+[[schedule]]
+at = "1s"
+until = "1300ms"
+every = "2s"
+fault = { type = "kill", target = "leader" }
+[[schedule]]
+at = 0
+until = 1
+fault = { type = "pause" }
+[[schedule]]
+at = "2s"
+until = "4s"
+every = 2
+order = ["n3", "n2", "n1", "n5", "n4"]
+fault = { type = "pause" }
+"""
+
+
+def test_a_fault_that_comes_again_is_written_out_as_often_as_it_ends_before_the_run() -> None:
+    scenario = from_data(tomllib.loads(REPEATED))
+    assert [(timed.at, timed.until) for timed in scenario.schedule] == [
+        *(("1s", "1s300ms"), ("3s", "3s300ms"), ("5s", "5s300ms"), ("7s", "7s300ms")),
+        ("0s", "1s"),
+        *(("2s", "4s"), ("4s", "6s"), ("6s", "8s")),
+    ]
+    assert {timed.fault for timed in scenario.schedule[:4]} == {Kill("leader")}
+    assert [timed.order is not None for timed in scenario.schedule] == [False] * 5 + [True] * 3
+    assert from_data(tomllib.loads(dump(scenario))) == scenario
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (scheduled({"type": "kill"}, every="soon"), "schedule[0].every: 'soon' is no duration"),
+        (scheduled({"type": "kill"}, every=[1]), "schedule[0].every: [1] is no duration"),
+        (scheduled({"type": "kill"}, every="0s"), "schedule[0].every: 0s comes more than 10000 times"),
+        (scheduled({"type": "kill"}, every="1ms"), "schedule[0].every: 1ms comes more than 10000 times"),
+        (scheduled({"type": "kill"}, evry="1s"), "schedule[0]: unknown key 'evry'; did you mean 'every'?"),
+        (scheduled({"type": "kil"}, every="1s"), "schedule[0].fault.type: unknown fault 'kil'"),
+        ({"schedule": [*scheduled({"type": "kill"}, every="1s")["schedule"], 7]}, "schedule[1]"),
+    ],
+)
+def test_a_repetition_that_cannot_be_names_its_place(data: dict[str, Any], message: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        from_data(data)
+    assert message in str(caught.value)
+
+
 def operation(**more: Any) -> dict[str, Any]:
     return {"operations": [{"at": "1s", "client": 0, "f": "write", "key": "x", "value": 1} | more]}
 

@@ -231,6 +231,9 @@ def test_survives_kills_of_each_node_and_counts_each_operation_once(nodes: Nodes
 
     asyncio.run(main())
     assert [node for node in nodes.addresses if "recovered: incarnation 2" in nodes.log(node)] == [1, 2, 3]
+    statuses = [nodes.status(node) for node in nodes.addresses]
+    shed = [status.counters.messages_shed for status in statuses if status is not None]
+    assert sum(shed) > 0, "what was for a node that was down was dropped, and counted"
 
 
 async def progress(done: Callable[[], int], task: asyncio.Task[None]) -> None:
@@ -404,6 +407,7 @@ def test_a_stranger_is_cut_off_with_one_line_and_the_node_lives_on(lonely: Nodes
     status = lonely.status(1)
     assert status is not None
     assert status.incarnation == 1
+    assert status.counters.frames_refused > len([line for line in cut_off(lonely)[:before] if "slow" not in line])
     assert cut_off(lonely)[before:] == lines
     assert "Traceback" not in lonely.log(1)
     assert "Fatal error" not in lonely.log(1)
@@ -598,6 +602,35 @@ def test_nodes_with_a_planted_bug_start_and_serve(nodes: Nodes, bug: str) -> Non
     nodes.start(more=("--bug", bug))
     assert nodes.run(Write("x", 1))[0].ok
     assert nodes.leader() in nodes.addresses
+
+
+def test_leaders_that_compute_ahead_answer_the_same(nodes: Nodes) -> None:
+    more = ("--set", "speculative=1", "--set", "batch_commands_max=4")
+    nodes.start(more=more)
+    leader = nodes.leader()
+
+    async def increment(times: int) -> list[int]:
+        client = nodes.client(leader)
+        try:
+            return [(await until_done(client, Increment("n", 1))).result.value for _ in range(times)]
+        finally:
+            client.close()
+
+    async def together() -> list[int]:
+        return [value for values in await asyncio.gather(*[increment(8) for _ in range(16)]) for value in values]
+
+    def agreed() -> list[Status]:
+        statuses = [status for node in nodes.addresses if (status := nodes.status(node)) is not None]
+        return statuses if len(statuses) == 3 and len({(s.applied_upto, s.digest) for s in statuses}) == 1 else []
+
+    assert sorted(asyncio.run(together())) == list(range(1, 129))
+    statuses = wait_for(agreed, "who computed ahead and who did not have the same state")
+    assert sum(status.counters.slots_released for status in statuses) > 0, "what was computed ahead was used"
+    nodes.kill(leader)
+    nodes.leader()
+    assert nodes.run(Increment("n", 1), Read("n")) == [Result(True, 129), Result(True, 129)]
+    nodes.start(leader, more=more)
+    wait_for(agreed, "the same state again")
 
 
 # -- snapshots --------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from node.paxos.counters import Counters
 from node.paxos.effects import Receive, Tick
 from node.paxos.messages import Message
 from node.paxos.records import Record
-from node.replica import ClientRequest, Durable, Replica, ReplicaEvent, SnapshotDurable
+from node.replica import ClientRequest, Durable, Replica, ReplicaEvent, RunAhead, SnapshotDurable
 from node.storage.journal import Journal, inspect
 from node.storage.wal import LogFailedError
 from node.wire import Reply, Request
@@ -54,6 +54,7 @@ class Node:
     waiting: list[Record] = field(default_factory=list)
     saving: Generator[None, None, int] | None = None
     wake_at: int = 0
+    ahead: bool = False
     starts: int = 0
     counters: Counters = field(default_factory=Counters)
 
@@ -122,6 +123,7 @@ class Cluster:
         it.waiting.clear()
         it.saving = None
         it.wake_at = 0
+        it.ahead = False
 
     def lose_power(self, node: int, rng: random.Random | None = None) -> None:
         """Crash a node and forget what its disk had not made durable; ``rng`` tears what was on its way."""
@@ -198,12 +200,20 @@ class Cluster:
             self.carry(Letter(node, replica.incarnation, send.to, send.message))
         if output.wake_at:
             it.wake_at = output.wake_at
+        it.ahead = output.ahead
         for client, reply in output.replies:
             self.replied(node, client, through_codec_reply(reply))
 
     def tick(self, node: int) -> None:
         """Wake a node."""
         self.step(node, Tick())
+
+    def run_ahead(self, node: int) -> bool:
+        """Let a node compute a slot's results ahead; False if there is none."""
+        if not self.nodes[node].ahead:
+            return False
+        self.step(node, RunAhead())
+        return True
 
     def fsync(self, node: int, count: int | None = None) -> int:
         """Make a node's waiting records durable, or the first ``count`` of them; return how many."""

@@ -11,8 +11,12 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from node.assembly import Assembly
+from node.bugs.half_rollback import HalfRollback
 from node.bugs.local_reads import LocalReads
+from node.bugs.released_early import ReleasedEarly
+from node.bugs.speculative_reads import SpeculativeReads
 from node.machine import Machine, decode_state
+from node.museum import Unasked
 from node.paxos.acceptor import Acceptor, Deferrable
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.candidate import Candidate
@@ -171,13 +175,6 @@ class KeepsAnswers(PreElection):
 
     def ready_at(self, now: int) -> int | None:
         return super().ready_at(max([0, *(yes.at for yes in self._yes.values() if yes.at < now)]) or now)
-
-
-class AsksNobody(PreElection):
-    """Takes a ballot on its own suspicion."""
-
-    def ready_at(self, now: int) -> int | None:
-        return now
 
 
 class ReleasesAnyGrant(Grant):
@@ -400,7 +397,7 @@ MUTANTS: dict[str, Callable[[], Assembly]] = {
     "eager-reads": lambda: leader(EagerReads),
     "counts-old-answers": lambda: parts(pre_election=CountsOldAnswers),
     "keeps-answers": lambda: parts(pre_election=KeepsAnswers),
-    "asks-nobody": lambda: parts(pre_election=AsksNobody),
+    "asks-nobody": lambda: parts(pre_election=Unasked),
     "releases-any-grant": lambda: parts(grant=ReleasesAnyGrant),
     "grants-after-the-word": lambda: parts(grant=GrantsAfterTheWord),
     "proposes-behind-a-change": lambda: leader(ProposesBehindAChange),
@@ -411,6 +408,9 @@ MUTANTS: dict[str, Callable[[], Assembly]] = {
     "leaves-to-anybody": lambda: leader(LeavesToAnybody),
     "local-reads": lambda: Assembly(replica=LocalReads),
     "applies-twice": lambda: Assembly(replica=AppliesTwice),
+    "released-early": lambda: Assembly(replica=ReleasedEarly),
+    "half-rollback": lambda: Assembly(replica=HalfRollback),
+    "speculative-reads": lambda: Assembly(replica=SpeculativeReads),
     "votes-at-once": lambda: Assembly(core=Parts(recovery=VotesAtOnce)),
     "votes-unlearned": lambda: Assembly(core=Parts(recovery=VotesUnlearned)),
     "welcomes-all": lambda: leader(WelcomesAll),

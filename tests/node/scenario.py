@@ -27,6 +27,7 @@ tests/node/test_scenarios.py`` writes what is printed now into the files: then r
     > propose n1 a b                a client writes a, then b, at n1
     > open n1 c / write n1 c x 7 / cas n1 c x 7 8 / retry n1 c / read n2 c x     client c, with a session
     > crash n1 / poweroff n1 / wipe n1 / stop n1 / restart n1
+    > ahead n1                      n1 computes the results of the next slot that it has proposed
     > save n1 1                     one step of writing n1's snapshot (without number: all)
     > partition n1 n2 | n3 / heal
     > log n1 / disk n1 / status / letters / counters n1 noops_filled
@@ -164,6 +165,12 @@ class Script:
         if not self.quiet and not it.waiting:
             self.say("nothing to sync")
         self.watched(number(node), lambda: self.cluster.fsync(number(node), int(count) if count else None))
+
+    def do_ahead(self, node: str) -> None:
+        replica = self.cluster.nodes[number(node)].running
+        slot = replica.speculation.next if replica.speculation is not None else 0
+        ran = self.cluster.run_ahead(number(node))
+        self.say(f"n{number(node)} has run slot {slot} ahead" if ran else "nothing to run ahead")
 
     def do_save(self, node: str, steps: str | None = None) -> None:
         saving = self.cluster.nodes[number(node)].saving

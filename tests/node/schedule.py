@@ -241,6 +241,8 @@ class Run:
         self.seed = seed
         self.rng = random.Random(f"schedule/{seed}/{size}")
         self.weather = forecast(self.rng)
+        self._pace = random.Random(f"speculation/{seed}/{size}")
+        self.weather.settings["speculative"] = self._pace.choice((0, 1))
         self.weather.settings.update(settings or {})
         self.cluster = Cluster(
             size,
@@ -267,6 +269,7 @@ class Run:
         self._syncing: dict[int, int] = {}
         self._saving: dict[int, int] = {}
         self._alarm: dict[int, int] = {}
+        self._ahead: dict[int, int] = {}
         self._goal: dict[int, int] = {}
         self.requests = 0
 
@@ -322,6 +325,7 @@ class Run:
             self._syncing.pop(node, None)
             self._saving.pop(node, None)
             self._alarm.pop(node, None)
+            self._ahead.pop(node, None)
             self.cluster.start(node)
             self.stepped(node)
 
@@ -338,6 +342,9 @@ class Run:
         if it.wake_at and self._alarm.get(node) != it.wake_at:
             self._alarm[node] = it.wake_at
             self.at(max(it.wake_at, self.cluster.now), self.wake, node, it.starts, it.wake_at)
+        if it.ahead and node not in self._ahead:
+            self._ahead[node] = it.starts
+            self.later(self._pace.choice((0.0, 0.1, 3.0)), self.run_ahead, node, it.starts)
 
     def postponed(self, node: int, action: Callable[..., None], *arguments: object) -> bool:
         """Put an event off if the node is frozen."""
@@ -384,6 +391,15 @@ class Run:
             self._alarm.pop(node, None)
             self.cluster.tick(node)
             self.stepped(node)
+
+    def run_ahead(self, node: int, starts: int) -> None:
+        """A node has time to compute something ahead."""
+        it = self.cluster.nodes[node]
+        if it.starts != starts or it.replica is None or self.postponed(node, self.run_ahead, node, starts):
+            return
+        del self._ahead[node]
+        self.cluster.run_ahead(node)
+        self.stepped(node)
 
     # -- messages -----------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ RARE = (
     *("transfers_begun", "transfers_done", "transfers_given_up"),
     *("snapshots_taken", "snapshots_installed", "slots_truncated", "segments_removed"),
     *("accepts_outdated", "snapshot_downloads_resumed", "snapshot_parts_sent"),
+    *("slots_run_ahead", "slots_released", "slots_rolled_back"),
 )
 """What each batch of seeds must have met, or its silence means nothing."""
 
@@ -43,6 +44,9 @@ CAUGHT_WITHIN = {
     "truncates-early": 5,
     "installs-early": 40,
     "loses-sessions": 40,
+    "released-early": 5,
+    "half-rollback": 40,
+    "speculative-reads": 240,
 }
 """Planted bugs that random schedules meet, and how many seeds that may take; the text scenarios catch the others."""
 

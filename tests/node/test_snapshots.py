@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,7 @@ from node.kv import Increment, Result, Write
 from node.machine import Machine, OpenEntry, StateError, decode_state, encode_entry
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.counters import Counters
+from node.paxos.messages import SnapshotPart
 from node.paxos.records import (
     AcceptedRecord,
     Base,
@@ -26,7 +28,7 @@ from node.paxos.records import (
     Started,
     replay,
 )
-from node.paxos.snapshot import Download, Snapshot, snapshot_of
+from node.paxos.snapshot import SNAPSHOT_BYTES_MAX, Download, Snapshot, snapshot_of
 from node.sessions import SKIPPED_MAX, Sessions
 from node.storage.frame import SegmentHeader, decode_header, encode_header
 from node.storage.journal import Journal, decode_base, encode_base, inspect
@@ -41,6 +43,7 @@ from node.storage.snapshots import (
 )
 from node.storage.wal import CorruptLogError, LogFailedError, segment_name
 from node.wire import Command
+from tests.node.cluster import Cluster, Letter
 from tests.node.memory_disk import MemoryDisk
 
 NODE = 3
@@ -447,6 +450,26 @@ def test_the_table_knows_what_was_applied(numbers: list[int]) -> None:
 
 
 # -- a snapshot that comes over ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "crc"),
+    [
+        (8, zlib.crc32(b"no state")),  # it checks out, and is nothing that a state could be
+        (8, 1),  # it does not check out
+        (SNAPSHOT_BYTES_MAX + 1, 1),  # it is too large to begin with
+    ],
+)
+def test_a_snapshot_that_is_none_is_refused_and_counted(size: int, crc: int) -> None:
+    cluster = Cluster(3)
+    cluster.start(1)
+    before = cluster.nodes[1].running.machine.state()
+    cluster.deliver(Letter(2, 1, 1, SnapshotPart(40, B, size, crc, 0, b"no state")))
+    it = cluster.nodes[1]
+    assert (it.counters.snapshots_refused, it.counters.snapshots_installed) == (1, 0)
+    assert it.saving is None
+    assert it.running.machine.state() == before
+    cluster.close()
 
 
 @given(st.binary(min_size=1, max_size=60), st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=60))

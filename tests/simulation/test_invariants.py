@@ -11,6 +11,7 @@ import pytest
 from harness.simulation.invariants import InvariantError, Invariants
 from harness.simulation.loop import virtual_loop
 from harness.simulation.trace import Trace
+from node.kv import Result, Write
 from node.machine import Machine
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.counters import Counters
@@ -19,7 +20,9 @@ from node.paxos.log import Log
 from node.paxos.messages import Accepted, Promise, Resign, Value
 from node.paxos.records import AcceptedRecord, Learned, Promised, Record, Remembered
 from node.paxos.snapshot import Snapshot, snapshot_of
-from node.replica import Durable, Output, ReplicaEvent, SnapshotDurable
+from node.replica import ClientRequest, Durable, Output, ReplicaEvent, RunAhead, SnapshotDurable
+from node.sessions import Sessions
+from node.wire import Body, Command, Done, OpenSession, Reason, Refusal, Reply, Request
 
 LOW, HIGH = Ballot(1, 1), Ballot(2, 1)
 A: Value = (b"a",)
@@ -44,12 +47,16 @@ class Scene:
         applied: tuple[int, str | bytes] = (0, ""),
         leader: Any = None,
         snapshot: Snapshot | None = None,
+        replies: tuple[tuple[int, Reply], ...] = (),
+        sessions: Sessions | None = None,
     ) -> None:
         output = Output()
+        output.replies = list(replies)
         output.snapshot = snapshot
         output.persist = list(persist)
         output.sends = [Send(9, message) for message in sends]
         stepped = self.seen(node, log, applied, leader)
+        stepped.replica.machine.sessions = sessions if sessions is not None else Sessions()
         self.invariants.stepped(stepped, event if event is not None else Tick(), output)
 
     def write(self, node: int, *records: Record) -> None:
@@ -243,6 +250,65 @@ def test_what_was_never_durable_may_be_forgotten_and_what_was_learned_stands_for
     scene.boot(1, AcceptedRecord(2, LOW, X, 0), Learned(2, HIGH, A))
     assert scene.invariants.broken is None
     assert ZERO < LOW
+
+
+# -- clients ----------------------------------------------------------------------------------------------------------
+
+WRITE = Command(7, 2, Write("x", 1))
+DONE = Done(Result(True))
+
+
+def asked(scene: Scene, body: Body, client: int = 5, number: int = 1) -> None:
+    """Let node 1 get a client's request."""
+    scene.step(1, ClientRequest(client, Request(number, body)))
+
+
+def table(sequence: int) -> Sessions:
+    """Return a session table in which operations of session 7 were applied up to a number."""
+    sessions = Sessions()
+    sessions.open(7)
+    if sequence:
+        sessions.record(7, sequence, Result(True))
+    return sessions
+
+
+def test_a_client_may_hear_of_what_is_applied_and_be_refused_what_is_not() -> None:
+    scene = Scene()
+    asked(scene, WRITE, number=1)
+    scene.step(1, replies=((5, Reply(1, Refusal(Reason.DEPOSED))),), sessions=table(1))
+    asked(scene, WRITE, number=2)
+    scene.step(1, replies=((5, Reply(2, DONE)),), sessions=table(2))
+    asked(scene, WRITE, number=3)
+    scene.step(1, replies=((5, Reply(3, DONE)),), sessions=table(3))
+    asked(scene, WRITE, number=4)
+    scene.step(1, replies=((5, Reply(4, DONE)),))  # evicted since
+    asked(scene, OpenSession(), number=5)
+    scene.step(1, replies=((5, Reply(5, Done(Result(True, 7)))),), sessions=table(0))
+    assert scene.invariants.broken is None
+
+
+@pytest.mark.parametrize("sequence", [0, 1])
+def test_an_answer_before_the_operation_is_applied_is_caught(sequence: int) -> None:
+    scene = Scene()
+    asked(scene, WRITE)
+    why = "n1 tells a client that operation 2 of session 7 is done, and has not applied it"
+    with pytest.raises(InvariantError, match=why):
+        scene.step(1, RunAhead(), replies=((5, Reply(1, DONE)),), sessions=table(sequence))
+
+
+def test_a_session_that_is_not_open_is_caught() -> None:
+    scene = Scene()
+    asked(scene, OpenSession())
+    with pytest.raises(InvariantError, match="n1 tells a client of session 9, and has not opened it"):
+        scene.step(1, RunAhead(), replies=((5, Reply(1, Done(Result(True, 9)))),), sessions=table(0))
+
+
+def test_another_life_was_asked_nothing() -> None:
+    scene = Scene()
+    asked(scene, WRITE)
+    scene.boot(1)
+    scene.step(1, replies=((5, Reply(1, DONE)),), sessions=table(0))
+    assert scene.invariants.broken is None
 
 
 # -- snapshots --------------------------------------------------------------------------------------------------------

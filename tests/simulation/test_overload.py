@@ -26,6 +26,7 @@ from node.client import Client
 from node.kv import Increment, Read
 from node.paxos.counters import Counters
 from node.replica import Replica
+from node.sessions import SESSIONS_MAX
 from tests.simulation.runs import run, scenario
 
 MS = 1_000_000
@@ -92,6 +93,7 @@ class Flood:
         self._world = world
         self._tally = tally
         self._sent: dict[int, int] = {}
+        self.expired = 0
         self._session: asyncio.Future[int] = world.loop.create_future()
 
     async def connect(self, node: str) -> None:
@@ -116,6 +118,9 @@ class Flood:
 
     def read(self) -> None:
         self._send(wire.Query(Read("n")))
+
+    def open_one_more(self) -> None:
+        self._send(wire.OpenSession())
 
     def _send(self, body: wire.Body) -> None:
         self._number += 1
@@ -144,6 +149,9 @@ class Flood:
             self._tally.done.append(took_ms)
         else:
             assert isinstance(reply.answer, wire.Refusal)
+            if reply.answer.reason is wire.Reason.SESSION_EXPIRED:
+                self.expired += 1
+                return
             assert reply.answer.reason is wire.Reason.OVERLOADED
             assert reply.answer.detail
             self._tally.refused.append(took_ms)
@@ -227,6 +235,30 @@ def test_one_client_more_than_are_served_is_turned_away(tmp_path: Path) -> None:
         assert world.counters("n1").clients_turned_away == 1
         wires[0].close()
         await world.cluster.dial("n1")
+
+    world.run(main)
+
+
+def test_a_session_more_than_are_kept_ends_the_least_recently_used(tmp_path: Path) -> None:
+    world = Overloaded(tmp_path)
+
+    async def main() -> None:
+        tally = Tally()
+        first = Flood(world, tally)
+        await first.open(world.leader)
+        opener = Flood(world, tally)
+        await opener.connect(world.leader)
+        for _ in range(SESSIONS_MAX // 1_000):
+            for _ in range(1_000):
+                opener.open_one_more()
+            await asyncio.sleep(0.5)
+        await opener.close()
+        assert len(tally.done) == SESSIONS_MAX
+        assert [world.counters(name).sessions_evicted for name in world.cluster.nodes] == [1] * 3
+        assert {len(world.replica(name).machine.sessions) for name in world.cluster.nodes} == {SESSIONS_MAX}
+        first.write()
+        await first.close()
+        assert first.expired == 1
 
     world.run(main)
 
