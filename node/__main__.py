@@ -20,7 +20,6 @@ EXIT_CORRUPT = 65
 """Exit status for a log that cannot be read (EX_DATAERR)."""
 
 
-
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit status."""
     arguments = parser().parse_args(argv)
