@@ -161,7 +161,7 @@ def _carry_out(run: Prepared, watcher: Watcher, spent_s: float, observation: Obs
     try:
         outcome = place.drive(runner.run())
         watcher.judging()
-        judgement = judge(scenario, plan, folder, outcome)
+        judgement = judge(scenario, plan, folder, outcome, place.seen())
     except InvariantError as error:
         outcome = runner.outcome
         judgement = _broken_off(error, plan, folder, outcome, place)

@@ -51,8 +51,14 @@ class Judgement:
     unavailability: Unavailability
 
 
-def judge(scenario: Scenario, plan: Plan, folder: RunFolder, outcome: Outcome) -> Judgement:
-    """Check a run's history and logs, and weigh the answers."""
+def judge(
+    scenario: Scenario,
+    plan: Plan,
+    folder: RunFolder,
+    outcome: Outcome,
+    seen: Sequence[CheckerResult] = (),
+) -> Judgement:
+    """Check a run's history and logs, and weigh the answers, with what was ``seen`` where it took place."""
     history = folder.history()
     checkers: list[Callable[[], CheckerResult]] = [
         lambda checker=checker: _check(checker, history)  # type: ignore[misc]
@@ -61,6 +67,7 @@ def judge(scenario: Scenario, plan: Plan, folder: RunFolder, outcome: Outcome) -
     checkers.append(lambda: _audit(plan.nodes, folder, SYSTEMS[scenario.system].log_reader(), history, outcome))
     results = [check() for check in checkers]
     results.append(recovery(outcome.recovery))
+    results.extend(seen)
     verdict, sentence = weigh(results, outcome.faults, scenario.required)
     return judged(verdict, sentence, tuple(results), history, plan)
 

@@ -17,6 +17,7 @@ import uvloop
 from harness.cluster.base import Cluster
 from harness.cluster.local.cluster import LocalCluster
 from harness.cluster.simulated import SimulatedCluster
+from harness.results import CheckerResult
 from harness.scenario import Scenario
 from harness.seeds import SeedTree
 from harness.simulation.loop import virtual_loop
@@ -35,7 +36,8 @@ class Stage:
     cleaned up. ``read_clock`` gives ns on the clock that the loop's time follows. ``trace_sha256`` names all that
     happened in a simulation, "" elsewhere. ``gather_bytes`` of the history may wait to be written: none where a run
     cannot be brought back. ``met`` counts the nodes' rare events in all their lives; where there is none, only the
-    nodes themselves can tell, and each of them only since its last start.
+    nodes themselves can tell, and each of them only since its last start. ``seen`` is what the place has to say of a
+    run at its end that nobody outside could see.
     """
 
     cluster: Cluster
@@ -44,6 +46,7 @@ class Stage:
     trace_sha256: Callable[[], str]
     gather_bytes: int = 0
     met: Callable[[], dict[str, int]] | None = None
+    seen: Callable[[], tuple[CheckerResult, ...]] = tuple
 
 
 class NotObservableError(ValueError):
@@ -72,7 +75,8 @@ def _simulated(scenario: Scenario, seed: int, folder: RunFolder, observation: Ob
     cluster = SimulatedCluster(scenario.nodes, SeedTree(seed), loop, watched=scenario.invariants)
     if observation is not None:
         observation.attach(World(loop, cluster))
-    return Stage(cluster, loop.run, loop.monotonic_ns, lambda: cluster.trace.sha256, GATHER_BYTES, cluster.met)
+    hash_of, seen = lambda: cluster.trace.sha256, cluster.invariants.at_the_end
+    return Stage(cluster, loop.run, loop.monotonic_ns, hash_of, GATHER_BYTES, cluster.met, seen)
 
 
 STAGES: dict[str, Callable[[Scenario, int, RunFolder, Observation | None], Stage]] = {

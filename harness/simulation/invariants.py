@@ -23,6 +23,9 @@ Simple*, 2001; names of its section 2) or a promise of the node's:
   where one of them had computed ahead, and the others not;
 - *nothing is forgotten without a snapshot*: a log is truncated no further than a snapshot reaches that is durable in
   this very moment, and after a restart what is not in the log any more is in the snapshot.
+
+One thing more is seen here and ends no run, as it harms nobody's data: that a healthy leader is deposed by a node that
+was alone in having lost it (``harness.simulation.disruptions``). A violation it is all the same, and told at the end.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from harness.results import CheckerResult
+from harness.simulation.disruptions import Disruptions
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.memberships import Memberships
 from harness.simulation.node import SimulatedNode
@@ -38,7 +43,7 @@ from node.machine import decode_state
 from node.paxos.ballot import ZERO, Ballot
 from node.paxos.effects import Deferred, Send
 from node.paxos.log import Log
-from node.paxos.messages import Accepted, Promise, Resign, Value
+from node.paxos.messages import Accepted, PreVote, PreVoteReply, Promise, Resign, Value
 from node.paxos.records import AcceptedRecord, Learned, Promised, Record, Remembered
 from node.paxos.snapshot import Snapshot
 from node.replica import ClientRequest, Durable, Output, ReplicaEvent, SnapshotDurable
@@ -101,6 +106,7 @@ class Invariants:
         self._chosen: dict[int, Chosen] = {}
         self._digests: dict[int, tuple[bytes, str]] = {}
         self._leading: dict[int, SimulatedNode] = {}
+        self._disruptions = Disruptions(loop, trace, nodes)
         self.broken: InvariantError | None = None
         """The first one that broke, also when the error itself got lost on its way."""
         self.on_broken: Callable[[InvariantError], None] = lambda error: None
@@ -108,6 +114,7 @@ class Invariants:
 
     def booted(self, node: SimulatedNode, remembered: Remembered) -> None:
         """Compare what a process remembers with what was durable before it. Raises InvariantError."""
+        self._disruptions.booted(node)
         seen = self._seen[node.number]
         if _recovers(node) or node.disk.betrayed:
             # the one does not vote before that does no harm; the other has been harmed, and what comes of it will show
@@ -153,11 +160,8 @@ class Invariants:
             seen.asked[event.client, event.request.number] = event.request.body
         elif type(event) is SnapshotDurable:
             self._saved(seen)
-        for record in output.persist:
-            seen.records += 1
-            seen.pending.append((seen.records, record))
-            if type(record) is AcceptedRecord:
-                self._proposed(node, record)
+        if output.persist:
+            self._writes(node, seen, event, output)
         if output.snapshot is not None:
             self._saves(node, seen, output.snapshot)
         if output.sends:
@@ -165,11 +169,14 @@ class Invariants:
         replica = node.replica
         assert replica is not None
         if replica.paxos.leader is not None:
-            self._leading[node.number] = node
+            if node.number not in self._leading:
+                self._leading[node.number] = node
+                self._disruptions.leads(node, replica.paxos.leader.ballot)
             if len(self._leading) > 1:
                 self._leases(node)
         elif node.number in self._leading:
             del self._leading[node.number]
+            self._disruptions.leads_no_more(node, event)
         log = replica.paxos.log
         if log.truncated_upto != seen.truncated:
             self._truncates(node, seen, log)
@@ -181,7 +188,20 @@ class Invariants:
         if output.replies:
             self._tells(node, seen, output.replies)
 
+    def at_the_end(self) -> tuple[CheckerResult, ...]:
+        """Return what was seen that ends no run."""
+        return (self._disruptions.result(),)
+
     # -- what is durable --------------------------------------------------------------------------------------------
+
+    def _writes(self, node: SimulatedNode, seen: Seen, event: ReplicaEvent, output: Output) -> None:
+        for record in output.persist:
+            seen.records += 1
+            seen.pending.append((seen.records, record))
+            if type(record) is AcceptedRecord:
+                self._proposed(node, record)
+            elif type(record) is Promised and record.ballot.node == node.number:
+                self._disruptions.takes_ballot(node, event, record.ballot, output.sends)
 
     def _durable(self, node: SimulatedNode, seen: Seen, upto: int) -> None:
         pending = seen.pending
@@ -230,10 +250,16 @@ class Invariants:
     def _says(self, node: SimulatedNode, seen: Seen, sends: Sequence[Send | Deferred]) -> None:
         for send in sends:
             message = send.message
-            if type(message) is Accepted or type(message) is Promise:
-                self._answers(node, seen, message)
-            elif type(message) is Resign:
-                self._resigns(node, message.ballot)
+            kind = type(message)
+            if kind is Accepted or kind is Promise:
+                self._answers(node, seen, message)  # type: ignore[arg-type]
+            elif kind is Resign:
+                self._resigns(node, message.ballot)  # type: ignore[union-attr]
+            elif kind is PreVoteReply:
+                if message.yes:  # type: ignore[union-attr]
+                    self._disruptions.says_yes(node, send.to)
+            elif kind is PreVote:
+                self._disruptions.asks(node, message)  # type: ignore[arg-type]
 
     def _answers(self, node: SimulatedNode, seen: Seen, message: Accepted | Promise) -> None:
         ballot = message.ballot
@@ -348,6 +374,10 @@ class Unwatched(Invariants):
 
     def stepped(self, node: SimulatedNode, event: ReplicaEvent, output: Output) -> None:
         """Look away."""
+
+    def at_the_end(self) -> tuple[CheckerResult, ...]:
+        """Return nothing."""
+        return ()
 
 
 def _recovers(node: SimulatedNode) -> bool:

@@ -177,10 +177,14 @@ class Remembered:
 
 
 def replay(
-    records: Iterable[Record], snapshot: Snapshot | None = None, base: Base | None = None, first: int = 1
+    records: Iterable[Record],
+    snapshot: Snapshot | None = None,
+    base: Base | None = None,
+    first: int = 1,
+    kind: type[Remembered] = Remembered,
 ) -> Remembered:
     """Fold a snapshot and all records of a log, oldest first. Raises RecoveryError, SafetyError."""
-    remembered = Remembered(snapshot, base, first)
+    remembered = kind(snapshot, base, first)
     for record in records:
         remembered.replay(record)
     if snapshot is not None:  # it may have come from another node, after all these records

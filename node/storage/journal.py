@@ -37,6 +37,7 @@ class Journal:
     """The durable memory of one node."""
 
     wal_type: ClassVar[type[Wal]] = Wal
+    memory_type: ClassVar[type[Remembered]] = Remembered
 
     def __init__(
         self,
@@ -57,7 +58,7 @@ class Journal:
         payloads, self._wal.payloads = self._wal.payloads, []
         records = list(_decode(payloads))
         self._base = _first_base(self._wal)
-        self.remembered: Remembered = recover(self._wal, self._base, records, self._snapshots.latest)
+        self.remembered: Remembered = recover(self._wal, self._base, records, self._snapshots.latest, self.memory_type)
         self._base = self._base.after(records)
         self._wal.base = lambda: encode_base(self._base)
         stopped_cleanly = self.remembered.stopped_cleanly
@@ -101,12 +102,18 @@ class Journal:
         self._wal.close()
 
 
-def recover(wal: Wal, base: Base, records: Sequence[Record], snapshot: Snapshot | None) -> Remembered:
+def recover(
+    wal: Wal,
+    base: Base,
+    records: Sequence[Record],
+    snapshot: Snapshot | None,
+    kind: type[Remembered] = Remembered,
+) -> Remembered:
     """Fold a snapshot and the records behind it. Raises CorruptLogError if they contradict each other."""
     if wal.first is None and snapshot is not None:
         raise CorruptSnapshotError(f"there is a snapshot of slot {snapshot.slot}, but no log: the log is missing")
     try:
-        return replay(records, snapshot, base, wal.first.first_lsn if wal.first is not None else 1)
+        return replay(records, snapshot, base, wal.first.first_lsn if wal.first is not None else 1, kind)
     except (RecoveryError, SafetyError) as error:
         raise CorruptLogError(f"the log's records contradict each other: {error}") from error
 

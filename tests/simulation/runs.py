@@ -85,7 +85,7 @@ def run(scenario: Scenario, seed: int, root: Path) -> Ran:
     verdict, sentence = None, ""
     try:
         outcome = loop.run(runner.run())
-        judgement = judge(scenario, plan, folder, outcome)
+        judgement = judge(scenario, plan, folder, outcome, cluster.invariants.at_the_end())
         verdict, sentence = judgement.verdict, judgement.sentence
     except Exception:
         if cluster.invariants.broken is None:
