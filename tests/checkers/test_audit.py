@@ -203,3 +203,16 @@ def test_without_logs_or_refs_nothing_is_known() -> None:
 def test_logs_travel_as_json() -> None:
     encoded = msgspec.json.encode(CLUSTER)
     assert msgspec.json.decode(encoded, type=tuple[NodeLog, ...]) == CLUSTER
+
+
+@pytest.mark.parametrize(("members_change", "verdict"), [(False, Verdict.INVALID), (True, Verdict.UNKNOWN)])
+def test_where_members_change_one_node_may_have_chosen_alone(members_change: bool, verdict: Verdict) -> None:
+    """n1 has accepted a commit that nobody knows to be chosen: of three members it cannot be, of one it is."""
+    cut = tuple(
+        msgspec.structs.replace(without(without(log, ChosenLearned, 2), Accepted, 2), applied_upto=1) for log in CLUSTER
+    )
+    last = with_events(cut[0], Accepted(2, FIRST, value("c/2", "d/1")))
+    audit = NodeAudit((last, *cut[1:]), members_change=members_change)
+    assert audit.check(SERVED, UNBOUNDED).verdict is verdict
+    nowhere = NodeAudit(cut, members_change=members_change)
+    assert nowhere.check(SERVED, UNBOUNDED).verdict is Verdict.INVALID
