@@ -37,6 +37,7 @@ from nemesis.faults import (
     DiskRot,
     DiskSlow,
     DiskTruncate,
+    DiskWipe,
     Fault,
     Kill,
     LinkClog,
@@ -191,6 +192,7 @@ MENUS: dict[str, Menu] = {
     ),
     "disk-truncate": Menu((DiskTruncate("one"), DiskTruncate("one", 64)), (500, 3_000), (4_000, 8_000)),
     "disk-misdirect": Menu((DiskMisdirect("one"),), (500, 3_000), (4_000, 8_000)),
+    "disk-wipe": Menu((DiskWipe("one"),), (500, 3_000), (4_000, 8_000)),
     "membership": Menu(
         (
             Membership("leader"),

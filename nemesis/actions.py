@@ -25,6 +25,7 @@ from nemesis.faults import (
     DiskRot,
     DiskSlow,
     DiskTruncate,
+    DiskWipe,
     Fault,
     Kill,
     LinkClog,
@@ -212,7 +213,7 @@ def _of_clocks(
 
 
 def _of_disks(
-    fault: DiskSlow | DiskEio | DiskFull | DiskLie | DiskRot | DiskTruncate | DiskMisdirect,
+    fault: DiskSlow | DiskEio | DiskFull | DiskLie | DiskRot | DiskTruncate | DiskMisdirect | DiskWipe,
     ground: Ground,
     order: Sequence[str],
     in_force: InForce,
@@ -226,5 +227,5 @@ def _of_disks(
             return FillDisks(ground, order, fault.target, in_force.disks)
         case DiskLie():
             return LieAboutSyncs(ground, order, fault.target, in_force.disks)
-        case DiskRot() | DiskTruncate() | DiskMisdirect():
+        case DiskRot() | DiskTruncate() | DiskMisdirect() | DiskWipe():
             return DamageDisks(ground, order, fault)

@@ -1,4 +1,4 @@
-"""Damage to what is durable: rot, a tail that is missing, a sector that lies where another belongs.
+"""Damage to what is durable: rot, a tail that is missing, a sector that lies where another belongs, an empty disk.
 
 It is done while no process uses the disk, because a process that runs has read its files long ago and would not look
 again; and the node is started on what is left, because that is the moment the fault is for.
@@ -10,10 +10,11 @@ import asyncio
 from collections.abc import Sequence
 
 from nemesis.action import OnNodes
-from nemesis.faults import DiskMisdirect, DiskRot, DiskTruncate
+from nemesis.faults import DiskMisdirect, DiskRot, DiskTruncate, DiskWipe
 from nemesis.ground import Ground, Run
 from nemesis.undo import Damage, Damaged, Harm
 
+Damaging = DiskRot | DiskTruncate | DiskMisdirect | DiskWipe
 OPENING_S = 0.5
 """How long a node is given to read its files and to say no to them."""
 PLACES_TOLD_MAX = 4
@@ -24,7 +25,7 @@ class DamageDisks(OnNodes):
 
     needs = "disk"
 
-    def __init__(self, ground: Ground, order: Sequence[str], fault: DiskRot | DiskTruncate | DiskMisdirect) -> None:
+    def __init__(self, ground: Ground, order: Sequence[str], fault: Damaging) -> None:
         super().__init__(ground, order, fault.target)
         self._damage, self.verb = _damage(fault)
 
@@ -55,7 +56,7 @@ class DamageDisks(OnNodes):
         return started
 
 
-def _damage(fault: DiskRot | DiskTruncate | DiskMisdirect) -> tuple[Damage, str]:
+def _damage(fault: Damaging) -> tuple[Damage, str]:
     match fault:
         case DiskRot():
             return Damage(Harm.ROT, fault.bits, fault.where), f"disk-rot {fault.where}"
@@ -63,6 +64,8 @@ def _damage(fault: DiskRot | DiskTruncate | DiskMisdirect) -> tuple[Damage, str]
             return Damage(Harm.TRUNCATE, fault.cut_bytes), f"disk-truncate {fault.cut_bytes} bytes"
         case DiskMisdirect():
             return Damage(Harm.MISDIRECT), "disk-misdirect"
+        case DiskWipe():
+            return Damage(Harm.WIPE), "disk-wipe"
 
 
 def _told(node: str, damaged: Damaged) -> str:

@@ -355,6 +355,14 @@ class DiskMisdirect(_Damage, frozen=True, tag="disk-misdirect"):
     """
 
 
+class DiskWipe(_Damage, frozen=True, tag="disk-wipe"):
+    """Every file of the node's is gone (down meanwhile, as with ``disk-rot``): a new disk in an old machine.
+
+    The node starts as one that was never there, under its old name, and has forgotten what it had promised and
+    accepted. Beyond the model; with the node's ``amnesia_safe`` a minority may lose theirs and no commit is lost.
+    """
+
+
 class Membership(_OnNodes, frozen=True, tag="membership"):
     """The nodes are removed from the cluster's members through its log, one after the other; added again at the end.
 
@@ -369,8 +377,8 @@ class Membership(_OnNodes, frozen=True, tag="membership"):
     happened is looked up before healing, and healing tries until it is so or its patience is over. What is missing
     then is asked for again while recovery is waited for, and who is no member at its end is named there.
 
-    In the model for any number of nodes: every two majorities that follow each other overlap. A removed node whose
-    disk was wiped must come back under another name, so no fault does that under the same one.
+    In the model for any number of nodes: every two majorities that follow each other overlap. A removed node that has
+    lost its disk (``disk-wipe``) would have to come back under another name.
     """
 
     mode: str = "remove"
@@ -400,6 +408,7 @@ Fault = (
     | DiskRot
     | DiskTruncate
     | DiskMisdirect
+    | DiskWipe
     | Membership
 )
 
@@ -422,6 +431,7 @@ KINDS: dict[str, type[Fault]] = {
     "disk-rot": DiskRot,
     "disk-truncate": DiskTruncate,
     "disk-misdirect": DiskMisdirect,
+    "disk-wipe": DiskWipe,
     "membership": Membership,
 }
 """The faults by their names in scenarios."""

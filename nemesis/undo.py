@@ -47,11 +47,12 @@ class Spot(StrEnum):
 
 
 class Harm(StrEnum):
-    """What is done to durable content: bits flip, the end is missing, a sector lies where another belongs."""
+    """What is done to durable content: bits flip, the end or all is missing, a sector lies where another belongs."""
 
     ROT = "rot"
     TRUNCATE = "truncate"
     MISDIRECT = "misdirect"
+    WIPE = "wipe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +214,18 @@ class Folder:
         names = [name for name, inode in sorted(self.files.items()) if inode.durable]
         if not names:
             return ()
+        if damage.harm is Harm.WIPE:
+            return self._wipe()
         name = names[-1] if damage.harm is Harm.TRUNCATE else names[below(len(names))]
         inode = self.files[name]
         done = _HARMS[damage.harm](name, inode.durable, damage, below)
         inode.content = bytearray(inode.durable)
         return done
+
+    def _wipe(self) -> tuple[Damaged, ...]:
+        gone = tuple(Damaged(name, 0, len(inode.durable), "gone") for name, inode in sorted(self.files.items()))
+        self.files, self._durable_names = {}, {}
+        return gone
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

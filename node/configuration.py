@@ -86,7 +86,7 @@ KNOBS = (
     Knob("recovery", "joins", (0, 1), "1: no founding member: waits until it is added to the cluster of the others"),
     Knob("batching", "batch_commands_max", (1, 65_536), "commands in one Accept"),
     Knob("batching", "batch_bytes_max", PARTS_BYTES, "bytes of commands in one Accept"),
-    Knob("batching", "window_max", (1, 1_024), "Accepts in flight once more waits than fits one"),
+    Knob("batching", "window_max", (1, 1_024), "Accepts in flight at most"),
     Knob("batching", "promise_part_bytes", PARTS_BYTES, "bytes in one part of a promise's report"),
     Knob("batching", "fetch_bytes_max", PARTS_BYTES, "bytes of chosen slots in one answer to a node that lags behind"),
     Knob("limits", "queue_commands_max", (1, 10 * MILLION), "commands that wait at the leader; more are refused"),

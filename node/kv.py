@@ -23,7 +23,7 @@ Value = Any
 """None, bool, int, str, or a list of them."""
 
 
-class Result(msgspec.Struct, frozen=True, array_like=True):
+class Result(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What an operation gave: ``ok`` is False if its condition did not hold (nothing changed then)."""
 
     ok: bool
@@ -80,11 +80,11 @@ class Store:
         self._overlay = None
 
 
-class _Operation(msgspec.Struct, frozen=True, array_like=True):
+class _Operation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     key: str
 
 
-class Read(_Operation, frozen=True, tag="read"):
+class Read(_Operation, frozen=True, gc=False, tag="read"):
     """Return the key's value."""
 
     def apply(self, store: Store) -> Result:
@@ -92,7 +92,7 @@ class Read(_Operation, frozen=True, tag="read"):
         return Result(True, store.get(self.key))
 
 
-class Write(_Operation, frozen=True, tag="write"):
+class Write(_Operation, frozen=True, gc=False, tag="write"):
     """Set the key to ``value``."""
 
     value: Value
@@ -103,7 +103,7 @@ class Write(_Operation, frozen=True, tag="write"):
         return Result(True)
 
 
-class Cas(_Operation, frozen=True, tag="cas"):
+class Cas(_Operation, frozen=True, gc=False, tag="cas"):
     """Set the key to ``new`` if it is ``expected``; else fail and return what it is."""
 
     expected: Value
@@ -118,7 +118,7 @@ class Cas(_Operation, frozen=True, tag="cas"):
         return Result(True)
 
 
-class Append(_Operation, frozen=True, tag="append"):
+class Append(_Operation, frozen=True, gc=False, tag="append"):
     """Append ``element`` to the key's list (an absent key is the empty list); returns the new length."""
 
     element: Value
@@ -132,7 +132,7 @@ class Append(_Operation, frozen=True, tag="append"):
         return Result(True, len(current) + 1)
 
 
-class Add(_Operation, frozen=True, tag="add"):
+class Add(_Operation, frozen=True, gc=False, tag="add"):
     """Add ``element`` to the key's set, a list without doubles; the value says whether it was new."""
 
     element: Value
@@ -148,7 +148,7 @@ class Add(_Operation, frozen=True, tag="add"):
         return Result(True, True)
 
 
-class Increment(_Operation, frozen=True, tag="increment"):
+class Increment(_Operation, frozen=True, gc=False, tag="increment"):
     """Add ``by`` to the key's number (an absent key is 0); returns the sum."""
 
     by: int
@@ -167,7 +167,7 @@ class Increment(_Operation, frozen=True, tag="increment"):
 Single = Read | Write | Cas | Append | Add | Increment
 
 
-class Txn(msgspec.Struct, frozen=True, array_like=True, tag="txn"):
+class Txn(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="txn"):
     """All operations in order, or none: the first that fails undoes those before it. Returns each one's value."""
 
     operations: tuple[Single, ...]

@@ -16,14 +16,14 @@ from node.kv import Result, Store
 from node.paxos.counters import Counters
 from node.paxos.membership import MARK, NOBODY, Change, Membership, decode_change, encode_change
 from node.paxos.messages import Value
-from node.sessions import Row, Sessions, Standing
+from node.sessions import NEW, Row, Sessions, Standing
 from node.wire import Answer, Command, Done, Reason, Refusal
 
 COMMANDS_PER_SLOT_BITS = 20
 """A session's number is its slot and its place in the slot's batch; a batch holds fewer than 2**20 commands."""
 
 
-class OpenEntry(msgspec.Struct, frozen=True, array_like=True, tag="open"):
+class OpenEntry(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="open"):
     """A client's wish to open a session, named by the node that took it so that the answer finds its way back."""
 
     node: int
@@ -54,7 +54,7 @@ class Applied(msgspec.Struct, frozen=True, gc=False):
     answer: Answer
 
 
-def told(membership: Membership) -> Answer:
+def members_answer(membership: Membership) -> Answer:
     """Return the answer to whoever has asked for a change of the members: who they are now, as ``[id, address]``."""
     return Done(Result(True, [list(member) for member in membership.members]))
 
@@ -122,10 +122,12 @@ class Machine:
         """Apply one chosen slot: the next one, always. Yields each entry with its answer."""
         assert slot == self.applied_upto + 1, f"slot {slot} applied after slot {self.applied_upto}"
         told = [self.summed, slot.to_bytes(8, "little")]
-        for place, command in enumerate(value):
-            entry = decode_entry(command)
-            answer = self.apply_entry(entry, (slot << COMMANDS_PER_SLOT_BITS) + place)
-            told += (command, _encoder.encode(answer))
+        decode, encode = _entry.decode, _encoder.encode
+        for number, command in enumerate(value, start=slot << COMMANDS_PER_SLOT_BITS):
+            entry = decode(command) if command[:1] != MARK else decode_change(command)
+            answer = self.apply_entry(entry, number)
+            told.append(command)
+            told.append(encode(answer))
             self.command_bytes += len(command)
             yield Applied(entry, answer)
         self.summed = hashlib.blake2b(b"".join(told), digest_size=16).digest()
@@ -138,19 +140,18 @@ class Machine:
             return Done(Result(True, number))
         if isinstance(entry, Change):
             self.membership = self.membership.after(entry)
-            return told(self.membership)
-        match self.sessions.standing(entry.session, entry.sequence):
-            case Standing.NEW:
-                result = entry.operation.apply(self.store)
-                self.sessions.record(entry.session, entry.sequence, result)
-                return Done(result)
-            case Standing.REPEATED:
-                self._counters.retries_deduplicated += 1
-                return self.repeated(entry.session)
-            case Standing.OUTDATED:
-                return Refusal(Reason.INVALID, detail="the session has gone on to a later operation")
-            case Standing.EXPIRED:
-                return Refusal(Reason.SESSION_EXPIRED)
+            return members_answer(self.membership)
+        standing = self.sessions.standing(entry.session, entry.sequence)
+        if standing is NEW:
+            result = entry.operation.apply(self.store)
+            self.sessions.record(entry.session, entry.sequence, result)
+            return Done(result)
+        if standing is Standing.REPEATED:
+            self._counters.retries_deduplicated += 1
+            return self.repeated(entry.session)
+        if standing is Standing.OUTDATED:
+            return Refusal(Reason.INVALID, detail="the session has gone on to a later operation")
+        return Refusal(Reason.SESSION_EXPIRED)
 
     def repeated(self, session: int) -> Answer:
         """Answer a repetition with the first result."""

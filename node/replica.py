@@ -2,7 +2,9 @@
 
 The asyncio server and the simulator both drive this class and nothing below it. They owe it four things: to make the
 records of each ``Output`` durable in order and say so with ``Durable``; to carry messages; to carry replies; and to
-call with ``Tick`` by ``wake_at``. Beside that they write a snapshot now and then, and say so with ``SnapshotDurable``.
+call with ``Tick`` by ``wake_at``. Beside that they write a snapshot now and then, and say so with ``SnapshotDurable``;
+and what is chosen is applied in a step of its own, ``Apply``, when a step has given the others something to go on with:
+a round must not wait until the one before it has been applied and answered.
 What they cannot get wrong is the order of an fsync and its acknowledgement: deferred messages stay in here until the
 record they are tied to is durable; and the log is not cut before its snapshot is.
 """
@@ -18,7 +20,7 @@ import msgspec
 
 from node import kv
 from node.addresses import parse_address
-from node.machine import Applied, Entry, Machine, OpenEntry, StateError, decode_state, encode_entry, told
+from node.machine import Applied, Entry, Machine, OpenEntry, StateError, decode_state, encode_entry, members_answer
 from node.paxos.config import Config, ConfigError
 from node.paxos.core import Parts, Paxos
 from node.paxos.core import Refusal as CoreRefusal
@@ -39,7 +41,7 @@ from node.paxos.effects import (
 )
 from node.paxos.election import RandomStream
 from node.paxos.membership import Change, Member, Membership, MembershipError, founding
-from node.paxos.messages import Accepted
+from node.paxos.messages import Accepted, Value
 from node.paxos.records import Record, Remembered
 from node.paxos.snapshot import SNAPSHOT_BYTES_MAX, Snapshot, snapshot_of
 from node.sessions import Standing
@@ -62,6 +64,8 @@ from node.wire import (
 )
 
 _READ_ID_BITS = 40
+APPLY_COMMANDS = 128
+"""About how many commands are applied in one step: what is urgent meanwhile has its turn after so many."""
 WAITERS_MAX = 16
 """How many may wait for one and the same command: a client's retries, on whichever connections."""
 
@@ -93,10 +97,14 @@ class RunAhead(NamedTuple):
     """There is time to compute the results of one more slot before it is chosen."""
 
 
-ReplicaEvent = Receive | Tick | HandOver | ClientRequest | Burst | Durable | SnapshotDurable | RunAhead
+class Apply(NamedTuple):
+    """What was urgent is on its way: there is time to apply what is chosen, or some of it."""
 
 
-class Waiter(NamedTuple):
+ReplicaEvent = Receive | Tick | HandOver | ClientRequest | Burst | Durable | SnapshotDurable | Apply | RunAhead
+
+
+class Waiter(msgspec.Struct, frozen=True, gc=False):
     """Who waits for an answer: a connection, and its number for the request."""
 
     client: int
@@ -113,9 +121,10 @@ class Asked(NamedTuple):
 class Output(msgspec.Struct, gc=False):
     """What the shell must do after a step; ``wake_at`` is ns on the clock of the steps, 0 if it has not changed.
 
-    A ``snapshot`` is to be made durable behind the records, and nobody waits for it; there is one at a time. ``ahead``
-    is True if there is something to be computed while others wait: step with ``RunAhead`` when all this has been
-    carried out and nothing is more urgent; nothing is lost if that comes late, or never.
+    A ``snapshot`` is to be made durable behind the records, and nobody waits for it; there is one at a time. ``chosen``
+    is True if slots are chosen and not applied yet: step with ``Apply`` as soon as all this has been carried out.
+    ``ahead`` is True if there is something to be computed while others wait: step with ``RunAhead`` when all this has
+    been carried out and nothing is more urgent; nothing is lost if that comes late, or never.
     """
 
     persist: list[Record] = []
@@ -125,6 +134,7 @@ class Output(msgspec.Struct, gc=False):
     membership: Membership | None = None
     """The members have changed: there are others to be connected with."""
     wake_at: int = 0
+    chosen: bool = False
     ahead: bool = False
 
 
@@ -167,6 +177,7 @@ class Replica:
         self._durable = remembered.records
         self._deferred: deque[Deferred] = deque()
         self._looped: deque[Event] = deque()
+        self._chosen: deque[tuple[int, Value]] = deque()
         self._commands: dict[tuple[int, int], list[Waiter]] = {}
         self._opens: dict[int, Waiter] = {}
         self._gathered: list[bytes] = []
@@ -198,10 +209,16 @@ class Replica:
             self._propose_gathered(now, output)
         elif isinstance(event, SnapshotDurable):
             self._snapshot_durable(now, output)
+        elif isinstance(event, Apply):
+            self._apply(output, APPLY_COMMANDS)
         elif isinstance(event, RunAhead):
             self._run_ahead(output)
         else:
             self._core(now, event, output)
+        if self._chosen:
+            if not (output.persist or output.sends or isinstance(event, Apply | RunAhead)):
+                self._apply(output, APPLY_COMMANDS)
+            output.chosen = bool(self._chosen)
         if self.speculation is not None:
             output.ahead = self._can_run_ahead(self.speculation)
         return output
@@ -289,7 +306,7 @@ class Replica:
             return
         membership = paxos.membership
         if membership.has(asked.node, asked.address) if asked.add else asked.node not in paxos.voters:
-            self._answer(waiter, told(membership), output)
+            self._answer(waiter, members_answer(membership), output)
             return
         try:
             change = self._change_of(membership, asked)
@@ -420,18 +437,13 @@ class Replica:
         for send in effects.send_now:
             self._carry(send, output)
         if effects.apply:
-            machine, speculation = self.machine, self.speculation
-            apply = machine.apply if speculation is None else speculation.apply
-            for slot, value in effects.apply:
-                for applied in apply(slot, value):
-                    self._applied(applied, output)
-            if machine.applied_upto >= self._snapshot_at_slot or machine.command_bytes >= self._snapshot_at_bytes:
-                self._take_snapshot(output)
+            self._chosen += effects.apply
         if effects.install is not None:
             self._install(effects.install, output)
         if effects.reads or effects.reads_failed or self._reads_ready:
             self._finish_reads(effects, output)
         if effects.stepped_down:
+            self._apply(output)  # of what is chosen, clients are to know what came
             self._abandon(output)
         if effects.handed_over is not None:
             self._handed_over(effects.handed_over, output)
@@ -467,13 +479,28 @@ class Replica:
         else:
             output.sends.append(send)
 
+    def _apply(self, output: Output, commands_max: int | None = None) -> None:
+        """Apply what is chosen, slot by slot: all of it, or until ``commands_max`` commands have been."""
+        chosen, machine, speculation = self._chosen, self.machine, self.speculation
+        apply = machine.apply if speculation is None else speculation.apply
+        done = 0
+        while chosen and (commands_max is None or done < commands_max):
+            slot, value = chosen.popleft()
+            done += len(value) + 1
+            for applied in apply(slot, value):
+                self._applied(applied, output)
+        if machine.applied_upto >= self._snapshot_at_slot or machine.command_bytes >= self._snapshot_at_bytes:
+            self._take_snapshot(output)
+        if self._reads_ready:
+            self.serve_reads(output)
+
     def _applied(self, applied: Applied, output: Output) -> None:
-        entry = applied.entry
+        entry, answer = applied.entry, applied.answer
         if isinstance(entry, OpenEntry):
             if (entry.node, entry.incarnation) == (self.config.me, self.incarnation):
                 waiter = self._opens.pop(entry.number, None)
                 if waiter is not None:
-                    self._answer(waiter, applied.answer, output)
+                    self._answer(waiter, answer, output)
             return
         if isinstance(entry, Change):
             if self._change is not None and self._change[0] == entry:
@@ -481,7 +508,7 @@ class Replica:
                 self._change = None
             return
         for waiter in self._commands.pop((entry.session, entry.sequence), ()):
-            self._answer(waiter, applied.answer, output)
+            output.replies.append((waiter.client, Reply(waiter.number, answer)))
 
     def _abandon(self, output: Output) -> None:
         """No longer the leader: what clients wait for here may or may not be chosen; let them ask the next one."""
@@ -508,7 +535,7 @@ class Replica:
         A change of the members is not run ahead: it has no results that somebody waits for, and is alone in flight.
         """
         leader = self.paxos.leader
-        if leader is None or leader.change is not None:
+        if leader is None or leader.change is not None or self._chosen:
             return False
         return speculation.next < leader.next_slot and speculation.has_room
 
@@ -566,6 +593,7 @@ class Replica:
 
     def _snapshot_durable(self, now: int, output: Output) -> None:
         """Let the snapshot stand for the log; if it holds more than this node has applied, it becomes the state."""
+        self._apply(output)
         snapshot, self._saving = self._saving, None
         assert snapshot is not None, "no snapshot was handed out"
         if snapshot.slot > self.machine.applied_upto:

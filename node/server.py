@@ -24,7 +24,7 @@ from node.paxos.counters import Counters
 from node.paxos.effects import HandOver, Receive, Tick
 from node.paxos.membership import Member, Membership
 from node.paxos.messages import Message
-from node.replica import Burst, ClientRequest, Durable, Output, ReplicaEvent, RunAhead, SnapshotDurable
+from node.replica import Apply, Burst, ClientRequest, Durable, Output, ReplicaEvent, RunAhead, SnapshotDurable
 from node.storage.announced import AnnouncedDisk, SyncWatch
 from node.storage.disk import PosixDisk, lock_folder
 from node.transport import Inbound, InboundHost, Mail, PeerLink
@@ -120,10 +120,12 @@ class Server(InboundHost):
         self._rings_at = 0
         self._wake_at = 0
         self._burst: list[ClientRequest] = []
+        self._asked_before = 0
         self._mail = Mail(self._loop)
         self._encoded: tuple[Message | None, bytes] = (None, b"")
         self._durable_upto = 0
         self._durable_due = False
+        self._apply_due = False
         self._stopping = asyncio.Event()
         self._left = asyncio.Event()
         self._stopped = False
@@ -231,6 +233,9 @@ class Server(InboundHost):
                 connection.outbox.put(wire.encode_reply(reply))
         if output.wake_at and (output.wake_at != self._wake_at or self._timer is None):
             self._wake(now, output.wake_at)
+        if output.chosen and not self._apply_due:
+            self._apply_due = True
+            self._loop.call_soon(self._apply_next)
         if output.ahead and not self._ahead_wanted:
             self._ahead_wanted = True
             if self._syncs.under_way:  # if one begins just now, both will call: once is enough
@@ -240,6 +245,17 @@ class Server(InboundHost):
             self._left.set()
         if paxos.leader_hint != self._leading[1] or paxos.role != self._leading[0]:
             self._tell_leadership()
+
+    def _apply_next(self) -> None:
+        """Apply in the next turn: what was to be sent in this one is written at its end."""
+        self._mail.send()
+        self._loop.call_soon(self._apply)
+
+    def _apply(self) -> None:
+        self._apply_due = False
+        if not self._stopped:
+            self._step(Apply())
+            self._mail.send()
 
     def _frame(self, message: Message) -> bytes:
         """Return a message's frame; one that goes to everybody is encoded once."""
@@ -392,7 +408,17 @@ class Server(InboundHost):
             self._clients[client].outbox.put(wire.encode(wire.Reply(request.number, refusal)))
 
     def _take_burst(self) -> None:
-        """Hand over all that was asked in this turn of the loop."""
+        """Hand over all that was asked, once a turn of the loop has brought no more of it.
+
+        Clients that were answered together ask again within microseconds of each other. If the first of them were
+        proposed alone, all the others would wait until its round is over.
+        """
+        asked, asked_before = len(self._burst), self._asked_before
+        if asked_before < asked < min(len(self._clients), self._config.core.batch_commands_max):
+            self._asked_before = asked
+            self._loop.call_soon(self._take_burst)
+            return
+        self._asked_before = 0
         burst, self._burst = self._burst, []
         self._step(Burst(burst))
         self._mail.send()

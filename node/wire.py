@@ -56,11 +56,11 @@ class ClientHello(msgspec.Struct, frozen=True, tag="client"):
 Hello = PeerHello | ClientHello
 
 
-class OpenSession(msgspec.Struct, frozen=True, array_like=True, tag="open"):
+class OpenSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="open"):
     """Open a session; the result's value is its number."""
 
 
-class Command(msgspec.Struct, frozen=True, array_like=True, tag="command"):
+class Command(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="command"):
     """The session's operation number ``sequence``, to be applied once."""
 
     session: int
@@ -68,17 +68,17 @@ class Command(msgspec.Struct, frozen=True, array_like=True, tag="command"):
     operation: Operation
 
 
-class Query(msgspec.Struct, frozen=True, array_like=True, tag="query"):
+class Query(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="query"):
     """An operation that only reads: any node answers it, linearizably."""
 
     operation: Operation
 
 
-class StatusRequest(msgspec.Struct, frozen=True, array_like=True, tag="status"):
+class StatusRequest(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="status"):
     """How does the node see itself?"""
 
 
-class Transfer(msgspec.Struct, frozen=True, array_like=True, tag="transfer"):
+class Transfer(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="transfer"):
     """The leader is asked to hand its leadership over to ``to``; done when that node leads."""
 
     to: int
@@ -95,7 +95,7 @@ class ChangeMembers(msgspec.Struct, frozen=True, array_like=True, tag="members")
 Body = OpenSession | Command | Query | StatusRequest | Transfer | ChangeMembers
 
 
-class Request(msgspec.Struct, frozen=True, array_like=True):
+class Request(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A client's request; the reply carries the same ``number``."""
 
     number: int
@@ -114,13 +114,13 @@ class Reason(StrEnum):
     INVALID = "invalid"  # the operation is not one; nothing happened
 
 
-class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
+class Done(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="done"):
     """The operation was carried out."""
 
     result: Result
 
 
-class Refusal(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
+class Refusal(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="refused"):
     """The request was refused; ``leader`` is a node to try instead, if one is known."""
 
     reason: Reason
@@ -168,7 +168,7 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
 Answer = Done | Refusal | Status
 
 
-class Reply(msgspec.Struct, frozen=True, array_like=True):
+class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The answer to the request of the same number."""
 
     number: int
@@ -176,10 +176,11 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
 
 
 _T = TypeVar("_T")
+_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encoder = msgspec.msgpack.Encoder()
 _hello: msgspec.msgpack.Decoder[Hello] = msgspec.msgpack.Decoder(Hello)
 _message: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
-_request = msgspec.msgpack.Decoder(Request)
+_decode_request = msgspec.msgpack.Decoder(Request).decode  # there is one for every operation: no call more than needed
 _reply = msgspec.msgpack.Decoder(Reply)
 
 
@@ -212,7 +213,10 @@ def decode_message(body: bytes) -> Message:
 
 def decode_request(body: bytes) -> Request:
     """Raises FrameError if it is no request."""
-    return _decoded(_request, body, "request")
+    try:
+        return _decode_request(body)
+    except _MALFORMED as error:
+        raise FrameError(f"malformed request: {error}") from error
 
 
 def decode_reply(body: bytes) -> Reply:
@@ -223,7 +227,7 @@ def decode_reply(body: bytes) -> Reply:
 def _decoded(decoder: msgspec.msgpack.Decoder[_T], body: bytes, what: str) -> _T:
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _MALFORMED as error:
         raise FrameError(f"malformed {what}: {error}") from error
 
 

@@ -88,33 +88,8 @@ def _standing(replica: ReplicaState) -> tuple[str, ...]:
 
 
 def _details(node: NodeState) -> Iterator[tuple[str, str]]:
-    replica = node.replica
-    if replica is not None:
-        if replica.snapshot_slot:
-            yield "snapshot", f"of slot {replica.snapshot_slot}; the log is truncated up to {replica.truncated_upto}"
-        for slot in replica.slots:
-            acks = f", acknowledged by {', '.join(slot.acks)}" if slot.acks else ""
-            yield (
-                "log",
-                f"{slot.slot} {'chosen' if slot.chosen else 'open'} in {slot.ballot}{acks}: {_value(slot.value)}",
-            )
-        if replica.slots_left_out:
-            yield "log", f"… {replica.slots_left_out} more open slots"
-        if replica.lease_ns:
-            yield "lease", f"held for {replica.lease_ns / 1e6:.3f} ms more"
-        if replica.grant_ns:
-            yield "lease", f"granted to {replica.granted_to or 'somebody'} for {replica.grant_ns / 1e6:.3f} ms more"
-        if replica.promised_by:
-            yield "promises", f"of {', '.join(replica.promised_by)}"
-        for one in replica.deferred:
-            yield "deferred", f"{one.message} to {one.to}, until record {one.record} is durable"
-        if replica.deferred_total > len(replica.deferred):
-            yield "deferred", f"… {replica.deferred_total - len(replica.deferred)} more"
-        yield "records", f"{replica.durable_records} of {replica.records} durable"
-        yield "waiting", _waiting(node, replica)
-        yield "digest", f"{replica.digest} after slot {replica.applied_upto}"
-        if replica.ahead_upto > replica.applied_upto:
-            yield "ahead", f"results are computed up to slot {replica.ahead_upto}"
+    if node.replica is not None:
+        yield from _memory(node, node.replica)
     for file in node.disk.files:
         unsynced = f", {file.unsynced_bytes} not durable" if file.unsynced_bytes else ""
         syncing = f" (of these {file.syncing_bytes} under sync)" if file.syncing_bytes else ""
@@ -126,6 +101,37 @@ def _details(node: NodeState) -> Iterator[tuple[str, str]]:
         yield "backlog", f"{node.backlog} events in its sockets"
     if node.last_words:
         yield "last said", node.last_words
+
+
+def _memory(node: NodeState, replica: ReplicaState) -> Iterator[tuple[str, str]]:
+    """Tell what only a running process has."""
+    if replica.snapshot_slot:
+        yield "snapshot", f"of slot {replica.snapshot_slot}; the log is truncated up to {replica.truncated_upto}"
+    for slot in replica.slots:
+        acks = f", acknowledged by {', '.join(slot.acks)}" if slot.acks else ""
+        yield (
+            "log",
+            f"{slot.slot} {'chosen' if slot.chosen else 'open'} in {slot.ballot}{acks}: {_value(slot.value)}",
+        )
+    if replica.slots_left_out:
+        yield "log", f"… {replica.slots_left_out} more open slots"
+    if replica.lease_ns:
+        yield "lease", f"held for {replica.lease_ns / 1e6:.3f} ms more"
+    if replica.grant_ns:
+        yield "lease", f"granted to {replica.granted_to or 'somebody'} for {replica.grant_ns / 1e6:.3f} ms more"
+    if replica.promised_by:
+        yield "promises", f"of {', '.join(replica.promised_by)}"
+    for one in replica.deferred:
+        yield "deferred", f"{one.message} to {one.to}, until record {one.record} is durable"
+    if replica.deferred_total > len(replica.deferred):
+        yield "deferred", f"… {replica.deferred_total - len(replica.deferred)} more"
+    if replica.members_version:
+        yield "members", f"{', '.join(replica.members)} after change {replica.members_version}"
+    yield "records", f"{replica.durable_records} of {replica.records} durable"
+    yield "waiting", _waiting(node, replica)
+    yield "digest", f"{replica.digest} after slot {replica.applied_upto}"
+    if replica.ahead_upto > replica.applied_upto:
+        yield "ahead", f"results are computed up to slot {replica.ahead_upto}"
 
 
 def _waiting(node: NodeState, replica: ReplicaState) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 
 from nemesis.ground import DiskCounters, DiskTrouble
-from nemesis.undo import Arrival, Below, Damage, Damaged, Folder, Inode
+from nemesis.undo import Arrival, Below, Damage, Damaged, Folder, Harm, Inode
 
 
 def never(bound: int) -> int:
@@ -68,7 +68,7 @@ class SimulatedDisk:
         self._betrayed_bytes = 0
         self._names_lost = 0
         self.betrayed = False
-        """The last power cut took what a sync had called durable."""
+        """The last power cut took what a sync had called durable, or the disk was wiped."""
 
     # -- node.storage.disk.Disk ---------------------------------------------------------------------------------------
 
@@ -170,6 +170,7 @@ class SimulatedDisk:
 
     def damage(self, damage: Damage, below: Below) -> tuple[Damaged, ...]:
         """Damage what is durable, while no process uses it."""
+        self.betrayed = self.betrayed or damage.harm is Harm.WIPE
         return self.folder.damage(damage, below)
 
     def contents(self) -> dict[str, bytes]:

@@ -29,7 +29,7 @@ from node.paxos.counters import Counters
 from node.paxos.effects import HandOver, Receive, Tick
 from node.paxos.messages import Message
 from node.paxos.records import Remembered
-from node.replica import ClientRequest, Durable, Output, Replica, ReplicaEvent, RunAhead, SnapshotDurable
+from node.replica import Apply, ClientRequest, Durable, Output, Replica, ReplicaEvent, RunAhead, SnapshotDurable
 from node.server import EXIT_UNTRUSTWORTHY
 from node.storage.wal import CorruptLogError, LogFailedError
 
@@ -39,8 +39,11 @@ SYNC_NS = (120_000, 400_000)
 """How long a sync takes, from and to."""
 AHEAD_NS = 20_000
 """How long after a step a node has time to compute something ahead."""
+APPLY_NS = 30_000
+"""How long after a step that had something more urgent a node applies what is chosen."""
 BACKLOG_MAX = 20_000
 """Events that a stopped process's sockets hold; what comes then is lost."""
+_APPLY = Apply()
 _FRAME, _REQUEST, _DURABLE = int(Given.FRAME), int(Given.REQUEST), int(Given.DURABLE)  # plain: they are used often
 EXIT_CORRUPT = 65
 EXIT_CANNOT_SERVE = 1
@@ -109,7 +112,7 @@ class SimulatedNode:
         self._clients: dict[int, ClientEnd] = {}
         self._admission = Admission(Limits(), Counters())
         self._committing = False
-        self._ahead_due = False
+        self._ahead_due = self._apply_due = False
         self._stopping = False
         self._leaving = False
         self._in_commit = False
@@ -236,7 +239,7 @@ class SimulatedNode:
         self._admission.leave_all()
         for end in clients.values():
             end.hang_up()
-        self._committing = self._ahead_due = False
+        self._committing = self._ahead_due = self._apply_due = False
         self._stalled = None
 
     def _boot(self, life: int) -> None:
@@ -367,6 +370,9 @@ class SimulatedNode:
         if output.ahead and not self._ahead_due:
             self._ahead_due = True
             self._loop.at(self._loop.now_ns + AHEAD_NS, self._run_ahead, self._life)
+        if output.chosen and not self._apply_due:
+            self._apply_due = True
+            self._loop.at(self._loop.now_ns + APPLY_NS, self._apply, self._life)
 
     def _run_ahead(self, life: int) -> None:
         """There is time to compute something ahead, as the server has between two turns of its loop."""
@@ -374,6 +380,11 @@ class SimulatedNode:
             self._ahead_due = False
             self._trace.happens("speculation", self.name, "run-ahead")
             self._take(RunAhead())
+
+    def _apply(self, life: int) -> None:
+        if life == self._life:
+            self._apply_due = False
+            self._take(_APPLY)
 
     def _frame(self, message: Message) -> bytes:
         """Return a message's bytes; one that goes to everybody is encoded once."""

@@ -61,6 +61,8 @@ class ReplicaState(msgspec.Struct, frozen=True, kw_only=True):
     role: str
     promised: str
     leader_hint: str
+    members: tuple[str, ...]
+    members_version: int
     lease_ns: int
     granted_to: str
     grant_ns: int
@@ -197,6 +199,8 @@ def _replica(replica: Replica, local: int) -> ReplicaState:
         role=str(paxos.role),
         promised=str(paxos.ballot),
         leader_hint=f"n{paxos.leader_hint}" if paxos.leader_hint is not None else "",
+        members=tuple(f"n{node}" for node in paxos.membership.nodes),
+        members_version=paxos.membership.version,
         lease_ns=max(0, paxos.leader.lease.until - local) if paxos.leader is not None else 0,
         granted_to=f"n{paxos.grant.to}" if paxos.grant.to is not None else "",
         grant_ns=max(0, paxos.grant.until - local),

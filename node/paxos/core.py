@@ -428,7 +428,7 @@ class Paxos:
         if message.ballot == leader.ballot:
             leader.heard_from(sender, now)
         if leader.on_accepted(sender, message.ballot, message.slot):
-            leader.land(message.slot)
+            leader.land(message.slot, now)
             self.log.choose(message.slot)
 
     def _on_refused(self, now: int, sender: int, message: Refused) -> None:
@@ -614,7 +614,7 @@ class Paxos:
         if leader is not None:
             if leader.change is not None:
                 self.regrouping.press_change(now, leader)
-            while not self.backlog.full and (batch := leader.next_batch()) is not None:
+            while not self.backlog.full and (batch := leader.next_batch(now)) is not None:
                 self.launch(now, leader.next_slot, batch)
             if not leader.reads.idle:
                 self.reading.serve(now, leader)

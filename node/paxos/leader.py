@@ -1,9 +1,10 @@
 """The leader: Phase 2 for a stream of commands.
 
 - *Batching*: as many waiting commands as fit go into one Accept.
-- *Window*: several Accepts may be in flight, but only one while everything outstanding fits one batch. Measured on
-  fast disks, a second small round in flight makes each operation wait for the fsync of the one before it; with more
-  than a batch waiting, two to four rounds hide the fsync.
+- *Window*: several Accepts may be in flight. Beside others a full batch goes at once; a smaller one only if it is worth
+  a round, and half a usual round after the last. So clients that ask together share a round, which costs every node
+  the same work for one command as for a hundred; and the next round is at the disks before the one that they are at
+  is over, however long their syncs take.
 - *Acknowledgements* are counted per slot and per acceptor, in this ballot only; the leader's own vote arrives like
   everybody else's, after its fsync.
 - *Slots chosen by predecessors* are proposed again in this ballot, and a no-op closes the leadership's opening: reads
@@ -26,6 +27,13 @@ from node.paxos.lease import Lease
 from node.paxos.membership import Change, Membership
 from node.paxos.messages import Lives, Value
 from node.paxos.reads import ReadRounds
+
+WORTH_PARTS = 8
+"""A round beside others is worth its work if the batch is full to such a part."""
+ROUND_PARTS = 2
+"""A batch that is not full follows the one before it after one such part of a usual round."""
+ROUNDS_REMEMBERED = 8
+"""A usual round is an average with about so much memory."""
 
 
 class Flight(msgspec.Struct, gc=False):
@@ -88,7 +96,9 @@ class Leader:
         """When each follower was heard last; the first acknowledgement may take a round trip, so it has longer."""
         self._queue: deque[bytes] = deque()
         self._queue_bytes = 0
-        self._in_flight_commands = 0
+        self._launched_at = now
+        self.round_ns = 0
+        """How long a slot has taken of late from its Accept to its majority; 0 before the first."""
 
     # -- commands -----------------------------------------------------------------------------------------------------
 
@@ -102,9 +112,9 @@ class Leader:
         config = self.config
         return len(self._queue) + commands <= config.queue_commands_max and self._queue_bytes < config.queue_bytes_max
 
-    def next_batch(self) -> Value | None:
+    def next_batch(self, now: int) -> Value | None:
         """Take the next batch if the window is open, else None."""
-        if not self._queue or self.fenced or len(self.flights) >= self.window():
+        if not self._queue or self.fenced or not self.window_open(now):
             return None
         batch: list[bytes] = []
         size = 0
@@ -117,10 +127,18 @@ class Leader:
         self._queue_bytes -= size
         return tuple(batch)
 
-    def window(self) -> int:
-        """How many Accepts may be in flight now."""
-        outstanding = len(self._queue) + self._in_flight_commands
-        return 1 if outstanding <= self.config.batch_commands_max else self.config.window_max
+    def window_open(self, now: int) -> bool:
+        """Say whether one more Accept may go out now, with what waits."""
+        in_flight, config = len(self.flights), self.config
+        if not in_flight:
+            return True
+        if in_flight >= config.window_max:
+            return False
+        waiting = len(self._queue)
+        if waiting >= config.batch_commands_max or self._queue_bytes >= config.batch_bytes_max:
+            return True
+        worth = waiting * WORTH_PARTS >= config.batch_commands_max
+        return worth and (now - self._launched_at) * ROUND_PARTS >= self.round_ns > 0
 
     @property
     def fenced(self) -> bool:
@@ -139,8 +157,8 @@ class Leader:
     def launch(self, slot: int, value: Value, now: int) -> None:
         """A slot's Accept goes out."""
         self.flights[slot] = Flight(value, now, now)
+        self._launched_at = now
         self.quiet_until = now + self.config.heartbeat_ms * MS
-        self._in_flight_commands += len(value)
         self.next_slot = max(self.next_slot, slot + 1)
 
     def on_accepted(self, sender: int, ballot: Ballot, slot: int) -> bool:
@@ -160,11 +178,12 @@ class Leader:
         """Count one acceptor once."""
         flight.acks.add(sender)
 
-    def land(self, slot: int) -> None:
-        """A slot is chosen: it is in flight no more."""
+    def land(self, slot: int, now: int | None = None) -> None:
+        """A slot is chosen: it is in flight no more. With ``now``, it is by a majority that has answered just now."""
         flight = self.flights.pop(slot, None)
-        if flight is not None:
-            self._in_flight_commands -= len(flight.value)
+        if flight is not None and now is not None:
+            took = now - flight.first_sent_at
+            self.round_ns += (took - self.round_ns) // ROUNDS_REMEMBERED if self.round_ns else took
 
     # -- handing over -------------------------------------------------------------------------------------------------
 

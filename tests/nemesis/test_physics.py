@@ -25,6 +25,7 @@ from nemesis.faults import (
     DiskRot,
     DiskSlow,
     DiskTruncate,
+    DiskWipe,
     Fault,
     FaultError,
     LinkClog,
@@ -303,6 +304,7 @@ DAMAGES: list[tuple[Fault, Damage, str]] = [
     (DiskRot("n1", Spot.TAIL, 3), Damage(Harm.ROT, 3, Spot.TAIL), "disk-rot tail n1 (leader: n1)"),
     (DiskTruncate("n1", 9), Damage(Harm.TRUNCATE, 9), "disk-truncate 9 bytes n1 (leader: n1)"),
     (DiskMisdirect("n1"), Damage(Harm.MISDIRECT), "disk-misdirect n1 (leader: n1)"),
+    (DiskWipe("n1"), Damage(Harm.WIPE), "disk-wipe n1 (leader: n1)"),
 ]
 
 
@@ -393,6 +395,7 @@ def test_a_swarm_has_every_kind_in_the_model_and_none_beyond_it() -> None:
         "disk-rot",
         "disk-truncate",
         "disk-misdirect",
+        "disk-wipe",
     ]
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from nemesis.undo import SECTOR_BYTES, Arrival, Below, Damage, Folder, Harm, Inode, Spot
+from nemesis.undo import SECTOR_BYTES, Arrival, Below, Damage, Damaged, Folder, Harm, Inode, Spot
 
 NAMES = ("a", "b", "c")
 
@@ -234,6 +234,17 @@ def test_a_misdirected_sector_is_another_ones(sectors: int, seed: int) -> None:
         found = set(now[number * SECTOR_BYTES : (number + 1) * SECTOR_BYTES])
         assert len(found) == 1
         assert (found == {number}) is (number != place)
+
+
+def test_a_wiped_disk_is_empty_and_stays_so_when_the_power_goes() -> None:
+    folder, _ = written(b"older")
+    folder.write(folder.create("g"), 0, b"newest")
+    assert folder.damage(Damage(Harm.WIPE), never) == (Damaged("f", 0, 5, "gone"), Damaged("g", 0, 6, "gone"))
+    assert folder.files == {}
+    folder.lose_power(Arrival.DROP, never)
+    assert folder.files == {}
+    folder.write(folder.create("f"), 0, b"anew")
+    assert content(folder) == b"anew"
 
 
 @pytest.mark.parametrize("harm", Harm)

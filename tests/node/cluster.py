@@ -23,7 +23,7 @@ from node.paxos.counters import Counters
 from node.paxos.effects import Receive, Tick
 from node.paxos.messages import Message
 from node.paxos.records import Record
-from node.replica import ClientRequest, Durable, Replica, ReplicaEvent, RunAhead, SnapshotDurable
+from node.replica import Apply, ClientRequest, Durable, Replica, ReplicaEvent, RunAhead, SnapshotDurable
 from node.storage.journal import Journal, inspect
 from node.storage.wal import LogFailedError
 from node.wire import Reply, Request
@@ -54,6 +54,7 @@ class Node:
     waiting: list[Record] = field(default_factory=list)
     saving: Generator[None, None, int] | None = None
     wake_at: int = 0
+    chosen: bool = False
     ahead: bool = False
     starts: int = 0
     counters: Counters = field(default_factory=Counters)
@@ -89,6 +90,8 @@ class Cluster:
         self.replied: Callable[[int, int, Reply], None] = lambda node, client, reply: None
         self.witness = Witness(self.members, founders)
         self.cut: set[tuple[int, int]] = set()
+        self.apply_later = False
+        """True if whoever plays sees to it that what is chosen is applied."""
         self._segment_bytes = segment_bytes
         self._zero_ahead_bytes = zero_ahead_bytes
         self._assembly = assembly or Assembly()
@@ -203,6 +206,13 @@ class Cluster:
         it.ahead = output.ahead
         for client, reply in output.replies:
             self.replied(node, client, through_codec_reply(reply))
+        it.chosen = output.chosen
+        if it.chosen and not self.apply_later:
+            self.apply(node)
+
+    def apply(self, node: int) -> None:
+        """Let a node apply what is chosen, or some of it."""
+        self.step(node, Apply())
 
     def tick(self, node: int) -> None:
         """Wake a node."""

@@ -38,6 +38,8 @@ CLIENTS = 6
 OPERATOR = 99
 """Who asks for changes of the members, and does not care for answers."""
 CHANGE_EVERY_MS = 300
+APPLY_MS_MAX = 4.0
+"""How long, at most, a node that has more urgent things to do leaves what is chosen to be applied."""
 BLOWS = (
     *("crash", "crash", "crash", "crash", "crash", "all", "start", "start", "cut", "alone"),
     *("oneway", "slow", "slow", "slow", "heal", "heal", "heal", "freeze", "transfer", "transfer", "leave"),
@@ -255,6 +257,7 @@ class Run:
         )
         self.change_rng = random.Random(f"members/{seed}/{size}")
         self.changes = joiners > 0
+        self.cluster.apply_later = True
         self.cluster.carry = self.on_letter
         self.cluster.replied = self.on_reply
         self.score = Score()
@@ -270,6 +273,8 @@ class Run:
         self._saving: dict[int, int] = {}
         self._alarm: dict[int, int] = {}
         self._ahead: dict[int, int] = {}
+        self._applying: dict[int, int] = {}
+        self._laziness = random.Random(f"laziness/{seed}/{size}")
         self._goal: dict[int, int] = {}
         self.requests = 0
 
@@ -326,6 +331,7 @@ class Run:
             self._saving.pop(node, None)
             self._alarm.pop(node, None)
             self._ahead.pop(node, None)
+            self._applying.pop(node, None)
             self.cluster.start(node)
             self.stepped(node)
 
@@ -339,6 +345,9 @@ class Run:
         if it.saving is not None and node not in self._saving:
             self._saving[node] = it.starts
             self.later(self.rng.uniform(*self.weather.sync_ms), self.saved, node, it.starts)
+        if it.chosen and self._applying.get(node) != it.starts:
+            self._applying[node] = it.starts
+            self.later(self._laziness.uniform(0, APPLY_MS_MAX), self.applied, node, it.starts)
         if it.wake_at and self._alarm.get(node) != it.wake_at:
             self._alarm[node] = it.wake_at
             self.at(max(it.wake_at, self.cluster.now), self.wake, node, it.starts, it.wake_at)
@@ -380,6 +389,16 @@ class Run:
             self.fall(node)
             return
         self.cluster.save(node)
+        self.stepped(node)
+
+    def applied(self, node: int, starts: int) -> None:
+        """A node finds the time to apply what is chosen."""
+        it = self.cluster.nodes[node]
+        if it.starts != starts or it.replica is None or self.postponed(node, self.applied, node, starts):
+            return
+        del self._applying[node]
+        if it.chosen:
+            self.cluster.apply(node)
         self.stepped(node)
 
     def wake(self, node: int, starts: int, at: int) -> None:

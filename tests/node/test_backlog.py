@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from node.paxos.backlog import RECORD_BYTES, Backlog
 from node.paxos.ballot import Ballot
 from node.paxos.config import MS, Config
+from node.paxos.core import Role
 from node.paxos.log import value_bytes
 from node.paxos.messages import Accept, Chosen, PreVote, PreVoteReply, Promise
 from node.paxos.records import AcceptedRecord, Promised, Record
@@ -104,5 +105,5 @@ def test_a_promise_that_ends_the_attempt_it_was_given_to_is_not_counted() -> Non
     assert paxos.backlog.full
     ballot, from_slot = paxos.candidate.ballot, paxos.candidate.from_slot
     cluster.deliver(Letter(3, 1, 1, Promise(ballot, from_slot, 0, 0, 1, 0, (), ((2, 7, 99),))))
-    assert it.running.paxos.role == "follower"
+    assert it.running.paxos.role == Role.FOLLOWER
     cluster.close()

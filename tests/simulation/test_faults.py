@@ -24,6 +24,7 @@ from nemesis.faults import (
     DiskRot,
     DiskSlow,
     DiskTruncate,
+    DiskWipe,
     Fault,
     LinkClog,
     LinkFault,
@@ -200,6 +201,22 @@ def test_of_a_rotten_majority_nothing_is_demanded_and_nothing_is_known(tmp_path:
     assert ran.verdict is RunVerdict.UNKNOWN, ran.sentence
     assert "final-reads" in ran.sentence
     assert "Beyond the model: disk-rot body" in ran.sentence
+
+
+WIPED = (
+    timed("1s", "1900ms", Partition("one")),
+    timed("1800ms", "1950ms", DiskWipe("n3")),
+    timed("1900ms", "3500ms", Partition("leader")),
+)
+"""What the leader and n3 alone have accepted may be acknowledged; then n3 has forgotten it, and decides without it."""
+
+
+@pytest.mark.parametrize("amnesia_safe", [0, 1])
+def test_a_wiped_disk_loses_commits_unless_the_node_knows_that_it_may_forget(amnesia_safe: int, tmp_path: Path) -> None:
+    wiped = scenario(*WIPED, nodes=3, rate=100, time="5s", node={"amnesia_safe": amnesia_safe})
+    broken = [run(wiped, seed, tmp_path).broken for seed in range(12, 18)]
+    assert any(broken) is not bool(amnesia_safe)
+    assert all("another value" in what for what in broken if what)
 
 
 # -- clocks beyond the bound that leases rest on ----------------------------------------------------------------------

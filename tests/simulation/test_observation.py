@@ -18,7 +18,7 @@ from harness.simulation.state import ClusterState, look
 from harness.simulation.tape import TraceLine
 from harness.simulation.trace import Breakpoint
 from harness.store import Store
-from nemesis.faults import ClockFreeze, DiskSlow, LinkFault, Partition, Pause, PowerOff
+from nemesis.faults import ClockFreeze, DiskSlow, LinkFault, Membership, Partition, Pause, PowerOff
 from tests.simulation.runs import STARTED, scenario, timed
 
 PLAIN = scenario(timed("1s", "2s", Partition("leader")), time="3s", rate=50)
@@ -139,6 +139,18 @@ def test_what_is_wrong_with_each_node_is_in_the_state_and_on_the_page(tmp_path: 
     for told in ("stopped 1002", "gone (-9)", "events in its sockets", "stalled True", "weather", "0×"):
         assert told in page, told
     assert "…" not in page.splitlines()[3]
+
+
+def test_who_the_members_are_is_told_once_that_has_changed(tmp_path: Path) -> None:
+    changing = scenario(timed("1s", "2s", Membership("n2")), time="3s", rate=50)
+    for until_s, version in ((0.5, 0), (1.8, 1), (2.8, 2)):
+        (state,) = states(changing, tmp_path, Observation(until_ns=int(until_s * 1e9)))
+        console = Console(record=True, width=80, force_terminal=False)
+        print_state(console, state)
+        assert (f"after change {version}" in console.export_text()) is bool(version)
+        known = [node.replica for node in state.nodes if node.replica is not None and node.node != "n2"]
+        members = ("n1", "n3", "n4", "n5") if version == 1 else ("n1", "n2", "n3", "n4", "n5")
+        assert {(one.members, one.members_version) for one in known} == {(members, version)}
 
 
 def test_unsynced_bytes_deferred_answers_and_frames_under_way_are_told(tmp_path: Path) -> None:
