@@ -334,7 +334,8 @@ def test_a_swarm_draws_settings_for_the_nodes_that_they_can_start_with() -> None
             core = {name: value for name, value in chosen.items() if name in Config.__struct_fields__}
             Config(me=1, members=tuple(range(1, nodes + 1)), **core)  # type: ignore[arg-type]
         drawn.update(chosen.keys())
-    assert set(drawn) == {name for name, _ in (*SNAPSHOT_SETTINGS, *WINDOW_SETTINGS, *LIMIT_SETTINGS)}
+    settings = {name for name, _ in (*SNAPSHOT_SETTINGS, *WINDOW_SETTINGS, *LIMIT_SETTINGS)}
+    assert set(drawn) == {*settings, "speculative"}
     assert 150 < drawn["snapshot_slots"] < 250
     assert 90 < drawn["window_max"] < 180
     assert 60 < drawn["reads_max"] < 140
