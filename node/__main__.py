@@ -19,9 +19,6 @@ EXIT_USAGE = 2
 EXIT_CORRUPT = 65
 """Exit status for a log that cannot be read (EX_DATAERR)."""
 
-SWITCH_S = 200e-6
-"""How long the log's thread, back from a sync, waits for a loop that computes on. Python's 5 ms are many syncs."""
-
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit status."""
@@ -75,7 +72,6 @@ def serve(config: ServerConfig, assembly: Assembly) -> int:
         datefmt="%Y-%m-%dT%H:%M:%S",
     )
 
-    sys.setswitchinterval(SWITCH_S)
     misdeeds.announce = logging.getLogger("antipaxos.node").warning
 
     async def run() -> None:

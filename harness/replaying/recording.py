@@ -25,6 +25,7 @@ from harness.places import NotObservableError
 from harness.replaying.inside import print_state
 from harness.results import RunResult, RunVerdict
 from harness.scenario import Scenario
+from harness.simulation.disruptions import disrupted_at
 from harness.simulation.observation import BROKEN, Observation
 from harness.simulation.state import ClusterState, look
 from harness.simulation.tape import TapeFile, TraceLine
@@ -233,12 +234,13 @@ def moments_of(result: RunResult, recorded: RunFolder) -> tuple[int, ...]:
     """Return the moments of a failure on the world's clock: when each operation that proves it began and ended.
 
     Of each checker the first anomaly counts: it is the one that the verdict's sentence tells. Where no operation is
-    named (an invariant, say) there is none: the run's end is what to look at.
+    named (an invariant, say) there is none: the run's end is what to look at; unless it is a disruption, which ends no
+    run and says itself when it was.
     """
     firsts = [checker.anomalies[0] for checker in result.checkers if checker.verdict == "invalid" and checker.anomalies]
     indices = {index for anomaly in firsts for index in anomaly.operations}
     if not indices:
-        return ()
+        return disrupted_at(result)
     try:
         operations = recorded.history().operations()
     except (HistoryError, OSError):

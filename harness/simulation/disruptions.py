@@ -21,11 +21,12 @@ ballot, and until then a majority has followed it, or has promised this ballot.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.results import Anomaly, CheckerResult
+from harness.results import Anomaly, CheckerResult, RunResult
 from nemesis.ground import Run
 from node.paxos.ballot import Ballot
 from node.paxos.config import MS
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 NAME = "disruption"
 KIND = "a healthy leader is deposed"
+_TIME = re.compile(r"at (\d+)\.(\d{6}) s ")
 TOLD_MAX = 10
 """So many disruptions are told of; what comes then is counted."""
 
@@ -224,6 +226,13 @@ class Disruptions:
             anomalies=anomalies,
             statistics={"disruptions": self.count},
         )
+
+
+def disrupted_at(result: RunResult) -> tuple[int, ...]:
+    """Return when a healthy leader was deposed first in a run (ns on the world's clock); nothing if none was."""
+    told = [anomaly.sentence for checker in result.checkers if checker.name == NAME for anomaly in checker.anomalies]
+    found = _TIME.match(told[0]) if told else None
+    return (int(found[1]) * 10**9 + int(found[2]) * 1_000,) if found else ()
 
 
 def _told_of(event: ReplicaEvent) -> Ballot | None:

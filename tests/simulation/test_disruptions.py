@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.results import RunVerdict
-from harness.simulation.disruptions import TOLD_MAX, Disruptions
+from harness.simulation.disruptions import TOLD_MAX, Disruptions, disrupted_at
 from harness.simulation.loop import virtual_loop
 from harness.simulation.trace import Trace
 from nemesis.faults import Partition
@@ -243,3 +243,13 @@ def test_who_comes_back_from_isolation_is_judged_in_a_run(bug: str | None, tmp_p
     else:
         assert ran.verdict is RunVerdict.VIOLATION
         assert "disruption: at " in ran.sentence and "deposes" in ran.sentence
+
+
+def test_a_disruption_says_itself_when_it_was() -> None:
+    stage = Stage()
+    stage.asks()
+    stage.takes()
+    stage.deposes()
+    result: Any = SimpleNamespace(checkers=(stage.judge.result(),))
+    assert disrupted_at(result) == ((1 + LONG_MS) * MS,)
+    assert disrupted_at(SimpleNamespace(checkers=(Stage().judge.result(),))) == ()  # type: ignore[arg-type]

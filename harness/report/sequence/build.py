@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from checkers.history import History, Operation, Outcome
+from harness.exploration.findings import INVARIANTS
 from harness.report.lanes import concurrency_of
 from harness.report.page import Lookup
 from harness.report.sequence.causes import Asked, BrokenAt, Cause, Causes, broken_at
@@ -115,7 +116,8 @@ def sequence_of(
 
 def _broken(result: RunResult) -> BrokenAt | None:
     """Where an invariant broke, if one did."""
-    found = (broken_at(anomaly.sentence) for checker in result.checkers for anomaly in checker.anomalies)
+    said = (checker for checker in result.checkers if checker.name == INVARIANTS)
+    found = (broken_at(anomaly.sentence) for checker in said for anomaly in checker.anomalies)
     return next((one for one in found if one is not None), None)
 
 
@@ -361,7 +363,7 @@ class _Building:
             if broken is not None:
                 text = one.choice.sentence.partition(": ")[2]
                 number = (one.choice.number,)
-                event = self._lines[-1].event
+                event = next((line.event for line in reversed(self._lines) if line.at <= broken.at), 0)
                 marks.append(Mark(at=broken.at, event=event, kind="broken", text=text, anomalies=number))
         return marks
 
