@@ -252,8 +252,7 @@ class Paxos:
 
     def _receive(self, now: int, event: Receive) -> None:
         sender = event.sender
-        if event.incarnation >= self.rejoining.incarnations.get(sender, 0):
-            self.rejoining.incarnations[sender] = event.incarnation
+        if self.rejoining.counts(event):
             self._handlers[type(event.message)](now, sender, event.message)
         else:
             self.counters.old_incarnations_dropped += 1

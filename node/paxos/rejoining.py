@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from node.paxos.ballot import ZERO
 from node.paxos.config import MS
+from node.paxos.effects import Receive
 from node.paxos.leader import Leader
 from node.paxos.messages import LifeNoted, Lives, OldLife, Recover, Welcome
 from node.paxos.records import Life, Remembered, Started
@@ -37,6 +38,13 @@ class Rejoining:
             return None
         core.counters.recoveries_begun += not remembered.stopped_cleanly
         return core.parts.recovery(core.config, core.membership, now, remembered)
+
+    def counts(self, event: Receive) -> bool:
+        """Say whether a message is of its sender's latest life, for all that is known here; a later one is known now."""
+        if event.incarnation < self.incarnations.get(event.sender, 0):
+            return False
+        self.incarnations[event.sender] = event.incarnation
+        return True
 
     def may_not_vote(self) -> bool:
         """Say whether an answer must be withheld; in a new cluster, who is asked to answer may begin."""
