@@ -252,7 +252,7 @@ class Paxos:
 
     def _receive(self, now: int, event: Receive) -> None:
         sender = event.sender
-        if self.rejoining.counts(event):
+        if self.rejoining.hears(event):
             self._handlers[type(event.message)](now, sender, event.message)
         else:
             self.counters.old_incarnations_dropped += 1

@@ -39,8 +39,8 @@ class Rejoining:
         core.counters.recoveries_begun += not remembered.stopped_cleanly
         return core.parts.recovery(core.config, core.membership, now, remembered)
 
-    def counts(self, event: Receive) -> bool:
-        """Say whether a message is of its sender's latest life, for all that is known here; a later one is known now."""
+    def hears(self, event: Receive) -> bool:
+        """Note which life of its sender a message is of; False if it is of an earlier one than the latest heard of."""
         if event.incarnation < self.incarnations.get(event.sender, 0):
             return False
         self.incarnations[event.sender] = event.incarnation
