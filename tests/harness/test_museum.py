@@ -5,6 +5,7 @@ The rest is shown by ``antipaxos bugs --short`` in CI: the same exhibits, on wor
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,11 @@ from harness.results import RunVerdict
 from harness.scenario import ScenarioError, changed, dump, from_data
 from harness.shrinking.worker import Job, Order
 from node.assembly import UnknownBugError, bug_names
+from node.bugs import old_incarnation
+from node.bugs.old_incarnation import Unrenewed
+from node.museum import Unasked
+from node.paxos.core import Parts
+from node.paxos.rejoining import Rejoining
 
 REPOSITORY = Path(__file__).parents[2]
 STARTED = datetime(2000, 1, 1, tzinfo=UTC)
@@ -59,6 +65,13 @@ CHEAP = (
 )
 """Those that are caught in a few hundredths of a second."""
 PARTS = ("*Mechanism.*", "*In real life.*", "*Exposed by*", "*Caught by*")
+
+
+class Renewed(old_incarnation.OldIncarnation):
+    """Lets messages of dead lives in, but takes a new ballot when it hears of a new life."""
+
+    def _noted(self, now: int, node: int) -> None:
+        Rejoining._noted(self, now, node)
 
 
 def run(shown: Exhibit, seed: int, folder: Path, *, healthy: bool = False, invariants: bool = True) -> SeedReport:
@@ -129,6 +142,19 @@ def test_that_nobody_looks_at_invariants_is_in_the_scenario_and_only_then() -> N
     assert "invariants = false" in dump(msgspec.structs.replace(scenario, invariants=False))
     with pytest.raises(ScenarioError):
         from_data({"invariants": "no"})
+
+
+@pytest.mark.parametrize("guarded", [Unrenewed, Renewed])
+def test_either_guard_against_dead_lives_is_enough_in_the_exhibit_that_lacks_both(
+    guarded: type[Rejoining], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = exhibit("old-incarnation")
+    parts = Parts(rejoining=guarded, pre_election=Unasked)
+    monkeypatch.setattr(old_incarnation, "plant", lambda healthy: replace(healthy, core=parts))
+    for seed in range(4):
+        report = run(shown, seed, tmp_path)
+        assert not any(shown.catches(finding) for finding in report.findings), report.findings
+        assert report.counters[MISDEEDS] == 0
 
 
 # -- showing ----------------------------------------------------------------------------------------------------------
