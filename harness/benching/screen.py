@@ -58,7 +58,7 @@ def tables(report: Report) -> Iterator[Table]:
     if report.sweep:
         yield Table(
             "Our three nodes on slower disks (a sync takes at least so long)",
-            ("sync ≥", "load", "ops/s", "a sync took", "of device bound", "of closed loop", "log busy"),
+            ("sync ≥", "load", "ops/s", "a sync took", "of device bound", "of closed loop", "log busy", "target"),
             [
                 (
                     f"{swept.sync_us / 1e3:g} ms" if swept.sync_us else "raw",
@@ -67,7 +67,8 @@ def tables(report: Report) -> Iterator[Table]:
                     f"{swept.sync_ms:.2f} ms",
                     f"{swept.rate / swept.device_bound:.0%}",
                     f"{swept.rate / swept.closed_bound:.0%}",
-                    f"{sorted(swept.busy)[len(swept.busy) // 2]:.0%}",
+                    f"{swept.share:.0%}",
+                    "" if swept.target is None else _met(swept.target, swept.share, f"{swept.target:.0%}"),
                 )
                 for swept in report.sweep
             ],
@@ -141,10 +142,14 @@ def _row(figure: Figure, etcd: Figure | None) -> tuple[str, ...]:
         f"{figure.p50_ms:.2f}",
         f"{figure.p99_ms:.2f}",
         f"{figure.p999_ms:.2f}",
-        "" if ratio is None else f"{ratio:.1f}" + ("" if ratio >= ETCD_TARGET else f" (< {ETCD_TARGET:g})"),
-        "" if target is None else f"{target:,} {'met' if figure.rate >= target else 'not met'}",
+        "" if ratio is None else f"{ratio:.2f}" + ("" if ratio >= ETCD_TARGET else f" (< {ETCD_TARGET:g})"),
+        "" if target is None else _met(target, figure.rate, f"{target:,}"),
         f"{min(figure.load_average):.1f}–{max(figure.load_average):.1f}",
     )
+
+
+def _met(target: float, reached: float, said: str) -> str:
+    return f"{said} {'met' if reached >= target else 'not met'}"
 
 
 def _load(load: tuple[int, int]) -> str:

@@ -28,7 +28,7 @@ from node.paxos.membership import Change, Membership
 from node.paxos.messages import Lives, Value
 from node.paxos.reads import ReadRounds
 
-WORTH_PARTS = 8
+WORTH_PARTS = 16
 """A round beside others is worth its work if the batch is full to such a part."""
 ROUND_PARTS = 2
 """A batch that is not full follows the one before it after one such part of a usual round."""

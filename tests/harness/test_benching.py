@@ -196,10 +196,10 @@ def test_the_tables_say_the_median_the_ratio_the_target_and_the_noise() -> None:
     _, writes, sweep = tables(report())
     ours, piped, _ = writes.rows
     assert ours[2:5] == ("1 client", "1,250", "1,000–1,300")
-    assert ours[8:10] == ("2.5", "1,200 met")
+    assert ours[8:10] == ("2.50", "1,200 met")
     assert piped[3] == "~90,000", "what lies so far apart is marked"
     assert piped[9] == "100,000 not met"
-    assert sweep.rows == [("1 ms", "8 × 32", "50", "2.00 ms", "50%", "25%", "90%")]
+    assert sweep.rows == [("1 ms", "8 × 32", "50", "2.00 ms", "50%", "25%", "90%", "85% met")]
     text = markdown(report())
     assert "| our node | 3 | 1 client | 1,250 |" in text
     assert "Not measured: PySyncObj, 3 nodes: it is not there." in text

@@ -10,7 +10,7 @@ from node.paxos.config import MS, Config
 from node.paxos.leader import ROUND_PARTS, WORTH_PARTS, Leader
 from node.paxos.membership import founding
 
-BATCH, WINDOW = 16, 3
+BATCH, WINDOW = 32, 3
 WORTH = BATCH // WORTH_PARTS
 
 
