@@ -120,6 +120,9 @@ class DiskTrouble:
     A sync takes ``times`` as long, or does not end at all while ``stalled``; the next sync fails with EIO
     (``fails_next``) and the pages it was for count as clean from then on; every write is refused with ENOSPC
     (``full``); every sync says that it is done and makes nothing durable (``lies``).
+
+    Of several troubles at once the slowest counts: were their factors multiplied, two ordinary ones could make one sync
+    outlast both, and the run, by minutes.
     """
 
     times: int = 1
@@ -130,7 +133,7 @@ class DiskTrouble:
 
     def __add__(self, other: DiskTrouble) -> DiskTrouble:
         return DiskTrouble(
-            self.times * other.times,
+            max(self.times, other.times),
             self.stalled or other.stalled,
             self.fails_next or other.fails_next,
             self.full or other.full,

@@ -281,15 +281,20 @@ def test_what_its_disk_has_ended_is_started_again_and_what_a_signal_has_is_not()
     assert scene.ground.states("n1", "n2") == [Run.RUNNING, Run.GONE]
 
 
-def test_troubles_of_one_disk_add_up() -> None:
+def test_of_two_slow_disks_in_one_the_slower_counts_until_it_is_healed() -> None:
     first = Scene(DiskSlow("n1", 10))
     second = first.another(DiskSlow("n1", 5))
     first.inject()
     second.resolve("n1")
     run_virtually(second.inject())
-    assert first.ground.disks == {"n1": DiskTrouble(times=50)}
+    assert first.ground.disks == {"n1": DiskTrouble(times=10)}
     assert first.heal()
     assert first.ground.disks == {"n1": DiskTrouble(times=5)}
+
+
+def test_different_troubles_of_one_disk_are_there_together() -> None:
+    both = DiskTrouble(times=7, full=True) + DiskTrouble(times=3, lies=True)
+    assert both == DiskTrouble(times=7, full=True, lies=True)
 
 
 def test_a_disk_that_lied_says_how_often_and_what_it_cost() -> None:
