@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from harness.cluster.base import PHYSICS, Cluster, ClusterError, Launch, Physics
+from harness.cluster.base import PHYSICS, RATIONING, Cluster, ClusterError, Launch, Physics, Rationing
 from harness.systems.base import System
 from nemesis.ground import (
     ChangeAnswer,
@@ -18,6 +18,8 @@ from nemesis.ground import (
     Members,
     NodeView,
     ProcessState,
+    Ration,
+    Resources,
     Run,
     Weather,
     latest_members,
@@ -104,6 +106,14 @@ class RunGround:
         """Damage what is durable on the node's disk."""
         return await self._physics.damage_disk(node, damage)
 
+    async def set_ration(self, node: str, ration: Ration) -> None:
+        """Let the node have this ration."""
+        await self._rationing.set_ration(node, ration)
+
+    async def resources(self, node: str) -> Resources:
+        """Look at what the node's process has."""
+        return await self._rationing.resources(node)
+
     async def kill(self, node: str) -> ProcessState:
         """SIGKILL."""
         return await self._cluster.kill(node)
@@ -139,7 +149,15 @@ class RunGround:
             return self._system.fixed_members
         if ability in PHYSICS and not isinstance(self._cluster, Physics):
             return self._missing.get(ability) or f"the place {self._cluster.place} has no way to do it ({ability})"
+        if ability in RATIONING and not isinstance(self._cluster, Rationing):
+            return self._missing.get(ability) or f"the place {self._cluster.place} has no way to do it ({ability})"
         return self._missing.get(ability, "")
+
+    @property
+    def _rationing(self) -> Rationing:
+        if not isinstance(self._cluster, Rationing):
+            raise ClusterError(f"the place {self._cluster.place} can leave no node short of anything")
+        return self._cluster
 
     @property
     def _physics(self) -> Physics:

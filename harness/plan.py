@@ -39,14 +39,18 @@ from nemesis.faults import (
     DiskTruncate,
     DiskWipe,
     Fault,
+    FdLimit,
     Kill,
     LinkClog,
     LinkFault,
     Membership,
+    MemoryLimit,
     Partition,
     Pause,
     PowerOff,
     Restart,
+    RollingRestart,
+    Starve,
 )
 from nemesis.nemesis import ScheduledFault
 from nemesis.undo import Spot
@@ -204,6 +208,14 @@ MENUS: dict[str, Menu] = {
         (500, 4_000),
         (500, 2_500),
     ),
+    "rolling-restart": Menu((RollingRestart(),), (2_000, 5_000), (3_000, 6_000)),
+    "starve": Menu(
+        (Starve("leader"), Starve("minority"), Starve("one", 50), Starve("all", 5)), (1_000, 4_000), (2_500, 5_000)
+    ),
+    "memory-limit": Menu(
+        (MemoryLimit("leader", 0), MemoryLimit("one"), MemoryLimit("minority")), (1_000, 4_000), (2_500, 5_000)
+    ),
+    "fd-limit": Menu((FdLimit("leader"), FdLimit("one"), FdLimit("minority", 2)), (1_000, 4_000), (2_500, 5_000)),
 }
 
 

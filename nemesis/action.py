@@ -21,10 +21,15 @@ class Observed:
     def __init__(self) -> None:
         self.status = FaultStatus.INDETERMINATE
         self.evidence: list[str] = []
+        self.healing: list[str] = []
 
     def note(self, sentence: str) -> None:
         """Add an observation."""
         self.evidence.append(sentence)
+
+    def heals(self, sentence: str) -> None:
+        """Add what was seen of the healing: it says nothing of the effect."""
+        self.healing.append(sentence)
 
     def effect(self, sentence: str) -> None:
         """Add an observation that shows the fault's effect."""
@@ -91,6 +96,14 @@ class OnNodes(Action):
         now = await self.ground.leader()
         if now is not None and now != self._leader:
             self.observed.note(f"the leader changed: {self._leader} → {now}")
+
+    async def ended_by_itself(self, node: str) -> bool:
+        """Say whether the node has ended, and not by a signal: that would be another fault's doing, and its to heal."""
+        state = await self.ground.process(node)
+        ended = state.run is Run.GONE and state.exit_code is not None and state.exit_code >= 0
+        if ended:
+            self.observed.note(f"{node}: process {state.pid} had ended with status {state.exit_code}")
+        return ended
 
     async def start_all(self, nodes: Sequence[str]) -> bool:
         """Start what is not there, and say so."""

@@ -5,6 +5,7 @@ What an action owes its caller is said in ``nemesis.action``; power, clocks, dis
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from nemesis import grudges
@@ -27,21 +28,30 @@ from nemesis.faults import (
     DiskTruncate,
     DiskWipe,
     Fault,
+    FdLimit,
     Kill,
     LinkClog,
     LinkFault,
     Membership,
+    MemoryLimit,
     Partition,
     Pause,
     PowerOff,
     Restart,
+    RollingRestart,
+    Starve,
 )
 from nemesis.ground import Ground, Link, Run
 from nemesis.in_force import InForce
 from nemesis.members import ChangeMembers
 from nemesis.power import PowerOffNodes
+from nemesis.rations import LimitDescriptors, LimitMemory, StarveNodes
 from nemesis.targets import TargetError
 from nemesis.weather import ClogLinks, DisturbLinks
+
+ANSWERS_WITHIN_S = 10.0
+"""How long a rolling restart waits for a node."""
+LOOK_AGAIN_S = 0.05
 
 
 class CutLinks(Action):
@@ -154,21 +164,45 @@ class RestartNodes(OnNodes):
     async def inject(self) -> None:
         """Stop each in order and start it again."""
         for node in self.targets:
-            before = await self.ground.process(node)
-            stopped = await self.ground.stop(node)
-            after = await self.ground.start(node)
-            if before.run is not Run.GONE and stopped.run is Run.GONE and after.pid != before.pid:
-                self.observed.effect(
-                    f"{node}: process {before.pid} stopped with status {stopped.exit_code}, process {after.pid} started"
-                )
-            else:
-                self.observed.note(f"{node}: process {before.pid} was {before.run}, process {after.pid} is {after.run}")
+            await self.restart(node)
+
+    async def restart(self, node: str) -> None:
+        """Stop one and start it again."""
+        before = await self.ground.process(node)
+        stopped = await self.ground.stop(node)
+        after = await self.ground.start(node)
+        if before.run is not Run.GONE and stopped.run is Run.GONE and after.pid != before.pid:
+            self.observed.effect(
+                f"{node}: process {before.pid} stopped with status {stopped.exit_code}, process {after.pid} started"
+            )
+        else:
+            self.observed.note(f"{node}: process {before.pid} was {before.run}, process {after.pid} is {after.run}")
 
     async def heal(self) -> bool:
         """Start what is not there."""
         await self.note_leader()
         states = [await self.ground.start(node) for node in self.targets]
         return all(state.run is not Run.GONE for state in states)
+
+
+class RollRestarts(RestartNodes):
+    """Rolling-restart: each node answers again before the next one is stopped."""
+
+    verb = "rolling-restart"
+
+    async def inject(self) -> None:
+        """Stop each in order, start it again, and wait for it."""
+        loop = asyncio.get_running_loop()
+        for node in self.targets:
+            await self.restart(node)
+            began = loop.time()
+            while await self.ground.view(node) is None and loop.time() < began + ANSWERS_WITHIN_S:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(LOOK_AGAIN_S)
+            waited = loop.time() - began
+            if waited < ANSWERS_WITHIN_S:
+                self.observed.note(f"{node}: answered {waited:.2f} s after its start")
+            else:
+                self.observed.note(f"{node}: did not answer within {ANSWERS_WITHIN_S:g} s of its start")
 
 
 def action_for(fault: Fault, ground: Ground, order: Sequence[str], in_force: InForce) -> Action:
@@ -188,6 +222,10 @@ def action_for(fault: Fault, ground: Ground, order: Sequence[str], in_force: InF
             return ClogLinks(ground, order, fault, in_force.weather)
         case PowerOff():
             return PowerOffNodes(ground, order, fault)
+        case RollingRestart():
+            return RollRestarts(ground, order, fault.target)
+        case Starve() | MemoryLimit() | FdLimit():
+            return _of_rations(fault, ground, order, in_force)
         case Membership():
             return ChangeMembers(ground, order, fault, in_force.absences)
         case ClockDrift() | ClockFreeze() | ClockBump() | ClockStrobe():
@@ -210,6 +248,18 @@ def _of_clocks(
             return BumpWallClocks(ground, order, fault, in_force.clocks)
         case ClockStrobe():
             return StrobeClocks(ground, order, fault, in_force.clocks)
+
+
+def _of_rations(
+    fault: Starve | MemoryLimit | FdLimit, ground: Ground, order: Sequence[str], in_force: InForce
+) -> Action:
+    match fault:
+        case Starve():
+            return StarveNodes(ground, order, fault, in_force.rations)
+        case MemoryLimit():
+            return LimitMemory(ground, order, fault, in_force.rations)
+        case FdLimit():
+            return LimitDescriptors(ground, order, fault, in_force.rations)
 
 
 def _of_disks(

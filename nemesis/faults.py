@@ -22,6 +22,9 @@ SLOWER_TIMES_MAX = 100_000
 DELTA_MAX_MS = 86_400_000
 PERIOD_MAX_MS = 60_000
 ROTTEN_BITS_MAX = 1_000_000
+STARVED_TIMES_MAX = 1_000
+ROOM_BYTES_MAX = 2**40
+DESCRIPTORS_MAX = 1_000_000
 CUT_BYTES_MAX = 2**40
 DIRECTIONS = ("both", "from", "to")
 CLOCKS = ("wall", "monotonic")
@@ -81,6 +84,67 @@ class Pause(_OnNodes, frozen=True, tag="pause"):
 
 class Restart(_OnNodes, frozen=True, tag="restart"):
     """Stop the nodes in order (SIGTERM), and start each again at once. In the model."""
+
+
+class RollingRestart(_OnNodes, frozen=True, tag="rolling-restart"):
+    """Stop the nodes in order (SIGTERM) and start each again; the next one only once the one before answers again.
+
+    So a new version is rolled out. A node that does not answer within ten seconds of its start is left to itself and
+    the next one is stopped. It lasts as long as it takes, and at least as long as planned. In the model.
+    """
+
+    target: str = "all"
+
+
+class Starve(_OnNodes, frozen=True, tag="starve"):
+    """The nodes have a processor for one part in ``times`` of the time: an overbooked machine.
+
+    On real processes: a quota of a cpu cgroup where one may be made, and else ``times - 1`` competitors that spin
+    on one processor, to which the node is bound; the scheduler gives each an equal share, and two nodes that starve
+    there share theirs. In simulation each step of a node takes ``times`` times 50 µs, and what comes meanwhile waits
+    its turn. It is the machine that is overbooked: a node that is started meanwhile starves as well.
+
+    In the model: an asynchronous system has no bound on how slow a process may be.
+    """
+
+    times: int = 20
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 2 <= self.times <= STARVED_TIMES_MAX:
+            raise FaultError(f"starve: times is {self.times}, not 2 to {STARVED_TIMES_MAX}")
+
+
+class MemoryLimit(_OnNodes, frozen=True, tag="memory-limit"):
+    """The nodes' processes may grow by ``room_bytes`` of address space, and not a byte more (RLIMIT_AS).
+
+    A node that is refused memory may have done half of something and has to end; what has ended by itself is started
+    again at the end. The limit is the process's: one that is started meanwhile has none. In simulation a node keeps
+    every byte that it is sent while the fault lasts, and is refused when these fill the room. In the model: a crash.
+    """
+
+    room_bytes: int = 1_048_576
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.room_bytes <= ROOM_BYTES_MAX:
+            raise FaultError(f"memory-limit: room_bytes is {self.room_bytes}, not 0 to {ROOM_BYTES_MAX}")
+
+
+class FdLimit(_OnNodes, frozen=True, tag="fd-limit"):
+    """The nodes' processes may open ``room`` descriptors more than they have, and then get EMFILE (RLIMIT_NOFILE).
+
+    They can take no connection, dial nobody and open no file, and keep what they have. A node that has to have a file
+    ends; what has ended by itself is started again at the end. The limit is the process's: one that is started
+    meanwhile has none. In simulation a client that connects to a node without descriptors is refused. In the model.
+    """
+
+    room: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.room <= DESCRIPTORS_MAX:
+            raise FaultError(f"fd-limit: room is {self.room}, not 0 to {DESCRIPTORS_MAX}")
 
 
 class LinkFault(_OnNodes, frozen=True, tag="link"):
@@ -410,6 +474,10 @@ Fault = (
     | DiskMisdirect
     | DiskWipe
     | Membership
+    | RollingRestart
+    | Starve
+    | MemoryLimit
+    | FdLimit
 )
 
 KINDS: dict[str, type[Fault]] = {
@@ -433,6 +501,10 @@ KINDS: dict[str, type[Fault]] = {
     "disk-misdirect": DiskMisdirect,
     "disk-wipe": DiskWipe,
     "membership": Membership,
+    "rolling-restart": RollingRestart,
+    "starve": Starve,
+    "memory-limit": MemoryLimit,
+    "fd-limit": FdLimit,
 }
 """The faults by their names in scenarios."""
 
@@ -442,7 +514,10 @@ EVERYWHERE = ("partition", "kill", "pause", "restart")
 OF_THE_SYSTEM = ("membership",)
 """The kinds that ask the system under test for something, and the place for nothing."""
 
-ANYWHERE = (*EVERYWHERE, *OF_THE_SYSTEM)
+SINCE_SWARMS = ("rolling-restart", "starve", "memory-limit", "fd-limit")
+"""The kinds that are younger than swarms, which leave them out: every seed would have another plan."""
+
+ANYWHERE = (*EVERYWHERE, *OF_THE_SYSTEM, *SINCE_SWARMS)
 """What can be asked for by name wherever a run is."""
 
 IN_MODEL = tuple(name for name, fault in KINDS.items() if not fault().beyond_model)

@@ -158,6 +158,50 @@ class DiskCounters:
     names_lost: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Ration:
+    """What a node is left with of its machine.
+
+    It has a processor for one part in ``times`` of the time (1: whenever it wants one). Its process may grow by
+    ``memory_room_bytes`` over the address space that it has when the ration comes, and open ``descriptor_room`` more
+    descriptors than it has then (None: as many as ever). Of several rations the scantiest counts.
+    """
+
+    times: int = 1
+    memory_room_bytes: int | None = None
+    descriptor_room: int | None = None
+
+    def __add__(self, other: Ration) -> Ration:
+        return Ration(
+            max(self.times, other.times),
+            _scantier(self.memory_room_bytes, other.memory_room_bytes),
+            _scantier(self.descriptor_room, other.descriptor_room),
+        )
+
+
+def _scantier(one: int | None, other: int | None) -> int | None:
+    return min((room for room in (one, other) if room is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a node's process has, as the kernel shows it; all 0 or None where there is no process.
+
+    Since the process began its threads had a processor for ``ran_ns`` and were ready without one for ``waited_ns``.
+    ``starved`` says in a few words by what means it is starved, "" if it is not. ``memory_max_bytes`` and
+    ``descriptors_free`` are None where nothing is set that anybody would reach.
+    """
+
+    pid: int = 0
+    ran_ns: int = 0
+    waited_ns: int = 0
+    starved: str = ""
+    memory_bytes: int = 0
+    memory_max_bytes: int | None = None
+    descriptors: int = 0
+    descriptors_free: int | None = None
+
+
 class Run(StrEnum):
     """How a process is doing, as the kernel tells it."""
 
@@ -277,6 +321,12 @@ class Ground(Protocol):
     async def damage_disk(self, node: str, damage: Damage) -> tuple[Damaged, ...]:
         """Damage what is durable on the node's disk, while no process uses it; return what was done, and where."""
 
+    async def set_ration(self, node: str, ration: Ration) -> None:
+        """Let the node have this ration and no other from now on; limits are of the process that runs now."""
+
+    async def resources(self, node: str) -> Resources:
+        """Look at what the node's process has."""
+
     async def kill(self, node: str) -> ProcessState:
         """SIGKILL the node and wait until it is gone."""
 
@@ -298,6 +348,6 @@ class Ground(Protocol):
     def can(self, ability: str) -> str:
         """Return "" if the place has the ability, else one line saying why not.
 
-        Abilities are ``links``, ``processes``, ``weather``, ``power``, ``clocks``, ``disk``, and ``membership``, which
-        is the system's.
+        Abilities are ``links``, ``processes``, ``weather``, ``power``, ``clocks``, ``disk``, ``cpu``, ``limits``, and
+        ``membership``, which is the system's.
         """

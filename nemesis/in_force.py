@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from nemesis.absences import Absences
 from nemesis.cuts import Cuts
-from nemesis.ground import ClockBend, DiskTrouble, Ground, Link, Weather
+from nemesis.ground import ClockBend, DiskTrouble, Ground, Link, Ration, Weather
 
 
 class Summable(Protocol):
@@ -49,6 +49,10 @@ class Stack(Generic[_Key, _Value]):
         """Say whether a fault does anything now."""
         return fault in self._by_fault
 
+    def of(self, key: _Key) -> _Value:
+        """Return what all active faults together do to a key."""
+        return self._sum(key)
+
     async def _apply(self, changed: Mapping[_Key, _Value]) -> None:
         async with self._one_at_a_time:
             await self._tell({key: self._sum(key) for key in sorted(changed)})
@@ -67,6 +71,7 @@ class InForce:
         self.clocks = Stack[str, ClockBend](ClockBend(), partial(_each, ground.set_clock))
         self.absences = Absences(ground.nodes)
         self.disks = Stack[str, DiskTrouble](DiskTrouble(), partial(_each, ground.set_disk))
+        self.rations = Stack[str, Ration](Ration(), partial(_each, ground.set_ration))
 
 
 async def _each(tell: Callable[[str, _Value], Awaitable[None]], values: Mapping[str, _Value]) -> None:

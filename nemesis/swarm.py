@@ -18,6 +18,7 @@ from nemesis.faults import (
     EVERYWHERE,
     IN_MODEL,
     OF_THE_SYSTEM,
+    SINCE_SWARMS,
     ClockBump,
     ClockDrift,
     ClockStrobe,
@@ -25,13 +26,17 @@ from nemesis.faults import (
     DiskFull,
     DiskSlow,
     Fault,
+    FdLimit,
     Kill,
     LinkClog,
     LinkFault,
+    MemoryLimit,
     Partition,
     Pause,
     PowerOff,
     Restart,
+    RollingRestart,
+    Starve,
 )
 
 
@@ -155,17 +160,37 @@ STRENGTHS: dict[str, tuple[tuple[Fault, ...], tuple[Fault, ...], tuple[Fault, ..
         (DiskFull("leader"), DiskFull("one")),
         (DiskFull("minority"), DiskFull("leader")),
     ),
+    "rolling-restart": (
+        (RollingRestart("minority"),),
+        (RollingRestart(),),
+        (RollingRestart(),),
+    ),
+    "starve": (
+        (Starve("one", 5), Starve("follower", 10)),
+        (Starve("leader", 20), Starve("minority", 20)),
+        (Starve("leader", 50), Starve("majority", 20), Starve("all", 10)),
+    ),
+    "memory-limit": (
+        (MemoryLimit("one"), MemoryLimit("follower")),
+        (MemoryLimit("leader"), MemoryLimit("one", 0)),
+        (MemoryLimit("minority", 0), MemoryLimit("leader", 0)),
+    ),
+    "fd-limit": (
+        (FdLimit("one", 2), FdLimit("follower")),
+        (FdLimit("leader"), FdLimit("minority")),
+        (FdLimit("majority"), FdLimit("all")),
+    ),
 }
 """Each kind's variants, gentle first."""
 
 KINDS_OF_PLACES: dict[str, tuple[str, ...]] = {
     "local": EVERYWHERE,
-    "simulated": tuple(kind for kind in IN_MODEL if kind not in OF_THE_SYSTEM),
+    "simulated": tuple(kind for kind in IN_MODEL if kind not in (*OF_THE_SYSTEM, *SINCE_SWARMS)),
 }
 """Which kinds a swarm may choose from: a matter of the place's name, as a plan is made before its place is there.
 
-One kind more, and every seed would have another plan. So changes of the members come besides a swarm, by their name:
-``--faults swarm,membership``.
+One kind more, and every seed would have another plan. So changes of the members, and all kinds that came after swarms,
+come besides a swarm, by their names: ``--faults swarm,membership,starve``.
 """
 
 

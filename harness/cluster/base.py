@@ -25,6 +25,8 @@ from nemesis.ground import (
     Link,
     LinkCounters,
     ProcessState,
+    Ration,
+    Resources,
     Weather,
 )
 from nemesis.undo import Arrival, Damage, Damaged
@@ -138,6 +140,23 @@ class Cluster(Protocol):
     async def teardown(self) -> None:
         """End everything that ``setup`` and ``spawn`` made. Idempotent; raises ClusterError only for real leaks."""
 
+
+@runtime_checkable
+class Rationing(Protocol):
+    """How a place can leave its nodes short of processor time, memory and descriptors, if it can.
+
+    The methods are those of ``nemesis.ground.Ground``; the abilities are ``cpu`` and ``limits``.
+    """
+
+    async def set_ration(self, node: str, ration: Ration) -> None:
+        """Let the node have this ration and no other from now on."""
+
+    async def resources(self, node: str) -> Resources:
+        """Look at what the node's process has."""
+
+
+RATIONING = ("cpu", "limits")
+"""The abilities of a place that is ``Rationing`` too."""
 
 PHYSICS = ("weather", "power", "clocks", "disk")
 """The abilities of a place that is ``Physics`` too."""

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from harness.cluster.base import PHYSICS, Ability, Address, ClusterError, Launch
+from harness.cluster.base import PHYSICS, RATIONING, Ability, Address, ClusterError, Launch
 from harness.seeds import SeedTree
 from harness.simulation.clock import SimulatedClock
 from harness.simulation.invariants import Invariants, Unwatched
@@ -22,7 +22,18 @@ from harness.simulation.network import SimulatedNetwork
 from harness.simulation.node import SimulatedNode
 from harness.simulation.trace import Trace
 from harness.simulation.wire import SimulatedWire
-from nemesis.ground import ClockBend, ClockReading, DiskCounters, DiskTrouble, Link, LinkCounters, ProcessState, Weather
+from nemesis.ground import (
+    ClockBend,
+    ClockReading,
+    DiskCounters,
+    DiskTrouble,
+    Link,
+    LinkCounters,
+    ProcessState,
+    Ration,
+    Resources,
+    Weather,
+)
 from nemesis.undo import Arrival, Damage, Damaged
 from node.assembly import Assembly, UnknownBugError
 from node.options import ServerConfig, configure, parser
@@ -36,7 +47,7 @@ CLIENT_DELAY_NS = (80_000, 160_000)
 
 
 class SimulatedCluster:
-    """Nodes of one run in virtual time; implements ``harness.cluster.base.Cluster`` and ``Physics``."""
+    """Nodes of one run in virtual time; implements ``harness.cluster.base.Cluster``, ``Physics`` and ``Rationing``."""
 
     def __init__(self, nodes: int, tree: SeedTree, loop: VirtualLoop, *, watched: bool = True) -> None:
         self._loop = loop
@@ -86,7 +97,7 @@ class SimulatedCluster:
     def abilities(self) -> tuple[Ability, ...]:
         """Everything works here."""
         means = "simulated, in virtual time"
-        return tuple(Ability(name, True, means) for name in ("namespaces", "links", "processes", *PHYSICS))
+        return tuple(Ability(name, True, means) for name in ("namespaces", "links", "processes", *PHYSICS, *RATIONING))
 
     async def setup(self) -> None:
         """Nothing to make."""
@@ -189,6 +200,15 @@ class SimulatedCluster:
         for damaged in done:
             self.trace.happens("disk", node, "damage", asdict(damaged))
         return done
+
+    async def set_ration(self, node: str, ration: Ration) -> None:
+        """Put a node on a ration."""
+        self.trace.happens("process", node, "ration", asdict(ration))
+        self._nodes[node].set_ration(ration)
+
+    async def resources(self, node: str) -> Resources:
+        """Look at what a node's process has."""
+        return self._nodes[node].resources
 
     async def disturbances(self) -> tuple[str, ...]:
         """There are none."""

@@ -67,6 +67,8 @@ class SimulatedDisk:
         self._taken_back_bytes = 0
         self._betrayed_bytes = 0
         self._names_lost = 0
+        self.out_of_descriptors = False
+        """The process that uses the disk may open nothing more."""
         self.betrayed = False
         """The last power cut took what a sync had called durable, or the disk was wiped."""
 
@@ -78,6 +80,8 @@ class SimulatedDisk:
 
     def open(self, name: str, *, create: bool = False) -> SimulatedFile:
         """Open or create a file. Raises FileExistsError, FileNotFoundError, OSError if the disk is full."""
+        if self.out_of_descriptors:
+            raise OSError(errno.EMFILE, "too many open files", name)
         if create:
             self.take_write()
             if name in self.folder.files:

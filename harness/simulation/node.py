@@ -18,7 +18,8 @@ from harness.simulation.clock import SimulatedClock
 from harness.simulation.disk import SimulatedDisk
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.trace import Given, Trace
-from nemesis.ground import DiskTrouble, ProcessState, Run
+from harness.simulation.want import Want
+from nemesis.ground import DiskTrouble, ProcessState, Ration, Resources, Run
 from nemesis.undo import Arrival, Below
 from node import wire
 from node.admission import Admission, Limits
@@ -41,6 +42,8 @@ AHEAD_NS = 20_000
 """How long after a step a node has time to compute something ahead."""
 APPLY_NS = 30_000
 """How long after a step that had something more urgent a node applies what is chosen."""
+STARVED_STEP_NS = 50_000
+"""How long a step of a starved node takes for each of the times that it is slower; else steps take no time."""
 BACKLOG_MAX = 20_000
 """Events that a stopped process's sockets hold; what comes then is lost."""
 _APPLY = Apply()
@@ -107,6 +110,9 @@ class SimulatedNode:
         self._life = 0
         self._run = Run.GONE
         self._running = False  # the same in a bit: it is asked at every event
+        self._prompt = False  # running, and not starved
+        self._plodding = False
+        self._want = Want()
         self._exit_code: int | None = None
         self._backlog: deque[ReplicaEvent] = deque()
         self._clients: dict[int, ClientEnd] = {}
@@ -149,7 +155,8 @@ class SimulatedNode:
 
     def start(self, pid: int, config: ServerConfig, assembly: Assembly) -> None:
         """Start a process; it begins to work a little later."""
-        self._pid, self._run, self._running, self._exit_code = pid, Run.RUNNING, True, None
+        self._pid, self._exit_code = pid, None
+        self._set_run(Run.RUNNING)
         self._life += 1
         self.config, self._assembly = config, assembly
         self._trace.give(Given.STARTS, self.number, 0, b"")
@@ -177,7 +184,8 @@ class SimulatedNode:
     def _stop(self) -> None:
         """Write down what is known; the commit under way comes first."""
         assert self.replica is not None
-        self._stopping, self._running = True, False
+        self._stopping = True
+        self._running = self._prompt = False
         self._committer.give_up_saving()
         self._committer.submit(self.replica.stop())
         self._commit_next()
@@ -185,20 +193,52 @@ class SimulatedNode:
     def pause(self) -> None:
         """SIGSTOP."""
         if self._running:
-            self._run, self._running = Run.STOPPED, False
+            self._set_run(Run.STOPPED)
             self._trace.happens("process", self.name, "stopped")
 
     def resume(self) -> None:
         """SIGCONT: what had arrived meanwhile is handled now."""
         if self._run is not Run.STOPPED:
             return
-        self._run, self._running = Run.RUNNING, True
+        self._set_run(Run.RUNNING)
         self._trace.happens("process", self.name, "continued")
+        self._catch_up()
+        self._trace.give(Given.TICK, self.number, 0, b"")
+        self._take(Tick())
+
+    def _set_run(self, run: Run) -> None:
+        self._run = run
+        self._running = run is Run.RUNNING
+        self._prompt = self._running and self._want.times == 1
+
+    def _catch_up(self) -> None:
+        """Handle what has gathered, now or one after the other."""
+        if not self._prompt:
+            self._plod()
+            return
         backlog, self._backlog = self._backlog, deque()
         for event in backlog:
             self._handle(event)
-        self._trace.give(Given.TICK, self.number, 0, b"")
-        self._step(Tick())
+
+    def set_ration(self, ration: Ration) -> None:
+        """Leave the node this much of its machine; steps that it was behind with are caught up with once it is fed."""
+        self._want.put_on(ration)
+        if self._run is Run.GONE:
+            self._want.forget_limits()
+        self._limit_files()
+        if self._running:
+            self._set_run(Run.RUNNING)
+            self._catch_up()
+
+    @property
+    def resources(self) -> Resources:
+        """What a kernel would show of the process."""
+        if self._run is Run.GONE:
+            return Resources()
+        return self._want.resources(self._pid, len(self._clients))
+
+    def _limit_files(self) -> None:
+        self.disk.out_of_descriptors = self._want.descriptors_left == 0
 
     def power_off(self, arrival: Arrival, below: Below) -> None:
         """Cut the power: the process ends and the disk keeps what was durable, and what has arrived besides."""
@@ -229,7 +269,11 @@ class SimulatedNode:
 
     def _end(self, exit_code: int) -> None:
         self._met = self.met
-        self._run, self._running, self._exit_code, self.replica = Run.GONE, False, exit_code, None
+        self._exit_code, self.replica = exit_code, None
+        self._set_run(Run.GONE)
+        self._plodding = False
+        self._want.forget_limits()
+        self._limit_files()
         self._stopping = self._leaving = False
         self._life += 1
         self._alarm_at = None
@@ -283,25 +327,36 @@ class SimulatedNode:
         """A peer's frame has arrived at this machine."""
         if self.replica is not None:
             self._trace.give(_FRAME, self.number, sender, frame)
+            if self._want.memory_left is not None and not self._has_memory(frame):
+                return
             self._take(Receive(sender, incarnation, wire.decode_message(frame[4:])))
 
     def connect(self, end: ClientEnd) -> int:
         """A client connects; returns its number. Raises ConnectionRefusedError."""
-        client = self._admission.enter() if self.listening else None
+        left = self._want.descriptors_left
+        client = self._admission.enter() if self.listening and left != 0 else None
         if client is None:
             raise ConnectionRefusedError(errno.ECONNREFUSED, f"{self.name} does not listen")
         self._clients[client] = end
+        if left is not None:
+            self._want.descriptors_left = left - 1
+            self._limit_files()
         return client
 
     def disconnect(self, client: int) -> None:
         """A client is gone."""
-        self._clients.pop(client, None)
+        known = self._clients.pop(client, None)
         self._admission.leave(client)
+        if known is not None and self._want.descriptors_left is not None:
+            self._want.descriptors_left += 1
+            self._limit_files()
 
     def request(self, client: int, frame: bytes) -> None:
         """A client's request has arrived at this machine."""
         if client in self._clients:
             self._trace.give(_REQUEST, self.number, client, frame)
+            if self._want.memory_left is not None and not self._has_memory(frame):
+                return
             self._take(ClientRequest(client, wire.decode_request(frame)))
 
     def _ask(self, event: ClientRequest) -> None:
@@ -316,10 +371,37 @@ class SimulatedNode:
             end.reply(wire.Reply(event.request.number, refusal))
 
     def _take(self, event: ReplicaEvent) -> None:
-        if self._running:
+        if self._prompt:
             self._handle(event)
         elif len(self._backlog) < BACKLOG_MAX:
             self._backlog.append(event)
+            if self._running:
+                self._plod()
+
+    def _plod(self) -> None:
+        """Starved: take the next step when a processor has been had for long enough."""
+        if self._backlog and not self._plodding:
+            self._plodding = True
+            self._loop.at(self._loop.now_ns + STARVED_STEP_NS * self._want.times, self._plod_on, self._life)
+
+    def _plod_on(self, life: int) -> None:
+        if life != self._life:
+            return
+        self._plodding = False
+        if not self._running or not self._backlog:
+            return
+        self._want.ran_ns += STARVED_STEP_NS
+        self._want.waited_ns += STARVED_STEP_NS * (self._want.times - 1)
+        self._handle(self._backlog.popleft())
+        if self._running:
+            self._plod()
+
+    def _has_memory(self, frame: bytes) -> bool:
+        """Say whether a running process may keep a frame; it ends if not. What waits in the kernel costs it nothing."""
+        if not self._running or self._want.keep(len(frame)):
+            return True
+        self._die(MemoryError("no memory is left"))
+        return False
 
     def _handle(self, event: ReplicaEvent) -> None:
         if isinstance(event, ClientRequest):
@@ -493,7 +575,7 @@ class SimulatedNode:
             self.arm(self._wake_at)
             return
         self._trace.give(Given.TICK, self.number, 0, b"")
-        self._step(Tick())
+        self._take(Tick())
 
     def _die(self, error: BaseException) -> None:
         self._log(f"stopping at once, memory cannot be trusted: {type(error).__name__}: {error}")

@@ -16,6 +16,8 @@ from nemesis.ground import (
     Members,
     NodeView,
     ProcessState,
+    Ration,
+    Resources,
     Run,
     Weather,
 )
@@ -63,6 +65,8 @@ class FakeGround:
         self.weather: dict[Link, Weather] = {}
         self.clocks: dict[str, ClockBend] = {}
         self.disks: dict[str, DiskTrouble] = {}
+        self.rations: dict[str, Ration] = {}
+        self.seen: dict[str, list[Resources]] = {}
         self.jumps: dict[str, int] = {}
         self.arrivals: dict[str, Arrival] = {}
         self.damages: dict[str, Damage] = {}
@@ -168,6 +172,16 @@ class FakeGround:
         if node not in self.unstoppable and self.state(node) is not Run.GONE:
             self.put(node, Run.GONE, self.killed_with)
         return self._states[node]
+
+    async def set_ration(self, node: str, ration: Ration) -> None:
+        await self._did("ration", node)
+        self.rations[node] = ration
+
+    async def resources(self, node: str) -> Resources:
+        """Show the next of what a test has put up for the node, the last one for ever."""
+        await asyncio.sleep(STEP_S)
+        seen = self.seen.get(node, [Resources()])
+        return seen.pop(0) if len(seen) > 1 else seen[0]
 
     async def kill(self, node: str) -> ProcessState:
         await self._did("kill", node)

@@ -19,12 +19,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from harness.cluster.base import Ability, Address, ClusterError, Launch, Wire
-from harness.cluster.local import channel, ledger, pids
+from harness.cluster.local import cgroups, channel, ledger, pids
 from harness.cluster.local.caller import Caller
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.messages import (
     MAX_NODES,
+    Account,
+    Accounted,
     Close,
     Count,
     Counted,
@@ -42,6 +46,7 @@ from harness.cluster.local.messages import (
     Request,
     Resume,
     Seen,
+    SetRation,
     Spawn,
     Spawned,
     Terminate,
@@ -49,7 +54,7 @@ from harness.cluster.local.messages import (
 )
 from harness.cluster.local.pids import Identity
 from harness.cluster.local.wire import LocalWire
-from nemesis.ground import Link, LinkCounters, ProcessState, Run
+from nemesis.ground import Link, LinkCounters, ProcessState, Ration, Resources, Run
 
 SETUP_LIMIT_S = 20.0
 REQUEST_LIMIT_S = 20.0
@@ -116,6 +121,7 @@ class LocalCluster:
             return ()
         machines, links = _MECHANISMS[self._opened.mode]
         processes = Ability("processes", True, "process groups + pidfd")
+        rations = (Ability("cpu", True, _how_to_starve()), Ability("limits", True, "prlimit on the running process"))
         not_yet = tuple(Ability(name, False, "none", missing) for name, missing in _NOT_YET.items())
         if self._opened.mode == "loopback":
             lost = self._opened.lost
@@ -123,12 +129,14 @@ class LocalCluster:
                 Ability("namespaces", False, machines, f"nodes share the host's network: {lost}"),
                 Ability("links", False, links, f"no link can be cut: {lost}"),
                 processes,
+                *rations,
                 *not_yet,
             )
         return (
             Ability("namespaces", True, machines),
             Ability("links", True, f"{links}; {self._opened.recovery}"),
             processes,
+            *rations,
             *not_yet,
         )
 
@@ -180,6 +188,15 @@ class LocalCluster:
     async def process(self, node: str) -> ProcessState:
         """Look at the node's process now."""
         return await self._command(node, Look(node))
+
+    async def set_ration(self, node: str, ration: Ration) -> None:
+        """Leave the node this much of its machine."""
+        request = SetRation(node, ration.times, ration.memory_room_bytes, ration.descriptor_room)
+        _expect(Done, await self._ask(request))
+
+    async def resources(self, node: str) -> Resources:
+        """Look at what the node's process has."""
+        return Resources(*msgspec.structs.astuple(_expect(Accounted, await self._ask(Account(node)))))
 
     async def dial(self, node: str) -> Wire:
         """Connect to the node from the clients' machine, whose links are never cut."""
@@ -323,6 +340,11 @@ class LocalCluster:
             if not left or time.monotonic() > deadline:
                 return left
             await asyncio.sleep(EXIT_INTERVAL_S)
+
+
+def _how_to_starve() -> str:
+    where = cgroups.hierarchy()
+    return f"quota of a {where}" if where is not None else "competitors on one processor"
 
 
 async def _await_exit(warden: subprocess.Popen[bytes]) -> None:

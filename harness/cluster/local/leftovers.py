@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cluster.base import ClusterError
-from harness.cluster.local import ledger, pids
+from harness.cluster.local import cgroups, ledger, pids
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.pids import Identity
 
@@ -45,6 +45,7 @@ def find(directory: Path) -> list[Leftover]:
         return []
     found = ledger.living(book)
     if not found:
+        cgroups.remove(book.warden)
         ledger.remove(directory, book.warden)
     elif pids.is_alive(book.controller):
         return []

@@ -74,6 +74,21 @@ class Look(Message, frozen=True):
     node: str
 
 
+class SetRation(Message, frozen=True):
+    """Leave a node this much of its machine from now on (``nemesis.ground.Ration``)."""
+
+    node: str
+    times: int = 1
+    memory_room_bytes: int | None = None
+    descriptor_room: int | None = None
+
+
+class Account(Message, frozen=True):
+    """Report what a node's process has."""
+
+    node: str
+
+
 class Dial(Message, frozen=True):
     """Connect to a node from the clients' side; the reply carries the connected socket."""
 
@@ -95,7 +110,7 @@ class Close(Message, frozen=True):
     """End all nodes and the switch, then exit."""
 
 
-Request = Open | Spawn | Kill | Terminate | Pause | Resume | Look | Dial | Cut | Count | Close
+Request = Open | Spawn | Kill | Terminate | Pause | Resume | Look | SetRation | Account | Dial | Cut | Count | Close
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -128,6 +143,19 @@ class Seen(Message, frozen=True):
     pid: int
     run: RunName
     exit_code: int | None
+
+
+class Accounted(Message, frozen=True):
+    """What a node's process has (``nemesis.ground.Resources``)."""
+
+    pid: int = 0
+    ran_ns: int = 0
+    waited_ns: int = 0
+    starved: str = ""
+    memory_bytes: int = 0
+    memory_max_bytes: int | None = None
+    descriptors: int = 0
+    descriptors_free: int | None = None
 
 
 class Dialled(Message, frozen=True):
@@ -168,7 +196,7 @@ class Refused(Message, frozen=True):
     reason: str
 
 
-Reply = Opened | Spawned | Seen | Dialled | Unreachable | Done | Counted | Refused
+Reply = Opened | Spawned | Seen | Accounted | Dialled | Unreachable | Done | Counted | Refused
 
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

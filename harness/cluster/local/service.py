@@ -22,6 +22,7 @@ from harness.cluster.local.caller import Caller
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.estate import Estate
 from harness.cluster.local.messages import (
+    Account,
     Answer,
     Close,
     Count,
@@ -38,6 +39,7 @@ from harness.cluster.local.messages import (
     Request,
     Resume,
     Seen,
+    SetRation,
     Spawn,
     Spawned,
     Terminate,
@@ -45,6 +47,7 @@ from harness.cluster.local.messages import (
 )
 from harness.cluster.local.network import CLIENTS
 from harness.cluster.local.processes import NodeProcess, start
+from harness.cluster.local.rations import Rationing
 
 SWITCH_LIMIT_S = 5.0
 REPLY_LIMIT_S = 10.0
@@ -66,6 +69,7 @@ class Service:
         self._parent = parent
         self._places = {place.node: place for place in estate.opened.places}
         self._processes: dict[str, NodeProcess] = {}
+        self._rationing = Rationing(estate.ledger.warden, self._on_gone)
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
         self._switch: Caller | None = None
@@ -175,6 +179,11 @@ class Service:
                 return await self._ask_switch(request), None
             case Spawn():
                 return await self._spawn(request), None
+            case SetRation():
+                self._rationing.set(request, self._pid(request.node))
+                return Done(), None
+            case Account():
+                return self._rationing.account(request.node, self._pid(request.node)), None
             case Close():
                 return await self._close(), None
             case Open():
@@ -207,8 +216,9 @@ class Service:
         process = start(request, machine.network if machine else None, self._on_gone)
         self._processes[request.node] = process
         try:
+            self._rationing.started(request.node, process.identity.pid)
             self._write_ledger()
-        except LocalError:
+        except (LocalError, OSError):
             await process.kill()
             raise
         return Spawned(process.identity)
@@ -258,6 +268,10 @@ class Service:
             raise LocalError(f"no node {node!r} here; there are {', '.join(self._places)}")
         return self._processes.get(node)
 
+    def _pid(self, node: str) -> int:
+        process = self._process(node)
+        return 0 if process is None or process.is_gone else process.identity.pid
+
     # --- bookkeeping and the end ---
 
     def _on_gone(self) -> None:
@@ -270,6 +284,7 @@ class Service:
         if self._over.is_set():
             return
         alive = {name: process.identity for name, process in self._processes.items() if not process.is_gone}
+        alive |= self._rationing.competitors
         ledger.write(self._estate.directory, msgspec.structs.replace(self._estate.ledger, nodes=alive))
 
     async def _close(self) -> Reply:
@@ -283,6 +298,7 @@ class Service:
             *(process.kill() for process in self._processes.values()), return_exceptions=True
         )
         reasons = [str(outcome) for outcome in outcomes if isinstance(outcome, BaseException)]
+        self._rationing.end()
         self._end_switch()
         if not reasons:
             try:

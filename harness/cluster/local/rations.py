@@ -1,0 +1,279 @@
+"""Nodes on rations, from the warden's side: processor time, memory, descriptors.
+
+Limits are set by prlimit(2) on the running process, the soft one only: so they can be taken back without privilege.
+Processor time is a cgroup's quota where the warden may make a cgroup. Elsewhere the node is bound to one processor
+together with competitors that do nothing but spin: an ordinary user may bind its processes and set them free again,
+while a priority that was lowered (nice) could not be raised again without privilege. Each competitor leads a session,
+as each node does, so that the share is the same whether the scheduler groups by session or not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.cluster.local import cgroups, kernel, pids
+from harness.cluster.local.cgroups import Hierarchy
+from harness.cluster.local.errors import LocalError
+from harness.cluster.local.messages import Accounted, SetRation
+from harness.cluster.local.pids import Identity
+
+COMPETITORS_MAX = 200
+SPIN = ("/bin/sh", "-c", "while :; do :; done")
+UNLIMITED_ENOUGH_BYTES = 1 << 46
+"""Above this an address space is as good as unlimited."""
+
+
+@dataclass(slots=True)
+class Starving:
+    """How one node starves: ``home`` is the cgroup it came from, ``processors`` those it was free to run on."""
+
+    times: int
+    home: str = "/"
+    processors: frozenset[int] = frozenset()
+
+
+class Rationing:
+    """The rations of one cluster's nodes."""
+
+    def __init__(self, owner: Identity, changed: Callable[[], None]) -> None:
+        """``changed`` is called when competitors come or go."""
+        self._owner = owner
+        self._changed = changed
+        self._where: Hierarchy | None = cgroups.hierarchy()
+        self._starving: dict[str, Starving] = {}
+        self._competitors: list[subprocess.Popen[bytes]] = []
+        self._memory_room: dict[str, int | None] = {}
+        self._descriptor_room: dict[str, int | None] = {}
+        self._normal: dict[int, tuple[int, int]] = {}
+
+    @property
+    def competitors(self) -> dict[str, Identity]:
+        """Return who spins, by name, for the ledger."""
+        alive = [(popen, pids.identify(popen.pid)) for popen in self._competitors]
+        return {f"competitor-{popen.pid}": identity for popen, identity in alive if identity is not None}
+
+    def set(self, ration: SetRation, pid: int) -> None:
+        """Put a node (its process, 0 if there is none) on a ration. Raises LocalError."""
+        try:
+            self._starve(ration.node, pid, ration.times)
+            if self._memory_room.get(ration.node) != ration.memory_room_bytes:
+                self._memory_room[ration.node] = ration.memory_room_bytes
+                self._limit_memory(pid, ration.memory_room_bytes)
+            if self._descriptor_room.get(ration.node) != ration.descriptor_room:
+                self._descriptor_room[ration.node] = ration.descriptor_room
+                self._limit_descriptors(pid, ration.descriptor_room)
+        except OSError as error:
+            raise LocalError(f"cannot put {ration.node} (process {pid}) on rations: {error}") from error
+
+    def started(self, node: str, pid: int) -> None:
+        """A node's process was started: it starves if its machine does, and has no limit."""
+        starving = self._starving.pop(node, None)
+        if starving is not None:
+            self._starve(node, pid, starving.times)
+
+    def account(self, node: str, pid: int) -> Accounted:
+        """Look at what a node's process has."""
+        if not pid:
+            return Accounted()
+        ran, waited = _processor_time(pid)
+        descriptors = _descriptors(pid)
+        with contextlib.suppress(ProcessLookupError):
+            memory_max = resource.prlimit(pid, resource.RLIMIT_AS)[0]
+            descriptors_max = resource.prlimit(pid, resource.RLIMIT_NOFILE)[0]
+            limited = pid in self._normal and self._descriptor_room.get(node) is not None
+            return Accounted(
+                pid=pid,
+                ran_ns=ran,
+                waited_ns=waited,
+                starved=self._how_starved(pid),
+                memory_bytes=_address_space(pid),
+                memory_max_bytes=memory_max if 0 <= memory_max < UNLIMITED_ENOUGH_BYTES else None,
+                descriptors=len(descriptors),
+                descriptors_free=max(0, descriptors_max - sum(fd < descriptors_max for fd in descriptors))
+                if limited or descriptors_max <= max(descriptors, default=0) + 1
+                else None,
+            )
+        return Accounted()
+
+    def end(self) -> None:
+        """End competitors and remove cgroups; nodes are gone by now."""
+        self._hire(0, None)
+        for name in list(self._starving):
+            self._starving.pop(name)
+        cgroups.remove(self._owner)
+
+    # --- processor time ---
+
+    def _starve(self, node: str, pid: int, times: int) -> None:
+        before = self._starving.get(node)
+        if times == (before.times if before else 1):
+            return
+        if times == 1:
+            assert before is not None
+            del self._starving[node]
+            self._feed(node, pid, before)
+            return
+        starving = before or Starving(times, *self._as_it_was(pid))
+        starving.times = times
+        self._starving[node] = starving
+        if not pid:
+            return
+        if self._where is not None:
+            try:
+                cgroups.confine(self._where, self._owner, node, [pid], times)
+            except OSError:
+                self._where = None  # permission or not, it cannot be done here
+        if self._where is None:
+            processor = self._processor()
+            _bind(pid, frozenset({processor}))
+            self._compete(processor)
+
+    def _feed(self, node: str, pid: int, starving: Starving) -> None:
+        if self._where is not None:
+            cgroups.release(self._where, self._owner, node, starving.home)
+            if not self._starving:
+                cgroups.remove(self._owner)
+            return
+        if pid:
+            _bind(pid, starving.processors or frozenset(os.sched_getaffinity(0)))
+        self._compete(self._processor())
+
+    def _as_it_was(self, pid: int) -> tuple[str, frozenset[int]]:
+        home = cgroups.home_of(pid, self._where) if pid and self._where else "/"
+        return home, frozenset(os.sched_getaffinity(pid or 0))
+
+    def _processor(self) -> int:
+        return max(os.sched_getaffinity(0))
+
+    def _compete(self, processor: int) -> None:
+        """Let there be as many competitors as the hungriest node needs."""
+        times = max((starving.times for starving in self._starving.values()), default=1)
+        self._hire(min(times - 1, COMPETITORS_MAX), processor)
+
+    def _hire(self, wanted: int, processor: int | None) -> None:
+        if len(self._competitors) == wanted:
+            return
+        while len(self._competitors) > wanted:
+            popen = self._competitors.pop()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(popen.pid, signal.SIGKILL)
+            popen.wait()
+        while processor is not None and len(self._competitors) < wanted:
+            self._competitors.append(_spin(processor))
+        self._changed()
+
+    def _how_starved(self, pid: int) -> str:
+        """Say what the kernel shows of it: the cgroup that the process is in, or the processor that it is bound to."""
+        if self._where is not None:
+            path = cgroups.home_of(pid, self._where)
+            if f"/{cgroups.PREFIX}-{self._owner.pid}-" not in path:
+                return ""
+            return f"is in the {self._where} {path}, {_quota(self._where, path)}"
+        with contextlib.suppress(ProcessLookupError):
+            bound = os.sched_getaffinity(pid)
+            if self._competitors and bound == {self._processor()}:
+                return f"is bound to processor {self._processor()} with {len(self._competitors)} competitors"
+        return ""
+
+    # --- limits ---
+
+    def _limit_memory(self, pid: int, room_bytes: int | None) -> None:
+        most = None if room_bytes is None else _address_space(pid) + room_bytes
+        self._limit(pid, resource.RLIMIT_AS, most, 0)
+
+    def _limit_descriptors(self, pid: int, room: int | None) -> None:
+        most = None if room is None else _end_of_room(set(_descriptors(pid)), room)
+        self._limit(pid, resource.RLIMIT_NOFILE, most, 1)
+
+    def _limit(self, pid: int, what: int, most: int | None, which: int) -> None:
+        """Set a soft limit, or set it back to what it was before the first of ours (never over the hard one)."""
+        if not pid:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if pid not in self._normal:
+                soft = (resource.prlimit(pid, limit)[0] for limit in (resource.RLIMIT_AS, resource.RLIMIT_NOFILE))
+                self._normal[pid] = (next(soft), next(soft))
+            hard = resource.prlimit(pid, what)[1]
+            soft_limit = self._normal[pid][which] if most is None else most
+            if hard != resource.RLIM_INFINITY and not 0 <= soft_limit <= hard:
+                soft_limit = hard
+            resource.prlimit(pid, what, (soft_limit, hard))
+
+
+def _spin(processor: int) -> subprocess.Popen[bytes]:
+    parent = os.getpid()
+
+    def prepare() -> None:
+        kernel.die_with_parent(parent)
+        os.sched_setaffinity(0, {processor})
+
+    return subprocess.Popen(
+        SPIN,
+        cwd="/",
+        env={},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=prepare,  # noqa: PLW1509 - this process has one thread
+    )
+
+
+def _bind(pid: int, processors: frozenset[int]) -> None:
+    """Bind all threads of a process; those that it begins later are bound as the one that begins them."""
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(int(task.name), processors)
+
+
+def _processor_time(pid: int) -> tuple[int, int]:
+    """Return for how long all threads together have run, and were ready and did not (ns)."""
+    ran = waited = 0
+    for stat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError, ValueError):
+            one_ran, one_waited, _ = stat.read_text().split()
+            ran, waited = ran + int(one_ran), waited + int(one_waited)
+    return ran, waited
+
+
+def _address_space(pid: int) -> int:
+    with contextlib.suppress(OSError, IndexError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    return 0
+
+
+def _descriptors(pid: int) -> list[int]:
+    try:
+        return [int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:
+        return []
+
+
+def _end_of_room(used: set[int], room: int) -> int:
+    """Return the limit under which exactly ``room`` numbers of descriptors are free."""
+    number = 0
+    while True:
+        if number not in used:
+            if not room:
+                return number
+            room -= 1
+        number += 1
+
+
+def _quota(where: Hierarchy, path: str) -> str:
+    folder = where.path / path.lstrip("/")
+    try:
+        if where.version == 2:
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota, period = ((folder / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
+    except (OSError, ValueError):
+        return "which is gone"
+    return f"{quota} of {period} µs"

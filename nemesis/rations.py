@@ -1,0 +1,172 @@
+"""Want: too little processor, memory, or descriptors.
+
+A limit that nobody runs into has had no effect, so what counts is what the process came to: how long its threads were
+ready and had no processor, whether its memory grew up to the limit, whether a free descriptor was left. Healing is
+looked at where it happens, in what the kernel shows of the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nemesis.action import OnNodes
+from nemesis.faults import FdLimit, MemoryLimit, Starve
+from nemesis.ground import Ground, Ration, Resources
+from nemesis.in_force import Stack
+
+PAGE_BYTES = 4_096
+"""Less than this is no room: memory comes in pages."""
+
+
+class _PutOnRations(OnNodes):
+    """What all have in common."""
+
+    def __init__(
+        self, ground: Ground, order: Sequence[str], target: str, rations: Stack[str, Ration], ration: Ration
+    ) -> None:
+        super().__init__(ground, order, target)
+        self._rations = rations
+        self._ration = ration
+        self._before: dict[str, Resources] = {}
+
+    async def inject(self) -> None:
+        """Ration, on top of others, and look at what the kernel shows."""
+        self._before = {node: await self.ground.resources(node) for node in self.targets}
+        await self._rations.add(self, dict.fromkeys(self.targets, self._ration))
+        for node in self.targets:
+            now = await self.ground.resources(node)
+            if not now.pid:
+                self.observed.note(f"{node} was not running")
+            else:
+                self.look_at_once(node, now)
+
+    async def heal(self) -> bool:
+        """Look what came of it, take it back, look whether it is gone, and start what has ended of it."""
+        held = self._rations.holds(self)
+        for node in self.targets if held else ():
+            self.look_back(node, self._before[node], await self.ground.resources(node))
+        await self._rations.remove(self)
+        healed = True
+        for node in self.targets if held else ():
+            healed = self.look_whether_healed(node, await self.ground.resources(node)) and healed
+        await self.note_leader()
+        ended = [node for node in self.targets if await self.ended_by_itself(node)]
+        if ended:
+            self.note_ends(ended)
+        return await self.start_all(ended) and healed
+
+    def look_at_once(self, node: str, now: Resources) -> None:
+        """Say what the kernel shows right after the beginning."""
+
+    def look_back(self, node: str, before: Resources, now: Resources) -> None:
+        """Say what came of it, right before the end."""
+
+    def look_whether_healed(self, node: str, now: Resources) -> bool:
+        """Say whether it is gone. Other faults of the same kind may still be there: those are no concern of this."""
+        raise NotImplementedError
+
+    def note_ends(self, nodes: Sequence[str]) -> None:
+        """These have ended by themselves meanwhile."""
+
+
+class StarveNodes(_PutOnRations):
+    """Starve."""
+
+    needs = "cpu"
+
+    def __init__(self, ground: Ground, order: Sequence[str], fault: Starve, rations: Stack[str, Ration]) -> None:
+        super().__init__(ground, order, fault.target, rations, Ration(times=fault.times))
+        self.verb = f"starve 1/{fault.times}"
+
+    def look_at_once(self, node: str, now: Resources) -> None:
+        """By what means."""
+        self.observed.note(f"{node}: process {now.pid} {now.starved or 'is not starved'}")
+
+    def look_back(self, node: str, before: Resources, now: Resources) -> None:
+        """It has an effect if threads were ready and had to wait longer than they ran."""
+        same = before.pid == now.pid
+        ran, waited = (now.ran_ns - before.ran_ns * same) / 1e9, (now.waited_ns - before.waited_ns * same) / 1e9
+        if not now.pid:
+            self.observed.note(f"{node} is not running")
+        elif waited > ran:
+            self.observed.effect(f"{node}: had a processor for {ran:.3f} s, was ready and had none for {waited:.3f} s")
+        else:
+            self.observed.note(f"{node}: had a processor for {ran:.3f} s, and waited for one for {waited:.3f} s only")
+
+    def look_whether_healed(self, node: str, now: Resources) -> bool:
+        """Unless another fault starves it still."""
+        free = not now.starved or self._rations.of(node).times > 1
+        self.observed.heals(f"{node}: has all the processor it wants" if free else f"{node}: still {now.starved}")
+        return free
+
+
+class LimitMemory(_PutOnRations):
+    """Memory-limit."""
+
+    needs = "limits"
+
+    def __init__(self, ground: Ground, order: Sequence[str], fault: MemoryLimit, rations: Stack[str, Ration]) -> None:
+        super().__init__(ground, order, fault.target, rations, Ration(memory_room_bytes=fault.room_bytes))
+        self.verb = f"memory-limit +{fault.room_bytes} bytes"
+
+    def look_at_once(self, node: str, now: Resources) -> None:
+        """The limit that is shown."""
+        self.observed.note(f"{node}: process {now.pid} has {now.memory_bytes} bytes of {now.memory_max_bytes}")
+
+    def look_back(self, node: str, before: Resources, now: Resources) -> None:
+        """It has an effect if the process has grown up to its limit."""
+        if not now.pid or now.pid != before.pid or now.memory_max_bytes is None:
+            return
+        grown, room = now.memory_bytes - before.memory_bytes, now.memory_max_bytes - now.memory_bytes
+        sentence = f"{node}: grew by {grown} bytes, {max(0, room)} were left"
+        if grown > 0 and room < PAGE_BYTES:
+            self.observed.effect(sentence)
+        else:
+            self.observed.note(sentence)
+
+    def look_whether_healed(self, node: str, now: Resources) -> bool:
+        """Unless another fault limits it still."""
+        free = now.memory_max_bytes is None or self._rations.of(node).memory_room_bytes is not None
+        self.observed.heals(f"{node}: may have memory as ever" if free else f"{node}: still limited")
+        return free
+
+    def note_ends(self, nodes: Sequence[str]) -> None:
+        """That is the effect."""
+        self.observed.effect(f"{', '.join(nodes)}: ended for want of memory")
+
+
+class LimitDescriptors(_PutOnRations):
+    """Fd-limit."""
+
+    needs = "limits"
+
+    def __init__(self, ground: Ground, order: Sequence[str], fault: FdLimit, rations: Stack[str, Ration]) -> None:
+        super().__init__(ground, order, fault.target, rations, Ration(descriptor_room=fault.room))
+        self.verb = f"fd-limit +{fault.room}"
+
+    def look_at_once(self, node: str, now: Resources) -> None:
+        """Whether one more can be opened."""
+        self._look(node, now)
+
+    def look_back(self, node: str, before: Resources, now: Resources) -> None:
+        """Whether one more could be opened at the end."""
+        if now.pid and now.pid == before.pid:
+            self._look(node, now)
+
+    def look_whether_healed(self, node: str, now: Resources) -> bool:
+        """Unless another fault limits it still."""
+        free = now.descriptors_free is None or self._rations.of(node).descriptor_room is not None
+        self.observed.heals(f"{node}: may open descriptors as ever" if free else f"{node}: still limited")
+        return free
+
+    def note_ends(self, nodes: Sequence[str]) -> None:
+        """That is the effect."""
+        self.observed.effect(f"{', '.join(nodes)}: ended for want of descriptors")
+
+    def _look(self, node: str, now: Resources) -> None:
+        left = "no more" if not now.descriptors_free else str(now.descriptors_free)
+        sentence = f"{node}: process {now.pid} has {now.descriptors} descriptors and can open {left}"
+        if now.descriptors_free == 0:
+            self.observed.effect(sentence)
+        else:
+            self.observed.note(sentence)
