@@ -55,7 +55,8 @@ from harness.shrinking.screen import TriedLine, print_reduction
 from harness.shrinking.shrinker import RUNS_MAX
 from harness.store import DEFAULT_STORE, REPORT, Store, StoreError
 from harness.tuning.limits import BEATS_MAX, BEATS_MIN
-from nemesis.faults import ANYWHERE, KINDS
+from nemesis.faults import ANYWHERE, KINDS, kind
+from nemesis.packages import PACKAGES
 from node.assembly import UnknownBugError
 
 if TYPE_CHECKING:
@@ -84,9 +85,22 @@ Faults = Annotated[
     str | None,
     typer.Option(
         "--faults",
-        help=f"Several by commas, or none: {', '.join(ANYWHERE)}; in simulation also "
-        f"{', '.join(kind for kind in KINDS if kind not in ANYWHERE)}; swarm draws its own. "
+        help=f"Several by commas, or none: {', '.join(ANYWHERE)}; where the place can do it also "
+        f"{', '.join(name for name in KINDS if name not in ANYWHERE)}; packages of several kinds: "
+        f"{', '.join(PACKAGES)}; swarm draws its own. "
         "[default: partition,kill]",
+    ),
+]
+Intensity = Annotated[
+    str | None,
+    typer.Option("--intensity", help="low, medium or high: how hard faults are driven, with quiet between storms."),
+]
+Require = Annotated[
+    str | None,
+    typer.Option(
+        "--require",
+        help="What must have happened, by commas, else exit 4: kill>=3, partition.leader, seconds(pause)>=5, "
+        "noops_filled>=1, ok(kill)>=100 … or none. [default: one of each kind asked for]",
     ),
 ]
 Place = Annotated[
@@ -111,6 +125,8 @@ def run(
     concurrency: Concurrency = None,
     workload: Workload = None,
     faults: Faults = None,
+    intensity: Intensity = None,
+    require: Require = None,
     place: Place = None,
     mode: Mode = None,
     bug: Bug = None,
@@ -121,7 +137,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Run a scenario: start nodes, break them, heal them, and judge what happened."""
-    chosen = _scenario(scenario, nodes, time, rate, concurrency, workload, faults, place, mode, bug)
+    chosen = _scenario(scenario, nodes, time, rate, concurrency, workload, faults, place, mode, bug, intensity, require)
     console = Console(stderr=json)
     drawn = _seed(chosen, seed)
     console.print(
@@ -232,12 +248,16 @@ def explore_seeds(
     concurrency: Concurrency = None,
     workload: Workload = None,
     faults: Faults = None,
+    intensity: Intensity = None,
+    require: Require = None,
     bug: Bug = None,
     store: StorePath = DEFAULT_STORE,
     json: Json = False,
 ) -> None:
     """Run a scenario with many seeds in simulation, on all processors; group what fails, and keep it to replay."""
-    chosen = _scenario(scenario, nodes, time, rate, concurrency, workload, faults, "simulated", None, bug)
+    chosen = _scenario(
+        scenario, nodes, time, rate, concurrency, workload, faults, "simulated", None, bug, intensity, require
+    )
     try:
         request = Request(
             scenario=chosen,
@@ -426,12 +446,21 @@ def plan(
     concurrency: Concurrency = None,
     workload: Workload = None,
     faults: Faults = None,
+    intensity: Intensity = None,
 ) -> None:
-    """Print a plan's canonical JSON: the same scenario and seed give the same bytes everywhere."""
-    chosen = _scenario(scenario, nodes, time, rate, concurrency, workload, faults)
+    """Print a plan's canonical JSON: the same scenario and seed give the same bytes everywhere.
+
+    Faults beyond the model, under which a violation is expected, are named on standard error.
+    """
+    chosen = _scenario(scenario, nodes, time, rate, concurrency, workload, faults, intensity=intensity)
     if seed is None and chosen.seed is None:
         _usage("a plan needs a seed: --seed N")
-    sys.stdout.buffer.write(make_plan(chosen, _seed(chosen, seed)).canonical() + b"\n")
+    planned = make_plan(chosen, _seed(chosen, seed))
+    for fault in planned.faults:
+        if why := fault.fault.beyond_model:
+            line = f"fault {fault.number}, {kind(fault.fault)}, is beyond the model: {why}; a violation is expected"
+            print(line, file=sys.stderr)  # noqa: T201
+    sys.stdout.buffer.write(planned.canonical() + b"\n")
 
 
 @app.command()
@@ -588,6 +617,8 @@ def _scenario(
     place: str | None = None,
     mode: str | None = None,
     bug: str | None = None,
+    intensity: str | None = None,
+    require: str | None = None,
 ) -> Scenario:
     try:
         scenario = load(file) if file is not None else Scenario()
@@ -599,6 +630,8 @@ def _scenario(
             concurrency=concurrency,
             workload=workload,
             faults=_kinds(faults),
+            intensity=intensity,
+            require=_kinds(require),
             place=place,
             mode=mode,
             bug=bug,
@@ -611,8 +644,10 @@ def _described(scenario: Scenario) -> str:
     """Say in a few words what a scenario does."""
     load = f"at {scenario.rate}/s" if scenario.operations is None else f"with {len(scenario.operations)} operations"
     faults = [*scenario.faults, *([f"{len(scenario.schedule)} at fixed times"] if scenario.schedule else [])]
+    hard = f" ({scenario.intensity} intensity)" if scenario.intensity is not None else ""
     return (
-        f"{scenario.nodes} nodes, {scenario.workload} {load} for {scenario.time}, faults: {', '.join(faults) or 'none'}"
+        f"{scenario.nodes} nodes, {scenario.workload} {load} for {scenario.time}, "
+        f"faults: {', '.join(faults) or 'none'}{hard}"
     )
 
 

@@ -7,13 +7,16 @@ goes to the console handed in, so with ``--json`` it can be standard error while
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from harness.results import RunResult, RunVerdict
+from harness.exposure import Exposure
+from harness.mechanisms import told
+from harness.results import RunResult, RunVerdict, Served
 from harness.runner import Progress
 from harness.store import STATE, TRACE
 from nemesis.record import FaultRecord, FaultStatus
@@ -28,6 +31,7 @@ _LOOK = {
     RunVerdict.HARNESS_FAILURE: ("⚠ HARNESS FAILURE", "bold magenta"),
 }
 _MARKS = {"valid": "✔", "invalid": "✘", "unknown": "?"}
+COVERAGE_NAME_CHARACTERS = 16
 ALWAYS_TOLD = ("namespaces", "links")
 """Abilities whose lack is told even where no fault asked for them: without these a run is less than it looks."""
 _FAULT_STYLES = {
@@ -67,6 +71,11 @@ class LiveLine:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         self._phase = progress.phase
 
+    def begun(self, served: Sequence[Served]) -> None:
+        """Say what carries each kind of fault out."""
+        for line in told(served):
+            self._console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True, style="dim")
+
     def judging(self) -> None:
         """The run is over; checkers begin."""
         line = "checking the history and the nodes' logs"
@@ -90,6 +99,8 @@ def progress_line(progress: Progress) -> str:
 def print_result(console: Console, result: RunResult) -> None:
     """Print a finished run: the verdict first, the command that repeats it last."""
     word, style = _LOOK[result.verdict]
+    if result.expected:
+        word += " (EXPECTED: BEYOND THE MODEL)"
     console.print()
     _say(console, Text.assemble((word, style), "  ", result.sentence))
     for checker in result.checkers:
@@ -113,6 +124,7 @@ def print_result(console: Console, result: RunResult) -> None:
         console.print()
         for record in result.faults:
             _print_fault(console, record)
+    _print_coverage(console, result)
     for note in _notes(result):
         _say(console, Text(f"note: {note}", style="yellow"))
     console.print()
@@ -126,6 +138,34 @@ def print_result(console: Console, result: RunResult) -> None:
         words = ["antipaxos", "replay", result.store, "--break-at", "failure"]
         _line(console, "look inside", shlex.join(words))
     _line(console, "replay", result.replay)
+
+
+def _print_coverage(console: Console, result: RunResult) -> None:
+    """Print what the run was exposed to, and what of it was required."""
+    if result.coverage:
+        console.print()
+        for exposure in result.coverage:
+            _line(console, exposure.kind, coverage_line(exposure), COVERAGE_NAME_CHARACTERS)
+        rare = ", ".join(f"{name} {count}" for name, count in sorted(result.rare_events.items()) if count)
+        _line(console, "rare events", rare or "none", COVERAGE_NAME_CHARACTERS)
+    if result.required:
+        how = "all met" if not result.unmet else f"{len(result.unmet)} not met"
+        _line(console, "required", f"{', '.join(result.required)}: {how}", COVERAGE_NAME_CHARACTERS)
+    if result.verdict is not RunVerdict.FAULTS_NOT_MET:
+        for sentence in result.unmet.values():
+            _line(console, "", sentence, COVERAGE_NAME_CHARACTERS)
+
+
+def coverage_line(exposure: Exposure) -> str:
+    """Return what a run was exposed to by one kind of fault."""
+    others = [f"{exposure.skipped} skipped"] * bool(exposure.skipped)
+    others += [f"{exposure.indeterminate} indeterminate"] * bool(exposure.indeterminate)
+    told_of = [f"{exposure.installed} installed", *others]
+    if exposure.installed:
+        told_of.append(f"{exposure.leader} on the leader")
+        told_of.append(f"{exposure.seconds:.1f} s")
+        told_of.append(f"meanwhile {exposure.ok} ok, {exposure.fail} fail, {exposure.info} info")
+    return ", ".join(told_of)
 
 
 def _say(console: Console, text: Text) -> None:
@@ -143,8 +183,8 @@ def _notes(result: RunResult) -> list[str]:
     return [*lacking, *result.notes]
 
 
-def _line(console: Console, name: str, value: str | Text) -> None:
-    _say(console, Text.assemble((f"{name:<13}", "dim"), value))
+def _line(console: Console, name: str, value: str | Text, width: int = 13) -> None:
+    _say(console, Text.assemble((f"{name:<{width}}", "dim"), value))
 
 
 def _print_fault(console: Console, record: FaultRecord) -> None:
@@ -154,7 +194,7 @@ def _print_fault(console: Console, record: FaultRecord) -> None:
     when = f"{_seconds(record.injected_at):>6} – {_seconds(record.healed_at):>6}"
     _say(console, Text.assemble(f"{when}  ", (f"{status:<13}", style), "  ", record.what, (_beyond(record), "yellow")))
     if record.evidence:
-        _say(console, Text(f"{'':32}{'; '.join(record.evidence)}", style="dim"))
+        _say(console, Text(f"{'':32}{'; '.join((*record.evidence, *record.healing))}", style="dim"))
 
 
 def _beyond(record: FaultRecord) -> str:

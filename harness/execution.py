@@ -55,7 +55,7 @@ from nemesis.record import FaultRecord
 COLLECT_AFTER = 50_000
 """How many more containers may have been made than freed before the youngest are looked through."""
 
-_FLAGS = ("nodes", "time", "rate", "concurrency", "workload", "place", "mode", "bug")
+_FLAGS = ("nodes", "time", "rate", "concurrency", "workload", "place", "mode", "bug", "intensity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def _carry_out(run: Prepared, watcher: Watcher, spent_s: float, observation: Obs
     try:
         outcome = place.drive(runner.run())
         watcher.judging()
-        judgement = judge(scenario, plan, folder, outcome, place.seen())
+        judgement = judge(scenario, plan, folder, outcome, place.seen(), _rare_events(place, outcome))
     except InvariantError as error:
         outcome = runner.outcome
         judgement = _broken_off(error, plan, folder, outcome, place)
@@ -176,11 +176,17 @@ def _carry_out(run: Prepared, watcher: Watcher, spent_s: float, observation: Obs
         result,
         started_at=run.started_at.isoformat(timespec="seconds"),
         trace_sha256=place.trace_sha256(),
-        rare_events=place.met() if place.met is not None else result.rare_events,
+        rare_events=_rare_events(place, outcome),
         duration_s=round(spent_s + time.monotonic() - began, 3),
         first_operation_s=round(spent_s + before_run_s + outcome.set_up_s + first_s, 3) if first_s else 0.0,
     )
     return Carried(result, clock_ns)
+
+
+def _rare_events(place: Stage, outcome: Outcome) -> dict[str, int]:
+    if place.met is not None:
+        return place.met()
+    return dict(sum((Counter(summary.counters) for summary in outcome.summaries), Counter[str]()))
 
 
 def _runner(run: Prepared, place: Stage, watcher: Watcher) -> Runner:
@@ -327,8 +333,12 @@ def _result(scenario: Scenario, plan: Plan, folder: RunFolder, outcome: Outcome,
         latency=judgement.latency,
         unavailability=judgement.unavailability,
         node_summaries=outcome.summaries,
-        rare_events=dict(sum((Counter(summary.counters) for summary in outcome.summaries), Counter[str]())),
         mechanisms=outcome.mechanisms,
+        served=outcome.served,
+        coverage=judgement.coverage,
+        required=scenario.required,
+        unmet=judgement.unmet,
+        expected=judgement.verdict is RunVerdict.VIOLATION and bool(beyond_model(outcome.faults)),
         set_up_ns=round(outcome.set_up_s * 1e9),
         store=str(folder.path),
         replay=replay_command(scenario, plan.seed, folder.path),

@@ -7,8 +7,8 @@ happened; if not, it proves less than was asked for, and says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -17,8 +17,10 @@ from checkers.audit import NodeAudit
 from checkers.history import History, HistoryError
 from checkers.models import ModelError
 from checkers.verdict import Checker, CheckResult, Limits, Verdict
+from harness.exposure import Evidence, Exposure
 from harness.plan import Plan
 from harness.recovery import Recovery
+from harness.requirements import parse_all, unmet
 from harness.results import (
     Anomaly,
     CheckerResult,
@@ -49,6 +51,8 @@ class Judgement:
     operations: OperationCounts
     latency: Latency
     unavailability: Unavailability
+    coverage: tuple[Exposure, ...] = ()
+    unmet: dict[str, str] = field(default_factory=dict)
 
 
 def judge(
@@ -57,6 +61,7 @@ def judge(
     folder: RunFolder,
     outcome: Outcome,
     seen: Sequence[CheckerResult] = (),
+    rare_events: Mapping[str, int] | None = None,
 ) -> Judgement:
     """Check a run's history and logs, and weigh the answers, with what was ``seen`` where it took place."""
     history = folder.history()
@@ -68,8 +73,11 @@ def judge(
     results = [check() for check in checkers]
     results.append(recovery(outcome.recovery))
     results.extend(seen)
-    verdict, sentence = weigh(results, outcome.faults, scenario.required)
-    return judged(verdict, sentence, tuple(results), history, plan)
+    evidence = Evidence(outcome.faults, history.operations(), plan.time, dict(rare_events or {}))
+    verdict, sentence = weigh(results, outcome.faults, scenario.required, evidence)
+    judgement = judged(verdict, sentence, tuple(results), history, plan)
+    missing = unmet(parse_all(scenario.required), evidence)
+    return replace(judgement, coverage=evidence.exposures(), unmet=missing)
 
 
 def judged(
@@ -81,15 +89,18 @@ def judged(
 
 
 def weigh(
-    results: Sequence[CheckerResult], faults: Sequence[FaultRecord], required: Sequence[str]
+    results: Sequence[CheckerResult],
+    faults: Sequence[FaultRecord],
+    required: Sequence[str],
+    evidence: Evidence | None = None,
 ) -> tuple[RunVerdict, str]:
-    """Return the verdict over all checkers and faults, and the sentence that says why."""
+    """Return the verdict over all checkers, faults and requirements, and the sentence that says why."""
     for verdict, run_verdict in (("invalid", RunVerdict.VIOLATION), ("unknown", RunVerdict.UNKNOWN)):
         worst = [result for result in results if result.verdict == verdict]
         if worst:
             told = [f"{result.name}: {result.sentence.rstrip('.')}" for result in worst]
             return run_verdict, "; ".join(told) + "." + beyond_model(faults)
-    missed = missed_faults(faults, required)
+    missed = missed_faults(faults, required, evidence)
     if missed:
         return RunVerdict.FAULTS_NOT_MET, "Nothing is wrong in what happened, but " + "; ".join(missed)
     installed = sum(record.status is FaultStatus.INSTALLED for record in faults)
@@ -105,16 +116,11 @@ def beyond_model(faults: Sequence[FaultRecord]) -> str:
     return f" Beyond the model: {', '.join(dict.fromkeys(beyond))}; a correct node may break here."
 
 
-def missed_faults(faults: Sequence[FaultRecord], required: Sequence[str]) -> list[str]:
-    """Return a sentence for each required kind of fault that no evidence shows to have happened."""
-    missed = []
-    for kind in dict.fromkeys(required):
-        of_kind = [record for record in faults if record.kind == kind]
-        if any(record.status is FaultStatus.INSTALLED for record in of_kind):
-            continue
-        why = next((record.evidence[-1] for record in of_kind if record.evidence), "none was planned in so short a run")
-        missed.append(f"no {kind} is shown to have happened ({why})")
-    return missed
+def missed_faults(
+    faults: Sequence[FaultRecord], required: Sequence[str], evidence: Evidence | None = None
+) -> list[str]:
+    """Return a sentence for each requirement that no evidence shows to be met; without ``evidence``, by the faults."""
+    return list(unmet(parse_all(required), evidence or Evidence(faults)).values())
 
 
 def _check(checker: Checker, history: History) -> CheckerResult:

@@ -5,7 +5,8 @@ machine and Python version; its SHA-256 is the run's name for "the same plan".
 
 Faults are drawn kind by kind, each kind from its own stream: waits and durations are even over a range, shapes and
 targets come from a shuffled bag, so a short run meets different ones before any returns. Kinds overlap freely; two
-faults of one kind do not. A swarm is expanded here into ordinary faults: the plan stays plain data.
+faults of one kind do not. A swarm is expanded here into ordinary faults: the plan stays plain data. With an intensity,
+there is a time without any fault after each storm of them, and at the end (``nemesis.packages``).
 
 Faults beyond the model do not heal, so their budget is the run's: all that are drawn share one order of the nodes, and
 ``one`` and ``minority`` mean the same nodes each time.
@@ -53,6 +54,7 @@ from nemesis.faults import (
     Starve,
 )
 from nemesis.nemesis import ScheduledFault
+from nemesis.packages import ROUNDS, Rounds, expand
 from nemesis.undo import Spot
 from workloads.base import Operation, Workload
 from workloads.catalogue import WORKLOADS
@@ -331,9 +333,9 @@ def _faults(scenario: Scenario, tree: SeedTree) -> tuple[ScheduledFault, ...]:
     """Draw the faults of all kinds and number them by time; add those at fixed times."""
     drawn = [
         fault
-        for kind in scenario.faults
+        for kind in expand(scenario.faults)
         if kind != SWARM
-        for fault in _draw(MENUS[kind], scenario, tree, tree.stream(f"faults/{kind}"))
+        for fault in _draw(_menu(kind, scenario), scenario, tree, tree.stream(f"faults/{kind}"))
     ]
     if SWARM in scenario.faults:
         drawn += _swarm(scenario, tree)
@@ -362,7 +364,8 @@ def _swarm(scenario: Scenario, tree: SeedTree) -> Iterator[ScheduledFault]:
     chosen = [kind for kind in known if streams[kind].below(2)]
     for kind in chosen or [tree.stream("faults/swarm").choice(known)]:
         draws = streams[kind]
-        intensity = draws.choice(tuple(swarm.Intensity))
+        drawn = draws.choice(tuple(swarm.Intensity))
+        intensity = swarm.Intensity(scenario.intensity) if scenario.intensity is not None else drawn
         pace = swarm.PACES[intensity]
         shuffled = tuple(draws.shuffled(v for v in swarm.variants(kind, intensity) if _possible(v, scenario.nodes)))
         yield from _draw(Menu(shuffled, pace.lasts_ms, pace.wait_ms), scenario, tree, draws)
@@ -372,13 +375,39 @@ def _draw(menu: Menu, scenario: Scenario, tree: SeedTree, draws: Stream) -> Iter
     """Draw one kind's faults one after the other, as long as a whole one fits before the end."""
     variants = _bag(menu.variants, scenario.nodes, draws)
     doomed = tuple(tree.stream("faults/beyond").shuffled(scenario.node_names))
+    rounds = ROUNDS[swarm.Intensity(scenario.intensity)] if scenario.intensity is not None else None
+    end = scenario.time_ms - (rounds.calm_ms if rounds is not None else 0)
     at = QUIET_START_MS + draws.between(0, menu.wait_ms[0])
-    while (until := at + draws.between(*menu.lasts_ms)) < scenario.time_ms:
+    while (until := at + draws.between(*menu.lasts_ms)) < end:
+        if rounds is not None:
+            at, until = _in_storm(rounds, at, until)
+            if until >= end:
+                return
         fault, order = next(variants), tuple(draws.shuffled(scenario.node_names))
         yield ScheduledFault(
             number=0, at=at * MS, until=until * MS, fault=fault, order=doomed if fault.beyond_model else order
         )
         at = until + draws.between(*menu.wait_ms)
+
+
+def _menu(kind: str, scenario: Scenario) -> Menu:
+    """Return what is drawn for a kind: its own menu, or, with an intensity, what the swarm has for that."""
+    menu = MENUS[kind]
+    if scenario.intensity is None:
+        return menu
+    intensity = swarm.Intensity(scenario.intensity)
+    pace = swarm.PACES[intensity]
+    return Menu(swarm.variants(kind, intensity) if kind in swarm.STRENGTHS else menu.variants, *_paced(pace))
+
+
+def _paced(pace: swarm.Pace) -> tuple[tuple[int, int], tuple[int, int]]:
+    return pace.lasts_ms, pace.wait_ms
+
+
+def _in_storm(rounds: Rounds, at: int, until: int) -> tuple[int, int]:
+    """Return a fault's times, moved out of the quiet."""
+    moved = QUIET_START_MS + rounds.placed(at - QUIET_START_MS, until - at)
+    return moved, moved + until - at
 
 
 def _bag(variants: tuple[Fault, ...], nodes: int, draws: Stream) -> Iterator[Fault]:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
+from harness.exposure import Exposure
 from nemesis.record import FaultRecord
 
 
@@ -97,11 +98,22 @@ class Mechanism(msgspec.Struct, frozen=True, kw_only=True):
     missing: str = ""
 
 
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """By which means a kind of fault of the plan is carried out, or why not; ``beyond_model`` as in ``FaultRecord``."""
+
+    kind: str
+    mechanism: str
+    missing: str = ""
+    beyond_model: str = ""
+
+
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """A finished run. Times of faults are ns since the run's start; ``started_at`` is UTC, ISO 8601.
 
     ``rare_events`` are those that happened, over all nodes: in simulation in all their lives, elsewhere since each
-    one's last start.
+    one's last start. ``coverage`` is what the run was exposed to; ``required`` what was to have happened, and ``unmet``
+    what of it did not, with a sentence for each. ``served`` says what carries each kind of fault out. A violation under
+    faults beyond the model is ``expected``: a correct node may show it.
     """
 
     verdict: RunVerdict
@@ -122,6 +134,11 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     node_summaries: tuple[NodeSummary, ...] = ()
     rare_events: dict[str, int] = {}
     mechanisms: tuple[Mechanism, ...] = ()
+    served: tuple[Served, ...] = ()
+    coverage: tuple[Exposure, ...] = ()
+    required: tuple[str, ...] = ()
+    unmet: dict[str, str] = {}
+    expected: bool = False
     started_at: str = ""
     duration_s: float = 0.0
     first_operation_s: float = 0.0

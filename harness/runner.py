@@ -12,7 +12,7 @@ The run's clock starts at zero when the load begins: the plan's times and the hi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,10 +20,11 @@ from harness.clients import ClientThread
 from harness.clock import RunClock
 from harness.cluster.base import Cluster, ClusterError, Launch
 from harness.ground import STOP_GRACE_S, RunGround
+from harness.mechanisms import served
 from harness.plan import MS, Plan
 from harness.recorder import Recorder
 from harness.recovery import Recoverer, Recovery
-from harness.results import Mechanism, NodeSummary
+from harness.results import Mechanism, NodeSummary, Served
 from harness.scenario import Scenario
 from harness.store import FAULTS, HISTORY, FaultJournal, Lines, RunFolder
 from harness.systems.base import System
@@ -63,6 +64,9 @@ class Watcher(Protocol):
     def progress(self, progress: Progress) -> None:
         """Called a few times a second."""
 
+    def begun(self, served: Sequence[Served]) -> None:
+        """The place is set up: this is what carries each kind of fault of the plan out."""
+
     def judging(self) -> None:
         """The run is over; checkers begin."""
 
@@ -78,6 +82,7 @@ class Outcome:
     first_ok_at: int | None = None
     summaries: tuple[NodeSummary, ...] = ()
     mechanisms: tuple[Mechanism, ...] = ()
+    served: tuple[Served, ...] = ()
     left_out: int = 0
     notes: list[str] = field(default_factory=list)
 
@@ -145,6 +150,8 @@ class Runner:
         system = self._system_for(self._cluster)
         launches = self._launches(system)
         ground = RunGround(self._cluster, system, launches)
+        self.outcome.served = served(self._plan.faults, self._cluster.abilities, ground.can)
+        self._watcher.begun(self.outcome.served)
         try:
             await asyncio.gather(*(self._cluster.spawn(node, launch) for node, launch in launches.items()))
             await self._wait_for_leader(ground)

@@ -20,8 +20,11 @@ import msgspec
 import tomli_w
 
 from harness.duration import DurationError, format_ms, parse_ms, parse_ns
+from harness.requirements import RequirementError, parse_all
 from harness.seeds import SEED_MAX
 from nemesis.faults import KINDS, Fault, FaultError, Partition, kind
+from nemesis.packages import PACKAGES
+from nemesis.swarm import Intensity
 from nemesis.targets import SYMBOLS
 from node.assembly import bug_names
 from node.options import SETTINGS
@@ -80,11 +83,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``time``: how long clients and faults go on (a duration). ``rate``: operations a second over all clients.
     ``operations``: the clients' operations, each at its time, instead of those that would be drawn; ``rate`` means
     nothing then. ``faults``: kinds of faults to draw from the seed, or ``swarm``; ``schedule``: faults at fixed times,
-    instead or as well. ``require``: kinds of which at least one fault must be installed (default: all that are asked
-    for by name). ``operation_timeout``: after how long a client gives an operation up as info. ``recovery``: how long
-    the cluster may take to serve again once all is healed. ``bug``: a planted bug to run instead of the healthy node.
-    ``node``: settings of the node (see ``python -m node serve --help``). ``invariants``: whether a simulated run ends
-    in the moment in which one of its invariants breaks; without, the checkers alone judge it, at its end.
+    instead or as well. ``intensity``: low, medium or high: how hard faults that are drawn are driven, with quiet in
+    between and a healed end (``nemesis.packages``); without, as each kind's own menu has it. ``require``: what must
+    have happened (``harness.requirements``; default: of each kind and package that is asked for by name, one).
+    ``operation_timeout``: after how long a client gives an operation up as info. ``recovery``: how long the cluster
+    may take to serve again once all is healed. ``bug``: a planted bug to run instead of the healthy node. ``node``:
+    settings of the node (see ``python -m node serve --help``). ``invariants``: whether a simulated run ends in the
+    moment in which one of its invariants breaks; without, the checkers alone judge it, at its end.
     """
 
     name: str = "default"
@@ -100,6 +105,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     operations: tuple[TimedOperation, ...] | None = None
     faults: tuple[str, ...] = ("partition", "kill")
     schedule: tuple[Timed, ...] = ()
+    intensity: str | None = None
     require: tuple[str, ...] | None = None
     operation_timeout: str = "2s"
     recovery: str = "30s"
@@ -112,14 +118,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _place(self.place)
         _one_of("mode", self.mode, LOCAL_MODES)
         _one_of("workload", self.workload, WORKLOADS)
-        for key, kinds, known in (
-            ("faults", self.faults, (*KINDS, SWARM)),
-            ("require", self.require or (), tuple(KINDS)),
-        ):
-            for named in kinds:
-                _one_of(key, named, known)
-                if kinds.count(named) > 1:
-                    raise ScenarioError(f"{key}: {named!r} is named twice")
+        self._check_faults()
         _within("nodes", self.nodes, 1, NODES_MAX)
         _within("rate", self.rate, 1, RATE_MAX)
         _within("concurrency", self.concurrency, 1, CONCURRENCY_MAX)
@@ -144,6 +143,21 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ScenarioError(f"name: {self.name!r} must be letters, digits, '-', '_' and '.'")
         if len(self.name.encode()) > NAME_BYTES_MAX:
             raise ScenarioError(f"name: longer than {NAME_BYTES_MAX} bytes")
+
+    def _check_faults(self) -> None:
+        """Check what is asked for by name."""
+        for named in self.faults:
+            _one_of("faults", named, (*KINDS, *PACKAGES, SWARM))
+        for key, names in (("faults", self.faults), ("require", self.require or ())):
+            for named in names:
+                if names.count(named) > 1:
+                    raise ScenarioError(f"{key}: {named!r} is named twice")
+        if self.intensity is not None:
+            _one_of("intensity", self.intensity, tuple(Intensity))
+        try:
+            parse_all(self.require or ())
+        except RequirementError as error:
+            raise ScenarioError(f"require: {error}") from error
 
     def _check_timed(self, key: str, timed: Timed) -> None:
         """Check what a fault at a fixed time cannot know of the run around it."""
@@ -204,7 +218,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The kinds of faults that must have been installed."""
+        """What must have happened."""
         if self.require is not None:
             return self.require
         asked = (*self.faults, *(kind(timed.fault) for timed in self.schedule))

@@ -66,6 +66,9 @@ class Action(ABC):
     async def heal(self) -> bool:
         """Undo it, look whether it is undone, and say so. Idempotent."""
 
+    async def look_again(self) -> None:  # noqa: B027 - most need not
+        """See of the heal what shows only a while after it, if anything; it was healed before this."""
+
 
 class OnNodes(Action):
     """A fault of some nodes."""

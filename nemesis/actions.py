@@ -52,6 +52,8 @@ from nemesis.weather import ClogLinks, DisturbLinks
 ANSWERS_WITHIN_S = 10.0
 """How long a rolling restart waits for a node."""
 LOOK_AGAIN_S = 0.05
+PASSES_WITHIN_S = 1.0
+"""How long a healed link is watched for a frame: senders back off for up to a second."""
 
 
 class CutLinks(Action):
@@ -101,6 +103,21 @@ class CutLinks(Action):
                 self.observed.note("no packet was dropped on the cut links")
         await self._cuts.remove(self)
         return True
+
+    async def look_again(self) -> None:
+        """See frames pass again, on the links that no other fault has cut."""
+        whole = self._links - self._cuts.now
+        before = await self.ground.link_counters()
+        whole &= before.keys()
+        passed: set[Link] = set()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PASSES_WITHIN_S
+        while len(passed) < len(whole) and loop.time() < until:
+            await asyncio.sleep(LOOK_AGAIN_S)
+            now = await self.ground.link_counters()
+            passed |= {link for link in whole if now[link].forwarded > before[link].forwarded}
+        if whole:
+            self.observed.heals(f"frames pass again on {len(passed)} of the {len(whole)} links")
 
     async def _dropped(self) -> int:
         counters = await self.ground.link_counters()

@@ -29,6 +29,11 @@ class Cuts:
         """Say whether a fault has cuts now."""
         return fault in self._by_fault
 
+    @property
+    def now(self) -> frozenset[Link]:
+        """All links that are cut now."""
+        return frozenset().union(*self._by_fault.values())
+
     async def _apply(self) -> None:
         async with self._one_at_a_time:
-            await self._ground.cut(frozenset().union(*self._by_fault.values()))
+            await self._ground.cut(self.now)

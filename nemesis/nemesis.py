@@ -70,16 +70,18 @@ class Nemesis:
     async def _carry_out(self, scheduled: ScheduledFault) -> None:
         await self._until(scheduled.at)
         action = action_for(scheduled.fault, self._ground, scheduled.order, self._in_force)
+        leader = None
         lacking = self._ground.can(action.needs)
         if lacking:
             self._skip(scheduled, lacking)
             return
         try:
-            action.resolve(await self._leader())
+            leader = await self._leader()
+            action.resolve(leader)
         except TargetError as error:
             self._skip(scheduled, str(error))
             return
-        record = msgspec.structs.replace(_record(scheduled, action), healed=False)
+        record = msgspec.structs.replace(_record(scheduled, action), healed=False, leader=leader)
         self._journal.write("intent", record)
         self.records[scheduled.number] = record
         self.active[scheduled.number] = action.what
@@ -91,7 +93,10 @@ class Nemesis:
     async def _inject_and_wait(self, scheduled: ScheduledFault, action: Action) -> FaultRecord:
         injected_at = self._now()
         await action.inject()
-        record = msgspec.structs.replace(_record(scheduled, action), injected_at=injected_at, healed=False)
+        leader = self.records[scheduled.number].leader
+        record = msgspec.structs.replace(
+            _record(scheduled, action), injected_at=injected_at, healed=False, leader=leader
+        )
         self.records[scheduled.number] = record
         self._journal.write("injected", record)
         await self._until(injected_at + scheduled.until - scheduled.at)  # one that waited for a leader still lasts
@@ -100,12 +105,15 @@ class Nemesis:
     async def _heal(self, scheduled: ScheduledFault, action: Action, record: FaultRecord) -> None:
         known = self.records.get(scheduled.number, record)
         healed = await action.heal()
+        healed_at = self._now()
         self.active.pop(scheduled.number, None)
+        await action.look_again()
         final = msgspec.structs.replace(
             _record(scheduled, action),
             injected_at=known.injected_at,
-            healed_at=self._now(),
+            healed_at=healed_at,
             healed=healed,
+            leader=known.leader,
         )
         self.records[scheduled.number] = final
         self._journal.write("healed", final)
@@ -138,6 +146,8 @@ def _record(scheduled: ScheduledFault, action: Action) -> FaultRecord:
         status=action.observed.status,
         evidence=tuple(action.observed.evidence),
         beyond_model=scheduled.fault.beyond_model,
+        requested=scheduled.fault,
+        healing=tuple(action.observed.healing),
     )
 
 
@@ -151,4 +161,5 @@ def _unresolved(scheduled: ScheduledFault, reason: str) -> FaultRecord:
         status=FaultStatus.SKIPPED,
         evidence=(reason,),
         beyond_model=scheduled.fault.beyond_model,
+        requested=scheduled.fault,
     )

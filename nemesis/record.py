@@ -13,6 +13,8 @@ from enum import StrEnum
 
 import msgspec
 
+from nemesis.faults import Fault
+
 
 class FaultStatus(StrEnum):
     """What is known of a fault's effect."""
@@ -27,7 +29,8 @@ class FaultRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     ``number`` counts the plan's faults from 0; ``kind`` is the fault's name in scenarios; ``what`` describes it with
     its resolved targets in a few words; ``evidence`` is one sentence an observation. ``beyond_model`` says in a few
-    words which promise of the model the fault breaks, "" if none.
+    words which promise of the model the fault breaks, "" if none. ``requested`` is the fault as it was asked for;
+    ``leader`` who led when its targets were resolved; ``healing`` what was seen of the heal besides the evidence.
     """
 
     number: int
@@ -43,3 +46,6 @@ class FaultRecord(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[str, ...] = ()
     healed: bool = True
     beyond_model: str = ""
+    requested: Fault | None = None
+    leader: str | None = None
+    healing: tuple[str, ...] = ()

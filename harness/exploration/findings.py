@@ -49,6 +49,7 @@ class Finding(msgspec.Struct, frozen=True):
 class SeedReport(msgspec.Struct, frozen=True, kw_only=True):
     """What one seed came to. ``folder`` is where its run's folder lies if it is worth keeping, ``cpu_s`` the cost.
 
+    ``met`` are the requirements that it met by itself, ``seconds`` and ``on_leader`` are of its faults that happened.
     ``spent`` is set if the process that carried it out should carry out nothing more.
     """
 
@@ -58,6 +59,9 @@ class SeedReport(msgspec.Struct, frozen=True, kw_only=True):
     operations: OperationCounts = OperationCounts()
     installed: dict[str, int] = {}
     counters: dict[str, int] = {}
+    met: tuple[str, ...] = ()
+    seconds: dict[str, float] = {}
+    on_leader: dict[str, int] = {}
     simulated_s: float = 0.0
     cpu_s: float = 0.0
     folder: str | None = None
@@ -102,6 +106,9 @@ def report(result: RunResult, simulated_s: float, cpu_s: float, folder: str | No
         operations=result.operations,
         installed=dict(installed),
         counters=result.rare_events,
+        met=tuple(text for text in result.required if text not in result.unmet),
+        seconds={exposure.kind: exposure.seconds for exposure in result.coverage if exposure.installed},
+        on_leader={exposure.kind: exposure.leader for exposure in result.coverage if exposure.leader},
         simulated_s=simulated_s,
         cpu_s=cpu_s,
         folder=folder,

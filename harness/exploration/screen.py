@@ -126,6 +126,9 @@ def as_data(exploration: Exploration, request: Request) -> dict[str, Any]:
         "operations": dict(sorted(tally.operations.items())),
         "faults_installed": dict(sorted(tally.installed.items())),
         "faults_never_installed": tally.never_happened(),
+        "faults_on_leader": dict(sorted(tally.on_leader.items())),
+        "seconds_under_faults": {kind: round(seconds, 3) for kind, seconds in sorted(tally.seconds.items())},
+        "required_met_in_seeds": {text: tally.met[text] for text in dict.fromkeys(tally.required)},
         "counters": dict(sorted(tally.counters.items())),
         "counters_in_seeds": dict(sorted(tally.reached.items())),
         "counters_never": unreached(tally.counters),
@@ -161,11 +164,16 @@ def _table(groups: list[Group]) -> Table:
 def _summary(exploration: Exploration) -> list[tuple[str, str]]:
     tally = exploration.tally
     operations = tally.operations
-    installed = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.installed.items()))
+    installed = ", ".join(
+        f"{count} {kind} ({tally.seconds[kind]:.0f} s, {tally.on_leader[kind]} on the leader)"
+        for kind, count in sorted(tally.installed.items())
+    )
+    required = ", ".join(f"{text} in {tally.met[text]} of {tally.done} seeds" for text in dict.fromkeys(tally.required))
     rare = [f"{name} {tally.counters[name]} ({tally.reached[name]})" for name in tally.rarest()]
     return [
         ("operations", f"{operations['ok']} ok, {operations['fail']} fail, {operations['info']} info"),
         ("faults", installed or "none installed"),
+        ("required", required or "nothing"),
         ("rare events", f"{len(rare)}, how often (and in how many seeds): {', '.join(rare)}" if rare else "none"),
         ("never", ", ".join(unreached(tally.counters)) or "no rare event that can be simulated is missing"),
         (

@@ -38,7 +38,7 @@ class Group(msgspec.Struct, kw_only=True):
 
 
 class Tally:
-    """What the seeds so far came to; ``required`` are the kinds of faults that must have happened in some seed."""
+    """What the seeds so far came to; ``required`` is what must have happened in some seed."""
 
     def __init__(self, required: Sequence[str]) -> None:
         self.required = tuple(required)
@@ -48,6 +48,10 @@ class Tally:
         self.counters: Counter[str] = Counter()
         self.reached: Counter[str] = Counter()
         """For each rare event in how many seeds it happened."""
+        self.met: Counter[str] = Counter()
+        """For each requirement how many seeds met it by themselves."""
+        self.seconds: Counter[str] = Counter()
+        self.on_leader: Counter[str] = Counter()
         self.simulated_s = 0.0
         self.cpu_s = 0.0
         self._groups: dict[Signature, Group] = {}
@@ -75,6 +79,10 @@ class Tally:
         self.installed.update(report.installed)
         self.counters.update(report.counters)
         self.reached.update(report.counters.keys())
+        self.met.update(report.met)
+        for kind, seconds in report.seconds.items():
+            self.seconds[kind] += seconds  # type: ignore[assignment]  # a Counter sums whatever adds up
+        self.on_leader.update(report.on_leader)
         self.simulated_s += report.simulated_s
         self.cpu_s += report.cpu_s
         for finding in report.findings:
@@ -105,8 +113,8 @@ class Tally:
         return sorted(self.reached, key=lambda name: (self.reached[name], self.counters[name], name))
 
     def never_happened(self) -> list[str]:
-        """Return the required kinds of faults that happened in no seed."""
-        return [kind for kind in dict.fromkeys(self.required) if not self.installed[kind]]
+        """Return what is required and no seed has met."""
+        return [text for text in dict.fromkeys(self.required) if not self.installed[text] and not self.met[text]]
 
     @property
     def verdict(self) -> RunVerdict:

@@ -18,7 +18,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -28,7 +28,7 @@ import msgspec
 from harness.cluster.local.kernel import die_with_parent
 from harness.execution import carry_out, prepare, unfinished
 from harness.exploration.findings import INVARIANTS, SeedReport, harness_finding, report
-from harness.results import RunResult, RunVerdict
+from harness.results import RunResult, RunVerdict, Served
 from harness.runner import Progress
 from harness.scenario import Scenario
 from harness.store import RESULTS, RunFolder, Store
@@ -50,6 +50,9 @@ class Unwatched:
     """Nobody watches a run of an exploration."""
 
     def progress(self, progress: Progress) -> None:
+        """Nothing to show."""
+
+    def begun(self, served: Sequence[Served]) -> None:
         """Nothing to show."""
 
     def judging(self) -> None:

@@ -17,6 +17,7 @@ from harness.exploration.worker import Unwatched
 from harness.museum.exhibits import Exhibit
 from harness.museum.showing import Ordered
 from harness.museum.worker import MISDEEDS
+from harness.requirements import parse_all
 from harness.scenario import changed
 from harness.store import RunFolder, Store
 from nemesis.faults import EVERYWHERE
@@ -28,7 +29,11 @@ NODE_LOG = "node.log"
 
 def showable(exhibits: Sequence[Exhibit]) -> tuple[Exhibit, ...]:
     """Return those that can be shown on real processes."""
-    return tuple(e for e in exhibits if e.checkers_alone and set(e.scenario.required) <= set(EVERYWHERE))
+    return tuple(e for e in exhibits if e.checkers_alone and _possible(e.scenario.required))
+
+
+def _possible(required: Sequence[str]) -> bool:
+    return all(r.measure != "event" and set(r.kinds) <= set(EVERYWHERE) for r in parse_all(required))
 
 
 def show_here(ordered: Ordered, store: Store, started_at: datetime) -> SeedReport:

@@ -7,14 +7,14 @@ in virtual time (``tests.nemesis.virtual_time``).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from checkers.history import EventType
 from harness.cluster.base import Ability, Address, ClusterError, Launch, Wire
-from harness.results import NodeSummary
+from harness.results import NodeSummary, Served
 from harness.runner import Progress
 from harness.systems.base import Completion
 from nemesis.ground import ChangeAnswer, Link, LinkCounters, NodeView, ProcessState, Run
@@ -217,10 +217,14 @@ class Watching:
     """A watcher that remembers."""
 
     seen: list[Progress] = field(default_factory=list)
+    served: tuple[Served, ...] = ()
     judged: int = 0
 
     def progress(self, progress: Progress) -> None:
         self.seen.append(progress)
+
+    def begun(self, served: Sequence[Served]) -> None:
+        self.served = tuple(served)
 
     def judging(self) -> None:
         self.judged += 1

@@ -95,6 +95,7 @@ def scenarios(draw: st.DrawFn, time_max_ms: int = 60_000, rate_max: int = 20_000
         "operations": draw(st.none() | operations),
         "faults": draw(kinds()),
         "schedule": tuple(draw(st.lists(timed(names, time_ms), max_size=3))),
+        "intensity": draw(st.sampled_from((None, "low", "medium", "high"))),
         "require": draw(st.none() | kinds()),
         "operation_timeout": format_ms(draw(st.integers(1, 10_000))),
         "recovery": format_ms(draw(st.integers(1, 100_000))),

@@ -85,7 +85,7 @@ def scheduled(fault: dict[str, Any], **more: Any) -> dict[str, Any]:
         ({"zzzz": 3}, "unknown key 'zzzz'; there are: bug, concurrency"),
         ({"workload": "registre"}, "workload: unknown value 'registre'; did you mean 'register'?"),
         ({"faults": ["partitoin"]}, "faults: unknown value 'partitoin'; did you mean 'partition'?"),
-        ({"require": ["kil"]}, "require: unknown value 'kil'; did you mean 'kill'?"),
+        ({"require": ["kil"]}, "require: 'kil': unknown fault or rare event 'kil'; did you mean 'kill'?"),
         ({"mode": "usrns"}, "mode: unknown value 'usrns'; did you mean 'userns'?"),
         ({"system": "etcd"}, "system: unknown value 'etcd'; there are: multipaxos"),
         ({"place": "locl"}, "place: unknown value 'locl'; did you mean 'local'?"),

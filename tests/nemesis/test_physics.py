@@ -14,6 +14,7 @@ from nemesis.faults import (
     IN_MODEL,
     KINDS,
     OF_THE_SYSTEM,
+    SINCE_SWARMS,
     ClockBump,
     ClockDrift,
     ClockFreeze,
@@ -392,7 +393,7 @@ def test_what_not_every_place_can_do_is_skipped_where_it_cannot(name: str) -> No
 
 def test_a_swarm_has_every_kind_in_the_model_and_none_beyond_it() -> None:
     assert {*STRENGTHS, *OF_THE_SYSTEM} == set(IN_MODEL)
-    assert tuple(STRENGTHS) == KINDS_OF_PLACES["simulated"]
+    assert (*KINDS_OF_PLACES["simulated"], *SINCE_SWARMS) == tuple(STRENGTHS)
     assert not any(fault.beyond_model for levels in STRENGTHS.values() for level in levels for fault in level)
     assert [name for name in KINDS if name not in IN_MODEL] == [
         "clock-freeze",

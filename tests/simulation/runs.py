@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from harness.cluster.simulated import SimulatedCluster
 from harness.judgement import judge
 from harness.plan import make_plan
-from harness.results import NodeSummary, RunVerdict
+from harness.results import NodeSummary, RunVerdict, Served
 from harness.runner import Progress, Runner
 from harness.scenario import Scenario, Timed, changed
 from harness.seeds import SeedTree
@@ -26,6 +27,9 @@ class Nobody:
     """A watcher that does not look."""
 
     def progress(self, progress: Progress) -> None:
+        pass
+
+    def begun(self, served: Sequence[Served]) -> None:
         pass
 
     def judging(self) -> None:

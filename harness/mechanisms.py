@@ -1,0 +1,47 @@
+"""Which mechanism serves each fault of a plan in its place: for a run's header, its result and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from harness.cluster.base import Ability
+from harness.results import Served
+from nemesis.faults import kind
+from nemesis.needs import NEEDS
+from nemesis.nemesis import ScheduledFault
+
+OF_THE_SYSTEM = "the system's own client library"
+
+
+def served(
+    faults: Sequence[ScheduledFault], abilities: Sequence[Ability], lacking: Callable[[str], str]
+) -> tuple[Served, ...]:
+    """Return, for each kind of fault in a plan, what serves it here; ``lacking`` gives why an ability is missing."""
+    means = {ability.name: ability.mechanism for ability in abilities}
+    beyond: dict[str, str] = {}
+    for scheduled in faults:
+        name = kind(scheduled.fault)
+        beyond[name] = beyond.get(name) or scheduled.fault.beyond_model
+    return tuple(
+        Served(
+            kind=name,
+            mechanism=means.get(NEEDS[name], OF_THE_SYSTEM if NEEDS[name] == "membership" else ""),
+            missing=lacking(NEEDS[name]),
+            beyond_model=beyond[name],
+        )
+        for name in sorted(beyond)
+    )
+
+
+def told(served_here: Sequence[Served]) -> list[str]:
+    """Return what a run's header says of it: kinds with the same means together, what is missing line by line."""
+    by_means: dict[str, list[str]] = {}
+    for one in served_here:
+        if not one.missing:
+            by_means.setdefault(one.mechanism, []).append(_named(one))
+    lines = [f"{', '.join(kinds)}: {means}" for means, kinds in by_means.items()]
+    return [*lines, *(f"{_named(one)}: skipped, {one.missing}" for one in served_here if one.missing)]
+
+
+def _named(one: Served) -> str:
+    return f"{one.kind} (beyond the model: {one.beyond_model})" if one.beyond_model else one.kind
