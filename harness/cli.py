@@ -1,5 +1,5 @@
 """The command line: ``antipaxos run``, ``replay``, ``explore``, ``shrink``, ``bugs``, ``coverage``, ``plan``,
-``check``, ``list``, ``report``, ``tune``, ``clean``.
+``check``, ``list``, ``report``, ``tune``, ``doctor``, ``clean``.
 
 Exit status: 0 valid (or shrunk), 1 violation, 2 usage, 3 unknown (or not reproduced), 4 faults or coverage not met, 5
 harness failure; 130 if it was interrupted, which is no verdict.
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 
 import msgspec
 import typer
@@ -49,7 +49,7 @@ from harness.replaying.command import Asked, replay
 from harness.replaying.measured import TIMES, TIMES_MAX
 from harness.replaying.original import ReplayUsageError
 from harness.results import EXIT_CODES, EXIT_USAGE, RunVerdict
-from harness.scenario import Scenario, ScenarioError, changed, load
+from harness.scenario import LOCAL_MODES, LocalMode, Scenario, ScenarioError, changed, load
 from harness.shrinking import reduction
 from harness.shrinking.screen import TriedLine, print_reduction
 from harness.shrinking.shrinker import RUNS_MAX
@@ -583,6 +583,27 @@ def _heartbeats(trace: Path | None, seed: int | None, beats: int, nodes: int, he
     except RecorderError as error:
         print(f"antipaxos tune: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(EXIT_CODES[RunVerdict.HARNESS_FAILURE]) from None
+
+
+@app.command()
+def doctor(
+    mode: Annotated[str, typer.Option("--mode", help="How local is to separate nodes: as for run.")] = "auto",
+    json: Json = False,
+) -> None:
+    """Try what faults need on this machine; say what works, by which means, and what would change the rest.
+
+    Exit status: 0 the default job works; 4 it does not.
+    """
+    from harness.doctor.diagnosis import diagnose  # noqa: PLC0415 - only this command needs it
+    from harness.doctor.screen import print_diagnosis  # noqa: PLC0415
+
+    if mode not in LOCAL_MODES:
+        _usage(f"--mode: unknown value {mode!r}; there are: {', '.join(LOCAL_MODES)}")
+    diagnosis = diagnose(cast(LocalMode, mode))
+    print_diagnosis(Console(stderr=json), diagnosis)
+    if json:
+        print(msgspec.json.encode(diagnosis).decode(), flush=True)  # noqa: T201
+    raise typer.Exit(diagnosis.exit_code)
 
 
 @app.command()

@@ -1,0 +1,124 @@
+"""What is the matter with this machine: attempts, and what a real place ``local`` says of itself.
+
+Which faults work is not concluded from the attempts: a cluster is set up, asked for its abilities and torn down again,
+so that this and a run can never disagree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from harness.cluster.base import Ability
+from harness.cluster.local import cgroups
+from harness.cluster.local.cluster import LocalCluster
+from harness.doctor.attempts import ATTEMPTS, FREEZER_V1
+from harness.doctor.trial import Found, try_all
+from harness.results import EXIT_CODES, RunVerdict
+from harness.scenario import LocalMode, Scenario
+from nemesis.faults import KINDS
+from nemesis.needs import NEEDS
+
+LIMIT_S = 15.0
+PLACE = "place local"
+OF_THE_SYSTEM = "membership"
+
+
+class Serves(msgspec.Struct, frozen=True, kw_only=True):
+    """Faults that one ability serves on the place ``local``, and by which means, or why not."""
+
+    ability: str
+    kinds: tuple[str, ...]
+    works: bool
+    mechanism: str = ""
+    missing: str = ""
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """What works on this machine. ``default_job`` says whether ``antipaxos run`` does, with all of its faults."""
+
+    machine: str
+    user: str
+    default_job: bool
+    faults: tuple[Serves, ...]
+    found: tuple[Found, ...]
+    purposes: dict[str, str]
+
+    @property
+    def exit_code(self) -> int:
+        """0 if the default job works, 4 if not: then it could not meet its faults."""
+        return EXIT_CODES[RunVerdict.VALID if self.default_job else RunVerdict.FAULTS_NOT_MET]
+
+
+def diagnose(mode: LocalMode = "auto", limit_s: float = LIMIT_S) -> Diagnosis:
+    """Try everything; takes a second or two, and ``limit_s`` at most for the attempts that hang."""
+    folder = Path(tempfile.mkdtemp(prefix="antipaxos-doctor-"))
+    try:
+        attempts = {name: attempt for name, (attempt, _) in ATTEMPTS.items()}
+        found = try_all({PLACE: lambda folder: _abilities(folder, mode), **attempts}, folder, limit_s)
+        place = found.pop(PLACE)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _sweep_cgroups()
+    faults = _served(place)
+    working = {kind for serves in faults if serves.works for kind in serves.kinds}
+    return Diagnosis(
+        machine=f"{platform.system()} {platform.release()}, Python {platform.python_version()}, "
+        f"{os.cpu_count() or 0} processors",
+        user="root" if os.geteuid() == 0 else f"user {os.geteuid()}",
+        default_job=set(Scenario().faults) <= working,
+        faults=faults,
+        found=tuple(found.values()),
+        purposes={name: purpose for name, (_, purpose) in ATTEMPTS.items()},
+    )
+
+
+def _abilities(folder: Path, mode: LocalMode) -> str:
+    """Set a place up, ask it, tear it down; return its abilities as JSON."""
+
+    async def ask() -> tuple[Ability, ...]:
+        cluster = LocalCluster(1, mode, folder)
+        await cluster.setup()
+        try:
+            return cluster.abilities
+        finally:
+            await cluster.teardown()
+
+    return msgspec.json.encode(asyncio.run(ask())).decode()
+
+
+def _served(place: Found) -> tuple[Serves, ...]:
+    """Return what the place can do, an ability at a time, in the order of the faults."""
+    abilities = msgspec.json.decode(place.how, type=tuple[Ability, ...]) if place.works else ()
+    known = {ability.name: ability for ability in abilities}
+    served = []
+    for need in dict.fromkeys(NEEDS.values()):
+        kinds = tuple(kind for kind in KINDS if NEEDS[kind] == need)
+        ability = known.get(need)
+        if need == OF_THE_SYSTEM and place.works:
+            served.append(Serves(ability=need, kinds=kinds, works=True, mechanism="the node's own client"))
+        elif ability is None:
+            served.append(Serves(ability=need, kinds=kinds, works=False, missing=place.why or "the place cannot do it"))
+        else:
+            served.append(
+                Serves(
+                    ability=need,
+                    kinds=kinds,
+                    works=ability.works,
+                    mechanism=ability.mechanism if ability.works else "",
+                    missing=ability.missing,
+                )
+            )
+    return tuple(served)
+
+
+def _sweep_cgroups() -> None:
+    """Remove what an attempt that was ended half-way may have left: cgroups of processes that are gone."""
+    for root in (cgroups.ROOT, cgroups.ROOT / "cpu", cgroups.ROOT / "cpu,cpuacct", FREEZER_V1):
+        cgroups.sweep(root)
