@@ -1,16 +1,19 @@
 """``antipaxos clean``: ends what a killed controller left behind, and nothing else.
 
-Namespaces and links vanish with the processes that hold them, so processes are all there is to find. Each run's folder
-names its own with pid, start time and boot, so a pid that was reused is never touched, and neither is a run whose
+Namespaces and links vanish with the processes that hold them, so processes are what there is to find, the cgroups that
+a warden has made for nodes that starve, and the folders that an exploration works in. Each run's folder names its
+processes with pid, start time and boot, so a pid that was reused is never touched, and neither is a run whose
 controller is alive. Cleaning twice is the same as cleaning once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.cluster.base import ClusterError
 from harness.cluster.local import leftovers
+from harness.exploration import explorer
 from harness.store import RunFolder, Store
 
 
@@ -21,6 +24,9 @@ class Cleaned:
     run: str
     name: str
     pid: int
+
+    def __str__(self) -> str:
+        return f"ended {self.name} (process {self.pid}) of {self.run}"
 
 
 def clean(store: Store) -> list[Cleaned]:
@@ -37,13 +43,21 @@ def clean(store: Store) -> list[Cleaned]:
     return cleaned
 
 
+def sweep(store: Store) -> list[Path]:
+    """Remove the folders that explorations whose controllers were killed have worked in; return them."""
+    return [path for parent in (explorer.MEMORY_DISK, store.root) if parent.is_dir() for path in explorer.sweep(parent)]
+
+
 def clean_run(run: RunFolder) -> list[Cleaned]:
     """End the leftovers of one run."""
     folder = run / "cluster"
     if not folder.is_dir():
         return []
-    return [
+    ended = [
         Cleaned(run.name, leftover.name, leftover.process.pid)
         for leftover in leftovers.find(folder)
         if leftovers.end(leftover)
     ]
+    if ended:
+        leftovers.find(folder)  # nobody is left: so what the processes had made goes, too
+    return ended

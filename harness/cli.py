@@ -611,9 +611,10 @@ def clean(store: StorePath = DEFAULT_STORE) -> None:
     """End what a killed controller left behind. Harmless at any time, any number of times."""
     console = Console()
     cleaned = cleaning.clean(Store(store))
-    for one in cleaned:
-        console.print(f"ended {one.name} (process {one.pid}) of {one.run}", highlight=False, soft_wrap=True)
-    if not cleaned:
+    swept = cleaning.sweep(Store(store))
+    for line in (*map(str, cleaned), *(f"removed {path}" for path in swept)):
+        console.print(line, highlight=False, soft_wrap=True)
+    if not cleaned and not swept:
         console.print("nothing was left behind", highlight=False)
 
 

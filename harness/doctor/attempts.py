@@ -24,6 +24,7 @@ from pathlib import Path
 
 from harness.cluster.local import cgroups, kernel, network, pids, probe
 from harness.cluster.local.errors import LocalError
+from harness.cluster.local.pids import Identity
 from harness.doctor.trial import Attempt, TrialError
 
 CLONE_NEWTIME = 0x00000080
@@ -144,8 +145,7 @@ def cpu_cgroup(folder: Path) -> str:
     where = cgroups.hierarchy()
     if where is None:
         raise TrialError("no cpu cgroup may be made here; competitors on one processor serve instead", "run as root")
-    me = pids.identify(os.getpid())
-    assert me is not None
+    me = _doctor()
     with _sleeper() as child, _remedy("run as root"):
         home = cgroups.home_of(child, where)
         try:
@@ -161,8 +161,7 @@ def cpu_cgroup(folder: Path) -> str:
 def freezer_cgroup(folder: Path) -> str:
     """Freeze a child, and see it frozen."""
     del folder
-    me = pids.identify(os.getpid())
-    assert me is not None
+    me = _doctor()
     version_1 = FREEZER_V1.is_dir()
     root = FREEZER_V1 if version_1 else cgroups.ROOT
     group = root / f"{cgroups.PREFIX}-{me.pid}-{me.started_ticks}"
@@ -284,6 +283,14 @@ def _remedy(remedy: str) -> Iterator[None]:
         yield
     except (LocalError, OSError) as error:
         raise TrialError(str(error), remedy) from error
+
+
+def _doctor() -> Identity:
+    """Return who runs the attempts: cgroups are named after it, and it removes what an attempt that hung has left."""
+    me = pids.identify(os.getppid())
+    if me is None:
+        raise TrialError("the doctor is gone", "")
+    return me
 
 
 def _privileged() -> str:

@@ -16,9 +16,9 @@ from pathlib import Path
 import msgspec
 
 from harness.cluster.base import Ability
-from harness.cluster.local import cgroups
+from harness.cluster.local import cgroups, pids
 from harness.cluster.local.cluster import LocalCluster
-from harness.doctor.attempts import ATTEMPTS, FREEZER_V1
+from harness.doctor.attempts import ATTEMPTS
 from harness.doctor.trial import Found, try_all
 from harness.results import EXIT_CODES, RunVerdict
 from harness.scenario import LocalMode, Scenario
@@ -65,7 +65,7 @@ def diagnose(mode: LocalMode = "auto", limit_s: float = LIMIT_S) -> Diagnosis:
         place = found.pop(PLACE)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        _sweep_cgroups()
+        _remove_cgroups()
     faults = _served(place)
     working = {kind for serves in faults if serves.works for kind in serves.kinds}
     return Diagnosis(
@@ -118,7 +118,8 @@ def _served(place: Found) -> tuple[Serves, ...]:
     return tuple(served)
 
 
-def _sweep_cgroups() -> None:
-    """Remove what an attempt that was ended half-way may have left: cgroups of processes that are gone."""
-    for root in (cgroups.ROOT, cgroups.ROOT / "cpu", cgroups.ROOT / "cpu,cpuacct", FREEZER_V1):
-        cgroups.sweep(root)
+def _remove_cgroups() -> None:
+    """Remove what an attempt that was ended half-way may have left."""
+    me = pids.identify(os.getpid())
+    if me is not None:
+        cgroups.remove(me)

@@ -243,7 +243,7 @@ def working_directory(store: Store, jobs: int) -> Iterator[Path]:
     """Give a directory for the runs: in memory if there is room, else beside the store's runs; gone afterwards."""
     parent = MEMORY_DISK if _has_room(MEMORY_DISK, jobs) else store.root
     parent.mkdir(parents=True, exist_ok=True)
-    _sweep(parent)
+    sweep(parent)
     work = Path(tempfile.mkdtemp(prefix=f"{WORK_PREFIX}{os.getpid()}-", dir=parent))
     held = os.open(work, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -254,11 +254,14 @@ def working_directory(store: Store, jobs: int) -> Iterator[Path]:
         os.close(held)
 
 
-def _sweep(parent: Path) -> None:
-    """Remove the directories of controllers that were killed: nobody has their lock, and no process their id.
+def sweep(parent: Path) -> tuple[Path, ...]:
+    """Remove the directories of controllers that were killed, and return them.
+
+    Nobody has their lock, and no process their id.
 
     The lock alone would do but for the moment between a directory's making and its locking.
     """
+    removed = []
     for directory in parent.glob(f"{WORK_PREFIX}*-*"):
         pid = directory.name.removeprefix(WORK_PREFIX).partition("-")[0]
         if Path("/proc", pid).exists() or directory.is_symlink():
@@ -270,10 +273,12 @@ def _sweep(parent: Path) -> None:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(directory, ignore_errors=True)
+            removed.append(directory)
         except BlockingIOError:  # in use, by somebody whose processes cannot be seen from here
             continue
         finally:
             os.close(held)
+    return tuple(removed)
 
 
 def _has_room(disk: Path, jobs: int) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cluster.local.pids import Identity, is_alive
+from harness.cluster.local.pids import Identity
 
 ROOT = Path("/sys/fs/cgroup")
 PREFIX = "antipaxos"
@@ -87,7 +87,7 @@ def release(where: Hierarchy, owner: Identity, node: str, home: str) -> None:
 def remove(owner: Identity, root: Path = ROOT) -> tuple[str, ...]:
     """Remove what a warden that is gone has left; return the cgroups. One in use stays, for the next time."""
     removed = []
-    for folder in (root / name / f"{PREFIX}-{owner.pid}-{owner.started_ticks}" for name in ("", *_V1)):
+    for folder in (root / name / f"{PREFIX}-{owner.pid}-{owner.started_ticks}" for name in ("", *_V1, "freezer")):
         if not folder.is_dir() or folder.is_symlink():
             continue
         for group in (*_folders(folder), folder):
@@ -96,16 +96,6 @@ def remove(owner: Identity, root: Path = ROOT) -> tuple[str, ...]:
         if not folder.exists():
             removed.append(str(folder))
     return tuple(removed)
-
-
-def sweep(folder: Path) -> None:
-    """Remove the cgroups in a folder whose makers are gone, and which nobody is in."""
-    for group in folder.glob(f"{PREFIX}-*-*") if folder.is_dir() else ():
-        pid, _, ticks = group.name.removeprefix(f"{PREFIX}-").partition("-")
-        if pid.isdecimal() and ticks.isdecimal() and not is_alive(Identity(int(pid), int(ticks))):
-            for one in (*_folders(group), group):
-                with contextlib.suppress(OSError):
-                    one.rmdir()
 
 
 def home_of(pid: int, where: Hierarchy) -> str:
