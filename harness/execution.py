@@ -10,7 +10,6 @@ import gc
 import hashlib
 import shlex
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -184,9 +183,7 @@ def _carry_out(run: Prepared, watcher: Watcher, spent_s: float, observation: Obs
 
 
 def _rare_events(place: Stage, outcome: Outcome) -> dict[str, int]:
-    if place.met is not None:
-        return place.met()
-    return dict(sum((Counter(summary.counters) for summary in outcome.summaries), Counter[str]()))
+    return place.met() if place.met is not None else outcome.rare_events
 
 
 def _runner(run: Prepared, place: Stage, watcher: Watcher) -> Runner:
@@ -200,6 +197,7 @@ def _runner(run: Prepared, place: Stage, watcher: Watcher) -> Runner:
         watcher,
         place.read_clock,
         place.gather_bytes,
+        count_lives=place.met is None,
     )
 
 

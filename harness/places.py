@@ -36,8 +36,8 @@ class Stage:
     cleaned up. ``read_clock`` gives ns on the clock that the loop's time follows. ``trace_sha256`` names all that
     happened in a simulation, "" elsewhere. ``gather_bytes`` of the history may wait to be written: none where a run
     cannot be brought back. ``met`` counts the nodes' rare events in all their lives; where there is none, only the
-    nodes themselves can tell, and each of them only since its last start. ``seen`` is what the place has to say of a
-    run at its end that nobody outside could see.
+    nodes themselves can tell, and each of them only since its last start: they are asked again and again. ``seen`` is
+    what the place has to say of a run at its end that nobody outside could see.
     """
 
     cluster: Cluster

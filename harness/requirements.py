@@ -31,7 +31,7 @@ SUBJECTS = (*KINDS, *PACKAGES, ANY)
 LEADER = "leader"
 _FORM = re.compile(
     r"(?:(?P<measure>[a-z]+)\(\s*(?P<measured>[^()]*?)\s*\)|(?P<plain>[^()<>=\s]+))"
-    r"\s*(?:(?P<comparison>[<>=!]+)\s*(?P<number>\S+))?"
+    r"\s*(?:(?P<comparison>[<>=!]+)\s*(?P<number>[^<>=!\s]\S*))?"
 )
 _NUMBER = re.compile(r"\d{1,12}(\.\d{1,6})?")
 

@@ -12,6 +12,7 @@ The run's clock starts at zero when the load begins: the plan's times and the hi
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -81,6 +82,7 @@ class Outcome:
     set_up_s: float = 0.0
     first_ok_at: int | None = None
     summaries: tuple[NodeSummary, ...] = ()
+    rare_events: dict[str, int] = field(default_factory=dict)
     mechanisms: tuple[Mechanism, ...] = ()
     served: tuple[Served, ...] = ()
     left_out: int = 0
@@ -103,11 +105,15 @@ class Runner:
         watcher: Watcher,
         read_clock: Callable[[], int],
         gather_bytes: int = 0,
+        count_lives: bool = False,
     ) -> None:
         """``read_clock`` gives ns since any fixed moment; the event loop's time must run with it.
 
-        ``gather_bytes`` of the history may wait to be written together.
+        ``gather_bytes`` of the history may wait to be written together. With ``count_lives`` nodes are asked again and
+        again for their rare events, since each forgets its own when it ends.
         """
+        self._count_lives = count_lives
+        self._lives: dict[tuple[str, int], Mapping[str, int]] = {}
         self._gather_bytes = gather_bytes
         self._scenario = scenario
         self._plan = plan
@@ -201,7 +207,7 @@ class Runner:
             for number in range(self._scenario.concurrency)
         ]
         nemesis = Nemesis(ground, self._journal, self._clock.now)
-        sampler = asyncio.create_task(self._sample(ground, nemesis))
+        sampler = asyncio.create_task(self._sample(ground, nemesis, system))
         try:
             await self._clients_and_faults(threads, nemesis)
             self.outcome.recovery = await self._recover(threads[0], ground, nemesis)
@@ -212,6 +218,8 @@ class Runner:
         finally:
             sampler.cancel()
             await asyncio.gather(sampler, return_exceptions=True)
+            self._note_lives(self.outcome.summaries)
+            self.outcome.rare_events = dict(sum((Counter(met) for met in self._lives.values()), Counter[str]()))
             self.outcome.faults = nemesis.finished(self._plan.faults)
             self.outcome.first_ok_at = self._recorder.first_ok_at
             self.outcome.left_out = sum(thread.left_out for thread in threads)
@@ -258,12 +266,20 @@ class Runner:
 
     # -- watching -----------------------------------------------------------------------------------------------------
 
-    async def _sample(self, ground: RunGround, nemesis: Nemesis) -> None:
+    async def _sample(self, ground: RunGround, nemesis: Nemesis, system: System) -> None:
         while True:
             self._leader = await ground.leader()
+            if self._count_lives:
+                self._note_lives(await asyncio.gather(*(system.summary(node) for node in self._cluster.nodes)))
             for _ in range(SHOWN_BEFORE_ASKED):
                 self._show(tuple(nemesis.active.values()))
                 await asyncio.sleep(SHOW_EVERY_S)
+
+    def _note_lives(self, summaries: Sequence[NodeSummary]) -> None:
+        """Note what each life of each node has counted so far."""
+        for summary in summaries:
+            if summary.counters is not None:
+                self._lives[summary.node, summary.incarnation] = summary.counters
 
     def _show_phase(self, phase: str) -> None:
         self._phase = phase

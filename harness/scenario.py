@@ -153,7 +153,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 if names.count(named) > 1:
                     raise ScenarioError(f"{key}: {named!r} is named twice")
         if self.intensity is not None:
-            _one_of("intensity", self.intensity, tuple(Intensity))
+            _one_of("intensity", self.intensity, [str(one) for one in Intensity])
         try:
             parse_all(self.require or ())
         except RequirementError as error:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.cleaning import Cleaned, clean
+from harness.cleaning import Cleaned, clean, sweep
 from harness.cluster.base import ClusterError
-from harness.cluster.local import ledger, pids
+from harness.cluster.local import cgroups, ledger, pids
 from harness.cluster.local.ledger import Ledger
+from harness.exploration import explorer
 from harness.scenario import Scenario, dump
 from harness.store import SCENARIO, RunFolder, Store
 
@@ -103,3 +104,30 @@ def test_a_damaged_ledger_does_not_keep_the_others_from_being_cleaned(store: Sto
         with pytest.raises(ClusterError, match=f"{damaged.name}: .*cannot be read"):
             clean(store)
         assert process.wait(10) == -9
+
+
+def test_the_folder_of_an_exploration_that_was_killed_is_removed_and_one_in_use_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, store = tmp_path / "shm", Store(tmp_path / "store")
+    monkeypatch.setattr(explorer, "MEMORY_DISK", memory)
+    gone, used = (memory / f"{explorer.WORK_PREFIX}{pid}-x" for pid in (dead().pid, os.getpid()))
+    for folder in (gone, used, beside := store.root / gone.name):
+        folder.mkdir(parents=True)
+        (folder / "history.jsonl").write_text("x")
+    assert sorted(sweep(store)) == sorted([gone, beside])
+    assert used.is_dir()
+    assert sweep(store) == []
+
+
+def test_what_a_warden_that_is_gone_had_made_of_cgroups_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[pids.Identity] = []
+    monkeypatch.setattr(cgroups, "remove", removed.append)
+    store = Store(tmp_path)
+    run = make_run(store, "starved")
+    with sleeper() as (_, node):
+        leave(run, dead(), node)
+        assert [cleaned.name for cleaned in clean(store)] == ["n1"]
+    assert len(removed) == 1

@@ -36,6 +36,7 @@ from harness.scenario import Scenario, Timed
 from harness.seeds import SEED_MAX
 from nemesis.faults import IN_MODEL, KINDS, Kill, Partition, kind
 from nemesis.nemesis import ScheduledFault
+from nemesis.packages import ROUNDS
 from nemesis.swarm import KINDS_OF_PLACES, PACES, Intensity, variants
 from nemesis.targets import majority, resolve
 from node.paxos.config import Config
@@ -321,6 +322,51 @@ def test_faults_that_do_not_heal_stay_with_a_minority_of_nodes(seed: int) -> Non
     hit = {node for fault in plan.faults for node in resolve(getattr(fault.fault, "target", ""), fault.order, None)}
     assert {kind(fault.fault) for fault in plan.faults} == set(beyond)
     assert 0 < len(hit) < majority(5)
+
+
+# -- packages and intensities ------------------------------------------------------------------------------------------
+
+
+@given(seeds, st.sampled_from(list(Intensity)), st.integers(10, 90), st.booleans())
+@patiently
+def test_with_an_intensity_there_is_quiet_between_storms_and_a_healed_end(
+    seed: int, intensity: Intensity, time_s: int, swarm: bool
+) -> None:
+    asked = ("swarm",) if swarm else ("partition", "kill", "pause", "clock", "link", "disk", "power")
+    scenario = Scenario(place="simulated", time=f"{time_s}s", rate=1, faults=asked, intensity=intensity)
+    rounds = ROUNDS[intensity]
+    for fault in make_plan(scenario, seed).faults:
+        at, until = fault.at // MS - QUIET_START_MS, fault.until // MS - QUIET_START_MS
+        begun = at % (rounds.storm_ms + rounds.quiet_ms)
+        assert begun >= 0
+        assert begun + until - at <= rounds.storm_ms
+        assert fault.until < scenario.time_ms * MS - rounds.calm_ms * MS
+        name = kind(fault.fault)
+        assert fault.fault in variants(name, intensity)
+
+
+def test_an_intensity_decides_how_hard_a_kind_is_driven() -> None:
+    hit = {}
+    for intensity in Intensity:
+        scenario = Scenario(time="60s", rate=1, faults=("kill",), intensity=intensity)
+        hit[intensity] = {fault.fault for fault in make_plan(scenario, 1).faults}
+    assert hit[Intensity.LOW] <= set(variants("kill", Intensity.LOW))
+    assert hit[Intensity.HIGH] <= set(variants("kill", Intensity.HIGH))
+    assert hit[Intensity.LOW].isdisjoint(hit[Intensity.HIGH])
+
+
+def test_a_package_is_its_kinds_and_nothing_else() -> None:
+    package = make_plan(Scenario(place="simulated", time="60s", faults=("clock", "power")), 3)
+    by_name = make_plan(
+        Scenario(place="simulated", time="60s", faults=("clock-drift", "clock-bump", "clock-strobe", "power-off")), 3
+    )
+    assert package.sha256 == by_name.sha256
+
+
+def test_a_kind_that_no_swarm_has_keeps_its_menu_under_an_intensity() -> None:
+    plan = make_plan(Scenario(place="simulated", time="60s", faults=("disk-lie",), intensity="low"), 3)
+    assert plan.faults
+    assert {fault.fault for fault in plan.faults} <= set(MENUS["disk-lie"].variants)
 
 
 # -- what a swarm draws for the nodes ---------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ def one_run(number: int, seed: int) -> str:
     draws = random.Random(seed * 1_000_003 + number)
     faults, mode = draws.choice(FAULTS), draws.choice(MODES)
     explores = draws.randrange(8) == 0
-    words = (
+    words: tuple[str, ...] = (
         ("explore", "--seeds", "0..200", "--faults", "swarm", "--time", "6s", "--jobs", "2")
         if explores
         else ("run", "--seed", str(number), "--time", f"{TIME_S}s", "--faults", faults, "--mode", mode, "--nodes", "3")

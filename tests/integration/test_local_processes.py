@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster.base import PHYSICS, ClusterError, Launch
+from harness.cluster.base import PHYSICS, RATIONING, ClusterError, Launch
 from harness.cluster.local import pids
 from harness.cluster.local.cluster import LocalCluster
 from harness.cluster.local.messages import UsedMode
@@ -50,6 +50,7 @@ def test_nodes_run_on_machines_of_their_own(mode: UsedMode, tmp_path: Path) -> N
                 "namespaces": True,
                 "links": True,
                 "processes": True,
+                **dict.fromkeys(RATIONING, True),
                 **dict.fromkeys(PHYSICS, False),
             }
         assert network_of_this_process() == own

@@ -1,4 +1,4 @@
-"""A dozen runs, most of them killed on the way: nothing is left. The long form is ``python -m tests.integration.soak``."""
+"""A dozen runs, most of them killed on the way, leave nothing. The long form: ``python -m tests.integration.soak``."""
 
 from __future__ import annotations
 

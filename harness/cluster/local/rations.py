@@ -42,16 +42,17 @@ class Starving:
 class Rationing:
     """The rations of one cluster's nodes."""
 
-    def __init__(self, owner: Identity, changed: Callable[[], None]) -> None:
-        """``changed`` is called when competitors come or go."""
+    def __init__(self, owner: Identity, changed: Callable[[], None], where: Hierarchy | None) -> None:
+        """``changed`` is called when competitors come or go; ``where`` may cgroups be made, if anywhere."""
         self._owner = owner
         self._changed = changed
-        self._where: Hierarchy | None = cgroups.hierarchy()
+        self._where = where
         self._starving: dict[str, Starving] = {}
         self._competitors: list[subprocess.Popen[bytes]] = []
         self._memory_room: dict[str, int | None] = {}
         self._descriptor_room: dict[str, int | None] = {}
         self._normal: dict[int, tuple[int, int]] = {}
+        self._threads: dict[int, dict[int, tuple[int, int]]] = {}
 
     @property
     def competitors(self) -> dict[str, Identity]:
@@ -82,7 +83,7 @@ class Rationing:
         """Look at what a node's process has."""
         if not pid:
             return Accounted()
-        ran, waited = _processor_time(pid)
+        ran, waited = self._processor_time(pid)
         descriptors = _descriptors(pid)
         with contextlib.suppress(ProcessLookupError):
             memory_max = resource.prlimit(pid, resource.RLIMIT_AS)[0]
@@ -182,6 +183,18 @@ class Rationing:
                 return f"is bound to processor {self._processor()} with {len(self._competitors)} competitors"
         return ""
 
+    def _processor_time(self, pid: int) -> tuple[int, int]:
+        """Return for how long all threads together have run, and were ready and did not (ns).
+
+        A thread that has ended is gone from /proc: it counts with what was seen of it last.
+        """
+        threads = self._threads.setdefault(pid, {})
+        for stat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError, ValueError):
+                ran, waited, _ = stat.read_text().split()
+                threads[int(stat.parent.name)] = int(ran), int(waited)
+        return sum(ran for ran, _ in threads.values()), sum(waited for _, waited in threads.values())
+
     # --- limits ---
 
     def _limit_memory(self, pid: int, room_bytes: int | None) -> None:
@@ -231,16 +244,6 @@ def _bind(pid: int, processors: frozenset[int]) -> None:
     for task in Path(f"/proc/{pid}/task").glob("*"):
         with contextlib.suppress(ProcessLookupError):
             os.sched_setaffinity(int(task.name), processors)
-
-
-def _processor_time(pid: int) -> tuple[int, int]:
-    """Return for how long all threads together have run, and were ready and did not (ns)."""
-    ran = waited = 0
-    for stat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        with contextlib.suppress(OSError, ValueError):
-            one_ran, one_waited, _ = stat.read_text().split()
-            ran, waited = ran + int(one_ran), waited + int(one_waited)
-    return ran, waited
 
 
 def _address_space(pid: int) -> int:

@@ -17,7 +17,7 @@ import sys
 
 import msgspec
 
-from harness.cluster.local import channel, kernel, ledger
+from harness.cluster.local import cgroups, channel, kernel, ledger
 from harness.cluster.local.caller import Caller
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.estate import Estate
@@ -69,7 +69,7 @@ class Service:
         self._parent = parent
         self._places = {place.node: place for place in estate.opened.places}
         self._processes: dict[str, NodeProcess] = {}
-        self._rationing = Rationing(estate.ledger.warden, self._on_gone)
+        self._rationing = Rationing(estate.ledger.warden, self._on_gone, cgroups.hierarchy())
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
         self._switch: Caller | None = None
