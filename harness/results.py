@@ -110,10 +110,10 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """A finished run. Times of faults are ns since the run's start; ``started_at`` is UTC, ISO 8601.
 
-    ``rare_events`` are those that happened, over all nodes in all their lives; of real processes, what each life
-    had counted when it was asked last. ``coverage`` is what the run was exposed to; ``required`` what was to have
-    happened, and ``unmet`` what of it did not, with a sentence for each. ``served`` says what carries each kind of fault out. A violation under
-    faults beyond the model is ``expected``: a correct node may show it.
+    ``rare_events`` are those that happened, over all nodes in all their lives; of real processes, what each life had
+    counted when it was asked last. ``coverage`` is what the run was exposed to; ``required`` what was to have
+    happened, and ``unmet`` what of it did not, with a sentence for each. ``served`` says what carries each kind of
+    fault out. A violation under faults beyond the model is ``expected``: a correct node may show it.
     """
 
     verdict: RunVerdict
