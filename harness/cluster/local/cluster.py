@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.cluster.base import Ability, Address, ClusterError, Launch, Wire
-from harness.cluster.local import channel, ledger, pids
+from harness.cluster.local import channel, disk_messages, ledger, pids
 from harness.cluster.local.caller import Caller
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.messages import (
@@ -31,6 +31,8 @@ from harness.cluster.local.messages import (
     Cut,
     Dial,
     Dialled,
+    Disk,
+    DiskSaid,
     Done,
     Kill,
     Look,
@@ -38,6 +40,7 @@ from harness.cluster.local.messages import (
     Open,
     Opened,
     Pause,
+    PowerOff,
     Reply,
     Request,
     Resume,
@@ -49,7 +52,9 @@ from harness.cluster.local.messages import (
 )
 from harness.cluster.local.pids import Identity
 from harness.cluster.local.wire import LocalWire
-from nemesis.ground import Link, LinkCounters, ProcessState, Run
+from harness.seeds import SeedTree
+from nemesis.ground import DiskCounters, DiskTrouble, Link, LinkCounters, ProcessState, Run
+from nemesis.undo import Arrival, Damage, Damaged
 
 SETUP_LIMIT_S = 20.0
 REQUEST_LIMIT_S = 20.0
@@ -70,21 +75,33 @@ _MECHANISMS = {
 }
 _NOT_YET = {
     "weather": "links cannot be slowed or made lossy here yet: the switch only forwards and cuts; use place simulated",
-    "power": "what was not synced cannot be taken back here yet; use place simulated",
     "clocks": "clocks cannot be bent here yet; use place simulated",
-    "disk": "disks cannot be slowed, failed or filled here yet; use place simulated",
 }
 
 
 class LocalCluster:
     """Nodes on this machine; implements ``harness.cluster.base.Cluster``."""
 
-    def __init__(self, nodes: int, mode: Mode, directory: Path) -> None:
-        """Describe a cluster of ``nodes`` nodes; ``directory`` takes the warden's log and ledger."""
+    def __init__(
+        self,
+        nodes: int,
+        mode: Mode,
+        directory: Path,
+        disks: Mapping[str, Path] | None = None,
+        tree: SeedTree | None = None,
+    ) -> None:
+        """Describe a cluster of ``nodes`` nodes; ``directory`` takes the warden's log and ledger.
+
+        ``disks``: each node's data folder, if these are to be disks that can fail and forget. What chance decides of
+        their faults is drawn from ``tree``.
+        """
         if not 1 <= nodes <= MAX_NODES:
             raise ClusterError(f"a local cluster has 1 to {MAX_NODES} nodes, not {nodes}")
         self._names = tuple(f"n{number}" for number in range(1, nodes + 1))
         self._mode: Mode = mode
+        self._disks = disks or {}
+        self._tree = tree or SeedTree(0)
+        self._disk_draws = {node: self._tree.stream(f"local/disk/{node}") for node in self._names}
         self._directory = directory.resolve()
         self._warden: subprocess.Popen[bytes] | None = None
         self._caller: Caller | None = None
@@ -116,6 +133,7 @@ class LocalCluster:
             return ()
         machines, links = _MECHANISMS[self._opened.mode]
         processes = Ability("processes", True, "process groups + pidfd")
+        disks = _disk_abilities(self._opened, asked=bool(self._disks))
         not_yet = tuple(Ability(name, False, "none", missing) for name, missing in _NOT_YET.items())
         if self._opened.mode == "loopback":
             lost = self._opened.lost
@@ -123,12 +141,14 @@ class LocalCluster:
                 Ability("namespaces", False, machines, f"nodes share the host's network: {lost}"),
                 Ability("links", False, links, f"no link can be cut: {lost}"),
                 processes,
+                *disks,
                 *not_yet,
             )
         return (
             Ability("namespaces", True, machines),
             Ability("links", True, f"{links}; {self._opened.recovery}"),
             processes,
+            *disks,
             *not_yet,
         )
 
@@ -142,7 +162,8 @@ class LocalCluster:
         self._refuse_occupied_directory()
         try:
             self._caller = self._start_warden()
-            request = Open(self._mode, self._names, str(self._directory), controller)
+            disks = {node: str(folder.resolve()) for node, folder in self._disks.items()}
+            request = Open(self._mode, self._names, str(self._directory), controller, disks)
             opened = _expect(Opened, await self._ask(request, SETUP_LIMIT_S))
         except BaseException as error:
             tail = self._log_tail()
@@ -153,6 +174,7 @@ class LocalCluster:
         self._opened = opened
         if opened.switch is not None:
             self._started.add(opened.switch)
+        self._started.update(opened.disks.values())
 
     async def spawn(self, node: str, launch: Launch) -> int:
         """Start the node's process on its machine and return its pid."""
@@ -213,6 +235,48 @@ class LocalCluster:
         rows = _expect(Counted, await self._ask(Count())).rows
         return {Link(row.source, row.destination): LinkCounters(row.forwarded, row.dropped) for row in rows}
 
+    async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
+        """Let the node's disk have this trouble and no other from now on."""
+        await self._ask_disk(node, disk_messages.Trouble(trouble, self._draw(node)))
+
+    async def disk_counters(self, node: str) -> DiskCounters:
+        """Return what troubles have done to the node's disk."""
+        return (await self._disk_report(node)).counters
+
+    async def power_off(self, node: str, arrival: Arrival) -> ProcessState:
+        """Freeze and SIGKILL the node's process group, then take back what was not synced, but for what arrives so."""
+        request = disk_messages.seal(disk_messages.LosePower(arrival, self._draw(node)))
+        return await self._command(node, PowerOff(node, request))
+
+    async def damage_disk(self, node: str, damage: Damage) -> tuple[Damaged, ...]:
+        """Damage what is durable on the node's disk, while no process uses it."""
+        reply = await self._ask_disk(node, disk_messages.DoDamage(damage, self._draw(node)), idle=True)
+        if not isinstance(reply, disk_messages.Places):
+            raise ClusterError(f"the disk of {node} answered with {type(reply).__name__} instead of Places")
+        more = (Damaged("more", 0, 0, f"{reply.more} more places"),) if reply.more else ()
+        return reply.places + more
+
+    async def _disk_report(self, node: str) -> disk_messages.Report:
+        reply = await self._ask_disk(node, disk_messages.Count())
+        if not isinstance(reply, disk_messages.Report):
+            raise ClusterError(f"the disk of {node} answered with {type(reply).__name__} instead of Report")
+        if reply.failure:
+            raise ClusterError(f"the disk of {node} failed, and not by a fault: {reply.failure}")
+        return reply
+
+    async def _ask_disk(
+        self, node: str, request: disk_messages.DiskRequest, *, idle: bool = False
+    ) -> disk_messages.DiskReply:
+        said = _expect(DiskSaid, await self._ask(Disk(node, disk_messages.seal(request), idle)))
+        try:
+            return disk_messages.open_reply(said.reply)
+        except LocalError as error:
+            raise ClusterError(str(error)) from error
+
+    def _draw(self, node: str) -> int:
+        """Draw the seed of what chance decides in one act of a node's disk."""
+        return self._disk_draws[node].below(2**53)
+
     async def overruns(self) -> int:
         """Return the frames lost because the switch was too slow: losses that no fault has asked for."""
         if self._opened is not None and self._opened.mode == "loopback":
@@ -222,7 +286,11 @@ class LocalCluster:
     async def disturbances(self) -> tuple[str, ...]:
         """Say so if the switch was too slow for the traffic."""
         lost = await self.overruns()
-        return (f"the switch was too slow for {lost} frames, which were lost",) if lost else ()
+        told = [f"the switch was too slow for {lost} frames, which were lost"] if lost else []
+        for node in self._opened.disks if self._opened is not None else ():
+            if overflows := (await self._disk_report(node)).overflows:
+                told.append(f"the disk of {node} could not keep all it might have lost ({overflows} times)")
+        return tuple(told)
 
     async def teardown(self) -> None:
         """End nodes, switch and warden; the namespaces go with them."""
@@ -323,6 +391,19 @@ class LocalCluster:
             if not left or time.monotonic() > deadline:
                 return left
             await asyncio.sleep(EXIT_INTERVAL_S)
+
+
+def _disk_abilities(opened: Opened, *, asked: bool) -> tuple[Ability, ...]:
+    missing = ""
+    if not asked:
+        missing = "no fault of this run's needs it, so it was not tried"
+    elif opened.no_disk:
+        missing = f"disks cannot fail or forget here: {opened.no_disk}"
+    power = f"SIGSTOP, SIGKILL, then {opened.disk}" if opened.disk else "none"
+    return (
+        Ability("power", not missing, power, missing),
+        Ability("disk", not missing, opened.disk or "none", missing),
+    )
 
 
 async def _await_exit(warden: subprocess.Popen[bytes]) -> None:
