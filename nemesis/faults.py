@@ -439,6 +439,19 @@ KINDS: dict[str, type[Fault]] = {
 EVERYWHERE = ("partition", "kill", "pause", "restart")
 """The kinds that every place is meant to be able to do."""
 
+OF_DISKS = (
+    "power-off",
+    "disk-slow",
+    "disk-eio",
+    "disk-full",
+    "disk-lie",
+    "disk-rot",
+    "disk-truncate",
+    "disk-misdirect",
+    "disk-wipe",
+)
+"""The kinds that need disks which can fail and forget."""
+
 OF_THE_SYSTEM = ("membership",)
 """The kinds that ask the system under test for something, and the place for nothing."""
 

@@ -189,9 +189,10 @@ class Volume:
                 self.disk.begin_sync_names(inode)
             else:
                 self.disk.begin_sync(inode)
-            began = time.monotonic()
-            if isinstance(inode.content, Stored):
-                os.fdatasync(inode.content.fd)
+        began = time.monotonic()
+        if isinstance(inode.content, Stored):
+            os.fdatasync(inode.content.fd)  # without the lock: a power cut may come meanwhile
+        with self._changed:
             self._wait(time.monotonic() - began)
             self.disk.settle()
             self._close_forgotten()

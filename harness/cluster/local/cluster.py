@@ -80,20 +80,21 @@ _NOT_YET = {
 
 
 class LocalCluster:
-    """Nodes on this machine; implements ``harness.cluster.base.Cluster``."""
+    """Nodes on this machine; implements ``harness.cluster.base.Cluster`` and ``Storage``."""
 
     def __init__(
         self,
         nodes: int,
         mode: Mode,
         directory: Path,
-        disks: Mapping[str, Path] | None = None,
         tree: SeedTree | None = None,
+        *,
+        disks: Mapping[str, Path] | None = None,
     ) -> None:
         """Describe a cluster of ``nodes`` nodes; ``directory`` takes the warden's log and ledger.
 
-        ``disks``: each node's data folder, if these are to be disks that can fail and forget. What chance decides of
-        their faults is drawn from ``tree``.
+        ``tree`` has the run's seed. ``disks``: each node's data folder, if these are to be disks that can fail and
+        forget.
         """
         if not 1 <= nodes <= MAX_NODES:
             raise ClusterError(f"a local cluster has 1 to {MAX_NODES} nodes, not {nodes}")

@@ -41,13 +41,14 @@ class Disks:
         async with self._idle[node]:
             await self.ask(Disk(node, disk_messages.seal(Attach())))
 
-    def abandon(self, node: str) -> None:
-        """The node was sent a SIGKILL: let go of what waits for a sync in it."""
-        task = asyncio.create_task(self._abandon(node))
+    def let_go(self, node: str) -> None:
+        """Abandon a node that was sent a SIGKILL, without waiting for it."""
+        task = asyncio.create_task(self.abandon(node))
         self._letting_go.add(task)
         task.add_done_callback(self._letting_go.discard)
 
-    async def _abandon(self, node: str) -> None:
+    async def abandon(self, node: str) -> None:
+        """The node will not see how its calls end: let go of what waits for a sync, and let none succeed any more."""
         try:
             await self.ask(Disk(node, disk_messages.seal(Abandon())))
         except LocalError:

@@ -210,12 +210,17 @@ class Service:
             return await self._disks.ask(request)
 
     async def _power_off(self, request: PowerOff) -> Reply:
-        """In this order: one that is not frozen may write between the end of one of its processes and of the next."""
+        """In this order: one that is not frozen may write between the end of one of its processes and of the next.
+
+        A sync that is under way when the power goes has not ended: the disk is told before it can.
+        """
         if self._disks is None:
             raise LocalError(f"{request.node} has no disk of ours: {self._estate.opened.no_disk}")
         process = self._process(request.node)
         async with self._disks.idle(request.node):
             if process is not None and not process.is_gone:
+                process.signal_group(signal.SIGSTOP)  # from here on it will not see how a call of its own ends
+                await self._disks.abandon(request.node)
                 await process.pause()
                 await process.kill()
             await self._disks.ask(Disk(request.node, request.request))
@@ -304,7 +309,7 @@ class Service:
     def _let_go(self, node: str) -> None:
         """A node's process was sent a SIGKILL: its disk must not keep it waiting."""
         if self._disks is not None:
-            self._disks.abandon(node)
+            self._disks.let_go(node)
 
     # --- bookkeeping and the end ---
 
