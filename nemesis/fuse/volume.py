@@ -278,10 +278,14 @@ class Volume:
         with self._changed:
             if new != self._hiding:
                 self.finish_hiding()
-            self._hiding = ""
             source, old_name = self._parent(old)
             target, new_name = self._parent(new)
-            os.rename(_relative(old), _relative(new), src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            try:
+                os.rename(_relative(old), _relative(new), src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            except OSError:
+                self.finish_hiding()
+                raise
+            self._hiding = ""
             inode, victim = source.entries[old_name], target.entries.get(new_name)
             if victim is inode:
                 return  # two names of one file: POSIX has it that nothing happens
