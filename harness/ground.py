@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from harness.cluster.base import PHYSICS, RATIONING, Cluster, ClusterError, Launch, Physics, Rationing
+from harness.cluster.base import PHYSICS, RATIONING, STORAGE, Cluster, ClusterError, Launch, Physics, Rationing, Storage
 from harness.systems.base import System
 from nemesis.ground import (
     ChangeAnswer,
@@ -92,19 +92,19 @@ class RunGround:
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
         """Let the node's disk have this trouble and no other."""
-        await self._physics.set_disk(node, trouble)
+        await self._storage.set_disk(node, trouble)
 
     async def disk_counters(self, node: str) -> DiskCounters:
         """Return what troubles have done to the node's disk."""
-        return await self._physics.disk_counters(node)
+        return await self._storage.disk_counters(node)
 
     async def power_off(self, node: str, arrival: Arrival) -> ProcessState:
         """Cut the node's power."""
-        return await self._physics.power_off(node, arrival)
+        return await self._storage.power_off(node, arrival)
 
     async def damage_disk(self, node: str, damage: Damage) -> tuple[Damaged, ...]:
         """Damage what is durable on the node's disk."""
-        return await self._physics.damage_disk(node, damage)
+        return await self._storage.damage_disk(node, damage)
 
     async def set_ration(self, node: str, ration: Ration) -> None:
         """Let the node have this ration."""
@@ -147,7 +147,7 @@ class RunGround:
         """Return "" or why the place, or the system, lacks an ability."""
         if ability == "membership":
             return self._system.fixed_members
-        if ability in PHYSICS and not isinstance(self._cluster, Physics):
+        if ability in PHYSICS and not isinstance(self._cluster, Storage if ability in STORAGE else Physics):
             return self._missing.get(ability) or f"the place {self._cluster.place} has no way to do it ({ability})"
         if ability in RATIONING and not isinstance(self._cluster, Rationing):
             return self._missing.get(ability) or f"the place {self._cluster.place} has no way to do it ({ability})"
@@ -160,7 +160,13 @@ class RunGround:
         return self._cluster
 
     @property
+    def _storage(self) -> Storage:
+        if not isinstance(self._cluster, Storage):
+            raise ClusterError(f"the place {self._cluster.place} can do nothing to disks and power")
+        return self._cluster
+
+    @property
     def _physics(self) -> Physics:
         if not isinstance(self._cluster, Physics):
-            raise ClusterError(f"the place {self._cluster.place} can do nothing to weather, power, clocks and disks")
+            raise ClusterError(f"the place {self._cluster.place} can do nothing to weather and clocks")
         return self._cluster

@@ -23,6 +23,7 @@ from harness.seeds import SeedTree
 from harness.simulation.loop import virtual_loop
 from harness.simulation.observation import Observation, World
 from harness.store import RunFolder
+from harness.systems.base import DATA
 
 _T = TypeVar("_T")
 GATHER_BYTES = 64 * 1024
@@ -59,14 +60,19 @@ def stage(scenario: Scenario, seed: int, folder: RunFolder, observation: Observa
 
 
 def _local(scenario: Scenario, seed: int, folder: RunFolder, observation: Observation | None) -> Stage:
-    del seed
     if observation is not None:
         raise NotObservableError("place: only a simulated run can be traced or broken off, not one on local")
     directory = folder / "cluster"
     directory.mkdir()
-    return Stage(
-        LocalCluster(scenario.nodes, scenario.local_mode, directory), _drive_real, time.monotonic_ns, lambda: ""
+    disks = {f"n{number}": folder.node(f"n{number}") / DATA for number in range(1, scenario.nodes + 1)}
+    cluster = LocalCluster(
+        scenario.nodes,
+        scenario.local_mode,
+        directory,
+        SeedTree(seed),
+        disks=disks if scenario.needs_disks else None,
     )
+    return Stage(cluster, _drive_real, time.monotonic_ns, lambda: "")
 
 
 def _simulated(scenario: Scenario, seed: int, folder: RunFolder, observation: Observation | None) -> Stage:

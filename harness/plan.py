@@ -35,6 +35,7 @@ from nemesis.faults import (
     DiskFull,
     DiskLie,
     DiskMisdirect,
+    DiskMisread,
     DiskRot,
     DiskSlow,
     DiskTruncate,
@@ -199,6 +200,7 @@ MENUS: dict[str, Menu] = {
     "disk-truncate": Menu((DiskTruncate("one"), DiskTruncate("one", 64)), (500, 3_000), (4_000, 8_000)),
     "disk-misdirect": Menu((DiskMisdirect("one"),), (500, 3_000), (4_000, 8_000)),
     "disk-wipe": Menu((DiskWipe("one"),), (500, 3_000), (4_000, 8_000)),
+    "disk-misread": Menu((DiskMisread("one"), DiskMisread("one", 1_000_000)), (500, 3_000), (4_000, 8_000)),
     "membership": Menu(
         (
             Membership("leader"),

@@ -22,9 +22,9 @@ import tomli_w
 from harness.duration import DurationError, format_ms, parse_ms, parse_ns
 from harness.requirements import RequirementError, parse_all
 from harness.seeds import SEED_MAX
-from nemesis.faults import KINDS, Fault, FaultError, Partition, kind
-from nemesis.packages import PACKAGES
-from nemesis.swarm import Intensity
+from nemesis.faults import KINDS, OF_DISKS, Fault, FaultError, Partition, kind
+from nemesis.packages import PACKAGES, expand
+from nemesis.swarm import KINDS_OF_PLACES, Intensity
 from nemesis.targets import SYMBOLS
 from node.assembly import bug_names
 from node.options import SETTINGS
@@ -215,6 +215,14 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def local_mode(self) -> LocalMode:
         """How the place ``local`` separates its nodes."""
         return cast(LocalMode, self.mode)
+
+    @property
+    def needs_disks(self) -> bool:
+        """Whether real nodes need disks that can fail and forget: a fault may ask for it."""
+        asked = {*expand(self.faults), *(kind(timed.fault) for timed in self.schedule)}
+        if SWARM in asked:
+            asked.update(KINDS_OF_PLACES[self.place])
+        return not asked.isdisjoint(OF_DISKS)
 
     @property
     def required(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from nemesis.action import Action, OnNodes
 from nemesis.clocks import BumpWallClocks, DriftClocks, FreezeNodes, JumpMonotonicClocks, StrobeClocks
 from nemesis.cuts import Cuts
 from nemesis.damage import DamageDisks
-from nemesis.disks import FailSyncs, FillDisks, LieAboutSyncs, SlowDisks
+from nemesis.disks import FailCalls, FillDisks, LieAboutSyncs, MisreadFiles, SlowDisks
 from nemesis.faults import (
     ClockBump,
     ClockDrift,
@@ -23,6 +23,7 @@ from nemesis.faults import (
     DiskFull,
     DiskLie,
     DiskMisdirect,
+    DiskMisread,
     DiskRot,
     DiskSlow,
     DiskTruncate,
@@ -280,7 +281,7 @@ def _of_rations(
 
 
 def _of_disks(
-    fault: DiskSlow | DiskEio | DiskFull | DiskLie | DiskRot | DiskTruncate | DiskMisdirect | DiskWipe,
+    fault: DiskSlow | DiskEio | DiskFull | DiskLie | DiskRot | DiskTruncate | DiskMisdirect | DiskWipe | DiskMisread,
     ground: Ground,
     order: Sequence[str],
     in_force: InForce,
@@ -289,10 +290,12 @@ def _of_disks(
         case DiskSlow():
             return SlowDisks(ground, order, fault, in_force.disks)
         case DiskEio():
-            return FailSyncs(ground, order, fault.target, in_force.disks)
+            return FailCalls(ground, order, fault, in_force.disks)
         case DiskFull():
             return FillDisks(ground, order, fault.target, in_force.disks)
         case DiskLie():
             return LieAboutSyncs(ground, order, fault.target, in_force.disks)
+        case DiskMisread():
+            return MisreadFiles(ground, order, fault, in_force.disks)
         case DiskRot() | DiskTruncate() | DiskMisdirect() | DiskWipe():
             return DamageDisks(ground, order, fault)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nemesis.action import OnNodes
-from nemesis.faults import DiskSlow
+from nemesis.faults import DiskEio, DiskMisread, DiskSlow
 from nemesis.ground import DiskCounters, DiskTrouble, Ground, Run
 from nemesis.in_force import Stack
 
@@ -18,6 +18,7 @@ class _TroubleDisks(OnNodes):
     """What all have in common."""
 
     needs = "disk"
+    failing = "syncs failed"
 
     def __init__(
         self,
@@ -50,10 +51,11 @@ class _TroubleDisks(OnNodes):
     async def _look(self, node: str, before: DiskCounters, now: DiskCounters) -> None:
         done = [
             (now.slowed - before.slowed, "syncs slowed"),
-            (now.failed - before.failed, "syncs failed"),
+            (now.failed - before.failed, self.failing),
             (now.refused - before.refused, "writes refused"),
             (now.lied - before.lied, "syncs lied about"),
             (now.betrayed_bytes - before.betrayed_bytes, "bytes lost that it had called durable"),
+            (now.misread - before.misread, "reads returned what is not there"),
         ]
         seen = [f"{count} {how}" for count, how in done if count > 0]
         if seen:
@@ -78,13 +80,15 @@ class SlowDisks(_TroubleDisks):
         self.verb = f"disk-slow ×{fault.times}" if fault.times else "disk-slow stalled"
 
 
-class FailSyncs(_TroubleDisks):
+class FailCalls(_TroubleDisks):
     """Disk-eio."""
 
-    verb = "disk-eio"
-
-    def __init__(self, ground: Ground, order: Sequence[str], target: str, disks: Stack[str, DiskTrouble]) -> None:
-        super().__init__(ground, order, target, disks, DiskTrouble(fails_next=True))
+    def __init__(self, ground: Ground, order: Sequence[str], fault: DiskEio, disks: Stack[str, DiskTrouble]) -> None:
+        of_write = fault.call == "write"
+        trouble = DiskTrouble(fails_next_write=True) if of_write else DiskTrouble(fails_next=True)
+        super().__init__(ground, order, fault.target, disks, trouble)
+        self.verb = "disk-eio (write)" if of_write else "disk-eio"
+        self.failing = "writes failed" if of_write else "syncs failed"
 
 
 class FillDisks(_TroubleDisks):
@@ -94,6 +98,23 @@ class FillDisks(_TroubleDisks):
 
     def __init__(self, ground: Ground, order: Sequence[str], target: str, disks: Stack[str, DiskTrouble]) -> None:
         super().__init__(ground, order, target, disks, DiskTrouble(full=True))
+
+
+class MisreadFiles(_TroubleDisks):
+    """Disk-misread."""
+
+    def __init__(
+        self, ground: Ground, order: Sequence[str], fault: DiskMisread, disks: Stack[str, DiskTrouble]
+    ) -> None:
+        super().__init__(ground, order, fault.target, disks, DiskTrouble(misread_ppm=fault.chance_ppm))
+        self.verb = f"disk-misread {fault.chance_ppm / 10_000:g} %"
+
+    async def inject(self) -> None:
+        """Let reads be wrong, and have the nodes read everything anew."""
+        await super().inject()
+        for node in self.targets:
+            await self.ground.kill(node)
+        await self.start_all(self.targets)
 
 
 class LieAboutSyncs(_TroubleDisks):

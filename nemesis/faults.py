@@ -11,6 +11,7 @@ show that the checkers see what breaks; a violation under it is not yet a bug of
 from __future__ import annotations
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from nemesis import grudges, targets
 from nemesis.delays import Distribution
@@ -28,6 +29,7 @@ DESCRIPTORS_MAX = 1_000_000
 CUT_BYTES_MAX = 2**40
 DIRECTIONS = ("both", "from", "to")
 CLOCKS = ("wall", "monotonic")
+DISK_CALLS = ("sync", "write")
 MEMBERSHIP_MODES = ("remove", "replace")
 DRIFT_BOUND_PPM = 1_000
 """By how much a monotonic clock's rate may be wrong: what leases rest on, the default of the node's ``drift_ppm``."""
@@ -216,10 +218,10 @@ class PowerOff(_OnNodes, frozen=True, tag="power-off"):
     """Cut the nodes' power, all at once; start them again at the end.
 
     The process ends and the disk keeps what was synced. Of what was not synced, as ``mode`` says: nothing is there
-    (``drop``); any of its sectors (``torn``); any whole writes, so a later one may be there without an earlier one
-    (``reordered``); all data, but no file that was created, renamed or removed since its folder was synced
-    (``names``). Where any may have arrived, names that were not synced may have as well, each for itself. A program
-    that waits for a sync has done nothing after it: what could only have come later is not there.
+    (``drop``); any of its sectors (``torn``) or of its pages (``torn-pages``); any whole writes, so a later one may be
+    there without an earlier one (``reordered``); all data, but no file that was created, renamed or removed since its
+    folder was synced (``names``). Where any may have arrived, names that were not synced may have as well, each for
+    itself. A program that waits for a sync has done nothing after it: what could only have come later is not there.
 
     In the model for any number of nodes: what was acknowledged was synced.
     """
@@ -342,8 +344,17 @@ class DiskSlow(_OnNodes, frozen=True, tag="disk-slow"):
 class DiskEio(_OnNodes, frozen=True, tag="disk-eio"):
     """The nodes' next sync fails with EIO, and the kernel holds the pages for clean: a second one would succeed.
 
-    The node must end and recover from its disk; what has ended is started again at the end. In the model: a crash.
+    With ``call`` ``write`` (it is ``sync`` by default) it is the next write, or file that is made, that fails, and
+    nothing of it is done. The node must end and recover from its disk; what has ended is started again at the end. In
+    the model: a crash.
     """
+
+    call: str | UnsetType = UNSET  # unset, and not its default: plans made before there was a choice keep their hashes
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.call is not UNSET and self.call not in DISK_CALLS:
+            raise FaultError(f"disk-eio: no call {self.call!r}; there are: {', '.join(DISK_CALLS)}")
 
 
 class DiskFull(_OnNodes, frozen=True, tag="disk-full"):
@@ -419,6 +430,27 @@ class DiskMisdirect(_Damage, frozen=True, tag="disk-misdirect"):
     """
 
 
+class DiskMisread(_OnNodes, frozen=True, tag="disk-misread"):
+    """What the nodes read from their disks is wrong now and then, and right at rest: a bad cable, a bad cache.
+
+    While it lasts a read returns one flipped bit with the chance ``chance_ppm``. A process has read its files long ago,
+    so it is killed and started again when the fault has begun; what has ended is started again at the end. As with
+    ``disk-rot``, a wrong bit in the last commit looks like a torn tail, which a node cuts off. Beyond the model.
+    """
+
+    chance_ppm: int = 500_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.chance_ppm <= MILLION:
+            raise FaultError(f"disk-misread: chance_ppm is {self.chance_ppm}, not 1 to {MILLION}")
+
+    @property
+    def beyond_model(self) -> str:
+        """Always."""
+        return "what was read is not what is there"
+
+
 class DiskWipe(_Damage, frozen=True, tag="disk-wipe"):
     """Every file of the node's is gone (down meanwhile, as with ``disk-rot``): a new disk in an old machine.
 
@@ -473,6 +505,7 @@ Fault = (
     | DiskTruncate
     | DiskMisdirect
     | DiskWipe
+    | DiskMisread
     | Membership
     | RollingRestart
     | Starve
@@ -500,6 +533,7 @@ KINDS: dict[str, type[Fault]] = {
     "disk-truncate": DiskTruncate,
     "disk-misdirect": DiskMisdirect,
     "disk-wipe": DiskWipe,
+    "disk-misread": DiskMisread,
     "membership": Membership,
     "rolling-restart": RollingRestart,
     "starve": Starve,
@@ -510,6 +544,20 @@ KINDS: dict[str, type[Fault]] = {
 
 EVERYWHERE = ("partition", "kill", "pause", "restart")
 """The kinds that every place is meant to be able to do."""
+
+OF_DISKS = (
+    "power-off",
+    "disk-slow",
+    "disk-eio",
+    "disk-full",
+    "disk-lie",
+    "disk-rot",
+    "disk-truncate",
+    "disk-misdirect",
+    "disk-wipe",
+    "disk-misread",
+)
+"""The kinds that need disks which can fail and forget."""
 
 OF_THE_SYSTEM = ("membership",)
 """The kinds that ask the system under test for something, and the place for nothing."""

@@ -118,8 +118,9 @@ class DiskTrouble:
     """What is wrong with a node's disk.
 
     A sync takes ``times`` as long, or does not end at all while ``stalled``; the next sync fails with EIO
-    (``fails_next``) and the pages it was for count as clean from then on; every write is refused with ENOSPC
-    (``full``); every sync says that it is done and makes nothing durable (``lies``).
+    (``fails_next``) and the pages it was for count as clean from then on; the next write fails with EIO
+    (``fails_next_write``); every write is refused with ENOSPC (``full``); every sync says that it is done and makes
+    nothing durable (``lies``); a read returns one wrong bit with the chance ``misread_ppm``, of what is right at rest.
 
     Of several troubles at once the slowest counts: were their factors multiplied, two ordinary ones could make one sync
     outlast both, and the run, by minutes.
@@ -130,6 +131,8 @@ class DiskTrouble:
     fails_next: bool = False
     full: bool = False
     lies: bool = False
+    fails_next_write: bool = False
+    misread_ppm: int = 0
 
     def __add__(self, other: DiskTrouble) -> DiskTrouble:
         return DiskTrouble(
@@ -138,12 +141,16 @@ class DiskTrouble:
             self.fails_next or other.fails_next,
             self.full or other.full,
             self.lies or other.lies,
+            self.fails_next_write or other.fails_next_write,
+            max(self.misread_ppm, other.misread_ppm),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class DiskCounters:
-    """What troubles have done to a node's disk so far: syncs slowed, failed and lied about, writes refused.
+    """What troubles have done to a node's disk so far: syncs slowed and lied about, writes refused, wrong reads.
+
+    ``failed`` counts syncs and writes that failed with EIO.
 
     Power cuts took back ``taken_back_bytes`` and ``names_lost`` names; of the bytes, the disk had called
     ``betrayed_bytes`` durable.
@@ -156,6 +163,7 @@ class DiskCounters:
     lied: int = 0
     betrayed_bytes: int = 0
     names_lost: int = 0
+    misread: int = 0
 
 
 @dataclass(frozen=True, slots=True)

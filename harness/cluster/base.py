@@ -158,8 +158,32 @@ class Rationing(Protocol):
 RATIONING = ("cpu", "limits")
 """The abilities of a place that is ``Rationing`` too."""
 
+
+@runtime_checkable
+class Storage(Protocol):
+    """What a place can do to its nodes' disks and their power, if it can; the abilities are ``disk`` and ``power``.
+
+    The methods are those of ``nemesis.ground.Ground``.
+    """
+
+    async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
+        """Let the node's disk have this trouble and no other from now on."""
+
+    async def disk_counters(self, node: str) -> DiskCounters:
+        """Return what troubles have done to the node's disk."""
+
+    async def power_off(self, node: str, arrival: Arrival) -> ProcessState:
+        """End the node's process and take back what was not synced, but for what arrives so."""
+
+    async def damage_disk(self, node: str, damage: Damage) -> tuple[Damaged, ...]:
+        """Damage what is durable on the node's disk, while no process uses it."""
+
+
+STORAGE = ("power", "disk")
+"""The abilities of a place that is ``Storage`` too."""
+
 PHYSICS = ("weather", "power", "clocks", "disk")
-"""The abilities of a place that is ``Physics`` too."""
+"""The abilities of a place that is ``Physics`` too, or ``Storage`` for those of them that are its own."""
 
 
 @runtime_checkable
@@ -180,15 +204,3 @@ class Physics(Protocol):
 
     async def clock(self, node: str) -> ClockReading:
         """Read the node's clocks."""
-
-    async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
-        """Let the node's disk have this trouble and no other from now on."""
-
-    async def disk_counters(self, node: str) -> DiskCounters:
-        """Return what troubles have done to the node's disk."""
-
-    async def power_off(self, node: str, arrival: Arrival) -> ProcessState:
-        """End the node's process and take back what was not synced, but for what arrives so."""
-
-    async def damage_disk(self, node: str, damage: Damage) -> tuple[Damaged, ...]:
-        """Damage what is durable on the node's disk, while no process uses it."""

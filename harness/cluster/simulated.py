@@ -47,7 +47,7 @@ CLIENT_DELAY_NS = (80_000, 160_000)
 
 
 class SimulatedCluster:
-    """Nodes of one run in virtual time; implements ``harness.cluster.base.Cluster``, ``Physics`` and ``Rationing``."""
+    """Nodes of one run in virtual time: ``Cluster``, ``Physics``, ``Storage`` and ``Rationing`` of ``cluster.base``."""
 
     def __init__(self, nodes: int, tree: SeedTree, loop: VirtualLoop, *, watched: bool = True) -> None:
         self._loop = loop

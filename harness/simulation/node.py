@@ -95,7 +95,7 @@ class SimulatedNode:
     ) -> None:
         self.number = number
         self.name = f"n{number}"
-        self.disk = SimulatedDisk()
+        self.disk = SimulatedDisk(draws.below)
         self.clock = clock
         self.replica: Replica | None = None
         self.config: ServerConfig | None = None

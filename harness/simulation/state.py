@@ -255,9 +255,9 @@ def _disk(disk: SimulatedDisk, sync: str) -> DiskState:
         files.append(
             FileState(
                 name=name,
-                bytes=len(inode.content),
-                unsynced_bytes=sum(len(write.data or b"") for write in inode.on_its_way),
-                syncing_bytes=sum(len(write.data or b"") for write in inode.on_its_way if write.sync),
+                bytes=inode.content.size(),
+                unsynced_bytes=inode.unsynced_bytes(),
+                syncing_bytes=inode.unsynced_bytes(syncing=True),
             )
         )
     return DiskState(files=tuple(files), sync=sync, trouble=_departing(disk.trouble, DiskTrouble()))

@@ -18,6 +18,9 @@ from harness.results import NodeSummary
 from nemesis.ground import ChangeAnswer, NodeView
 from workloads.base import Operation
 
+DATA = "data"
+"""The folder, within a node's, of all that must survive its process: its disk, as far as faults go."""
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:

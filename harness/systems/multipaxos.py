@@ -14,7 +14,7 @@ from harness.cluster.base import Address, Cluster, Launch
 from harness.plan import node_settings
 from harness.results import NodeSummary
 from harness.scenario import Scenario
-from harness.systems.base import Completion, LogUnreadableError
+from harness.systems.base import DATA, Completion, LogUnreadableError
 from nemesis.ground import ChangeAnswer, NodeView
 from node import kv
 from node.client import Client, NotDoneError, Stream, UnknownError
@@ -67,7 +67,7 @@ class MultiPaxos:
         """Run this interpreter's own node package."""
         peers = ",".join(f"{node_id(name)}={address.host}:{address.port}" for name, address in addresses.items())
         argv = [sys.executable, "-m", "node", "serve", "--id", str(node_id(node)), "--peers", peers]
-        argv += ["--data", str(folder / "data"), "--cluster", CLUSTER_NAME, "--seed", str(self._seed)]
+        argv += ["--data", str(folder / DATA), "--cluster", CLUSTER_NAME, "--seed", str(self._seed)]
         settings = node_settings(self._scenario, self._seed)
         if self._cluster.place == "simulated":
             settings = {**SIMULATED_SETTINGS, **settings}
@@ -206,7 +206,7 @@ class LogReader:
     def __call__(self, node: str, folder: Path) -> NodeLog:
         """Read a node's write-ahead log. Raises LogUnreadableError."""
         try:
-            inspected = inspect(PosixDisk(folder / "data"))
+            inspected = inspect(PosixDisk(folder / DATA))
             log = _as_far_as_it_goes(inspected)
             state = decode_state(inspected.snapshot.state) if inspected.snapshot is not None else None
             values, first = chosen_values(log), log.truncated_upto + 1

@@ -94,11 +94,12 @@ class Controller:
             time.sleep(0.02)
 
     def members(self) -> dict[str, Identity]:
-        """Return the processes below the controller by name: the warden, the switch if there is one, the nodes."""
+        """Return the processes below the controller by name: the warden, its switch and disks if any, the nodes."""
         book = ledger.read(self.folder / "cluster")
         assert book is not None
         switch = {"switch": book.switch} if book.switch is not None else {}
-        return {"warden": book.warden, **switch, **book.nodes}
+        disks = {f"disk of {node}": disk for node, disk in book.disks.items()}
+        return {"warden": book.warden, **switch, **disks, **book.nodes}
 
     def interrupt(self) -> None:
         """Do what Ctrl-C in a terminal does."""

@@ -274,8 +274,8 @@ def test_a_bug_that_checkers_cannot_see_is_not_shown_without_invariants(tmp_path
 
 def test_real_processes_show_what_checkers_see_under_faults_of_every_place() -> None:
     names = {shown.name for shown in here.showable(exhibits())}
-    assert {"deposed-reads", "local-reads", "early-reply"} <= names
-    assert not names & {"early-ack", "ignored-grant", "early-promise"}  # power cuts, invariants, invariants
+    assert {"deposed-reads", "local-reads", "early-reply", "early-ack"} <= names
+    assert not names & {"ignored-grant", "early-promise"}  # invariants alone see them
 
 
 @pytest.mark.integration

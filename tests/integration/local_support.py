@@ -43,6 +43,16 @@ def require_namespaces(mode: UsedMode) -> None:
         pytest.skip(f"mode {mode} does not work on this machine: {reason}")
 
 
+def require_disks() -> None:
+    """Skip the test, with the reason, where disks that fail and forget cannot be had."""
+    from nemesis.fuse import mount
+
+    try:
+        mount.load()
+    except mount.FuseError as error:
+        pytest.skip(f"no FUSE on this machine: {error}")
+
+
 @asynccontextmanager
 async def cluster_of(nodes: int, mode: Mode, directory: Path) -> AsyncIterator[LocalCluster]:
     """Be a cluster, with no node started, for the block."""

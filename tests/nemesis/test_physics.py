@@ -23,6 +23,7 @@ from nemesis.faults import (
     DiskFull,
     DiskLie,
     DiskMisdirect,
+    DiskMisread,
     DiskRot,
     DiskSlow,
     DiskTruncate,
@@ -249,6 +250,8 @@ TROUBLES: list[tuple[Fault, DiskTrouble]] = [
     (DiskSlow("n1", 10), DiskTrouble(times=10)),
     (DiskSlow("n1", 0), DiskTrouble(stalled=True)),
     (DiskEio("n1"), DiskTrouble(fails_next=True)),
+    (DiskEio("n1", "sync"), DiskTrouble(fails_next=True)),
+    (DiskMisread("n1", 7), DiskTrouble(misread_ppm=7)),
     (DiskFull("n1"), DiskTrouble(full=True)),
     (DiskLie("n1"), DiskTrouble(lies=True)),
 ]
@@ -264,6 +267,23 @@ def test_disks_have_their_trouble_and_are_well_again(fault: Fault, trouble: Disk
     assert scene.ground.disks == {"n1": DiskTrouble()}
     assert scene.status is INSTALLED
     assert "n1: 1 syncs slowed, 2 syncs failed, 3 writes refused" in scene.evidence
+
+
+def test_a_write_that_failed_is_told_from_a_sync_that_did() -> None:
+    scene = Scene(DiskEio("n1", "write"))
+    scene.inject()
+    assert scene.ground.disks == {"n1": DiskTrouble(fails_next_write=True)}
+    scene.ground.disk_counts["n1"] = DiskCounters(failed=1)
+    assert scene.heal()
+    assert scene.evidence == ["n1: 1 writes failed"]
+    assert scene.action.what == "disk-eio (write) n1 (leader: n1)"
+
+
+def test_what_reads_wrong_is_read_anew() -> None:
+    scene = Scene(DiskMisread("n1"))
+    scene.inject()
+    assert scene.ground.log[-2:] == ["kill n1", "start n1"], scene.ground.log
+    assert scene.action.what == "disk-misread 50 % n1 (leader: n1)"
 
 
 def test_a_disk_that_was_not_used_shows_nothing() -> None:
@@ -378,6 +398,8 @@ def test_what_is_still_there_is_left_alone() -> None:
         (lambda: ClockDrift(ppm=-MILLION), "is not between"),
         (lambda: DiskSlow(times=1), "neither 0"),
         (lambda: DiskEio("n1 n2"), "is neither of leader"),
+        (lambda: DiskEio("n1", "read"), "disk-eio: no call 'read'; there are: sync, write"),
+        (lambda: DiskMisread("n1", 0), "disk-misread: chance_ppm is 0, not 1 to 1000000"),
     ],
 )
 def test_what_makes_no_sense_is_refused(make: object, message: str) -> None:
@@ -402,6 +424,7 @@ def test_a_swarm_has_every_kind_in_the_model_and_none_beyond_it() -> None:
         "disk-truncate",
         "disk-misdirect",
         "disk-wipe",
+        "disk-misread",
     ]
 
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.seeds import Stream
-from harness.simulation.disk import SimulatedDisk, never
+from harness.simulation.disk import SimulatedDisk
 from nemesis.ground import DiskTrouble
+from nemesis.troubled import never
 from nemesis.undo import SECTOR_BYTES, Arrival
 
 ARRIVALS = {arrival.value: arrival for arrival in Arrival}

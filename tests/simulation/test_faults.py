@@ -63,6 +63,7 @@ FAULTS: list[tuple[Fault, str]] = [
     (DiskSlow("leader", 0), "syncs slowed"),
     (DiskEio("leader"), "1 syncs failed"),
     (DiskEio("minority"), "had ended with status 70"),
+    (DiskEio("leader", "write"), "1 writes failed"),
     (DiskFull("leader"), "writes refused"),
     (DiskFull("minority"), "had ended with status 70"),
 ]

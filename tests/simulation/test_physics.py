@@ -35,7 +35,7 @@ def test_a_place_without_physics_says_so_and_does_nothing() -> None:
         assert memory.can(ability) == f"the place memory has no way to do it ({ability})"
 
     async def main() -> None:
-        with pytest.raises(ClusterError, match="can do nothing to weather"):
+        with pytest.raises(ClusterError, match="can do nothing to disks and power"):
             await memory.power_off("n1", Arrival.DROP)
 
     virtual_loop().run(main())

@@ -22,7 +22,7 @@ from typing import TypeVar
 import msgspec
 
 from harness.cluster.base import Ability, Address, ClusterError, Launch, Wire
-from harness.cluster.local import cgroups, channel, ledger, pids
+from harness.cluster.local import cgroups, channel, disk_messages, ledger, pids
 from harness.cluster.local.caller import Caller
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.messages import (
@@ -35,6 +35,8 @@ from harness.cluster.local.messages import (
     Cut,
     Dial,
     Dialled,
+    Disk,
+    DiskSaid,
     Done,
     Kill,
     Look,
@@ -42,6 +44,7 @@ from harness.cluster.local.messages import (
     Open,
     Opened,
     Pause,
+    PowerOff,
     Reply,
     Request,
     Resume,
@@ -54,7 +57,9 @@ from harness.cluster.local.messages import (
 )
 from harness.cluster.local.pids import Identity
 from harness.cluster.local.wire import LocalWire
-from nemesis.ground import Link, LinkCounters, ProcessState, Ration, Resources, Run
+from harness.seeds import SeedTree
+from nemesis.ground import DiskCounters, DiskTrouble, Link, LinkCounters, ProcessState, Ration, Resources, Run
+from nemesis.undo import Arrival, Damage, Damaged
 
 SETUP_LIMIT_S = 20.0
 REQUEST_LIMIT_S = 20.0
@@ -75,21 +80,34 @@ _MECHANISMS = {
 }
 _NOT_YET = {
     "weather": "links cannot be slowed or made lossy here yet: the switch only forwards and cuts; use place simulated",
-    "power": "what was not synced cannot be taken back here yet; use place simulated",
     "clocks": "clocks cannot be bent here yet; use place simulated",
-    "disk": "disks cannot be slowed, failed or filled here yet; use place simulated",
 }
 
 
 class LocalCluster:
-    """Nodes on this machine; implements ``harness.cluster.base.Cluster``."""
+    """Nodes on this machine; implements ``harness.cluster.base.Cluster`` and ``Storage``."""
 
-    def __init__(self, nodes: int, mode: Mode, directory: Path) -> None:
-        """Describe a cluster of ``nodes`` nodes; ``directory`` takes the warden's log and ledger."""
+    def __init__(
+        self,
+        nodes: int,
+        mode: Mode,
+        directory: Path,
+        tree: SeedTree | None = None,
+        *,
+        disks: Mapping[str, Path] | None = None,
+    ) -> None:
+        """Describe a cluster of ``nodes`` nodes; ``directory`` takes the warden's log and ledger.
+
+        ``tree`` has the run's seed. ``disks``: each node's data folder, if these are to be disks that can fail and
+        forget.
+        """
         if not 1 <= nodes <= MAX_NODES:
             raise ClusterError(f"a local cluster has 1 to {MAX_NODES} nodes, not {nodes}")
         self._names = tuple(f"n{number}" for number in range(1, nodes + 1))
         self._mode: Mode = mode
+        self._disks = disks or {}
+        self._tree = tree or SeedTree(0)
+        self._disk_draws = {node: self._tree.stream(f"local/disk/{node}") for node in self._names}
         self._directory = directory.resolve()
         self._warden: subprocess.Popen[bytes] | None = None
         self._caller: Caller | None = None
@@ -122,6 +140,7 @@ class LocalCluster:
         machines, links = _MECHANISMS[self._opened.mode]
         processes = Ability("processes", True, "process groups + pidfd")
         rations = (Ability("cpu", True, _how_to_starve()), Ability("limits", True, "prlimit on the running process"))
+        disks = _disk_abilities(self._opened, asked=bool(self._disks))
         not_yet = tuple(Ability(name, False, "none", missing) for name, missing in _NOT_YET.items())
         if self._opened.mode == "loopback":
             lost = self._opened.lost
@@ -130,6 +149,7 @@ class LocalCluster:
                 Ability("links", False, links, f"no link can be cut: {lost}"),
                 processes,
                 *rations,
+                *disks,
                 *not_yet,
             )
         return (
@@ -137,6 +157,7 @@ class LocalCluster:
             Ability("links", True, f"{links}; {self._opened.recovery}"),
             processes,
             *rations,
+            *disks,
             *not_yet,
         )
 
@@ -150,7 +171,8 @@ class LocalCluster:
         self._refuse_occupied_directory()
         try:
             self._caller = self._start_warden()
-            request = Open(self._mode, self._names, str(self._directory), controller)
+            disks = {node: str(folder.resolve()) for node, folder in self._disks.items()}
+            request = Open(self._mode, self._names, str(self._directory), controller, disks)
             opened = _expect(Opened, await self._ask(request, SETUP_LIMIT_S))
         except BaseException as error:
             tail = self._log_tail()
@@ -161,6 +183,7 @@ class LocalCluster:
         self._opened = opened
         if opened.switch is not None:
             self._started.add(opened.switch)
+        self._started.update(opened.disks.values())
 
     async def spawn(self, node: str, launch: Launch) -> int:
         """Start the node's process on its machine and return its pid."""
@@ -230,6 +253,48 @@ class LocalCluster:
         rows = _expect(Counted, await self._ask(Count())).rows
         return {Link(row.source, row.destination): LinkCounters(row.forwarded, row.dropped) for row in rows}
 
+    async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
+        """Let the node's disk have this trouble and no other from now on."""
+        await self._ask_disk(node, disk_messages.Trouble(trouble, self._draw(node)))
+
+    async def disk_counters(self, node: str) -> DiskCounters:
+        """Return what troubles have done to the node's disk."""
+        return (await self._disk_report(node)).counters
+
+    async def power_off(self, node: str, arrival: Arrival) -> ProcessState:
+        """Freeze and SIGKILL the node's process group, then take back what was not synced, but for what arrives so."""
+        request = disk_messages.seal(disk_messages.LosePower(arrival, self._draw(node)))
+        return await self._command(node, PowerOff(node, request))
+
+    async def damage_disk(self, node: str, damage: Damage) -> tuple[Damaged, ...]:
+        """Damage what is durable on the node's disk, while no process uses it."""
+        reply = await self._ask_disk(node, disk_messages.DoDamage(damage, self._draw(node)), idle=True)
+        if not isinstance(reply, disk_messages.Places):
+            raise ClusterError(f"the disk of {node} answered with {type(reply).__name__} instead of Places")
+        more = (Damaged("more", 0, 0, f"{reply.more} more places"),) if reply.more else ()
+        return reply.places + more
+
+    async def _disk_report(self, node: str) -> disk_messages.Report:
+        reply = await self._ask_disk(node, disk_messages.Count())
+        if not isinstance(reply, disk_messages.Report):
+            raise ClusterError(f"the disk of {node} answered with {type(reply).__name__} instead of Report")
+        if reply.failure:
+            raise ClusterError(f"the disk of {node} failed, and not by a fault: {reply.failure}")
+        return reply
+
+    async def _ask_disk(
+        self, node: str, request: disk_messages.DiskRequest, *, idle: bool = False
+    ) -> disk_messages.DiskReply:
+        said = _expect(DiskSaid, await self._ask(Disk(node, disk_messages.seal(request), idle)))
+        try:
+            return disk_messages.open_reply(said.reply)
+        except LocalError as error:
+            raise ClusterError(str(error)) from error
+
+    def _draw(self, node: str) -> int:
+        """Draw the seed of what chance decides in one act of a node's disk."""
+        return self._disk_draws[node].below(2**53)
+
     async def overruns(self) -> int:
         """Return the frames lost because the switch was too slow: losses that no fault has asked for."""
         if self._opened is not None and self._opened.mode == "loopback":
@@ -239,7 +304,11 @@ class LocalCluster:
     async def disturbances(self) -> tuple[str, ...]:
         """Say so if the switch was too slow for the traffic."""
         lost = await self.overruns()
-        return (f"the switch was too slow for {lost} frames, which were lost",) if lost else ()
+        told = [f"the switch was too slow for {lost} frames, which were lost"] if lost else []
+        for node in self._opened.disks if self._opened is not None else ():
+            if overflows := (await self._disk_report(node)).overflows:
+                told.append(f"the disk of {node} could not keep all it might have lost ({overflows} times)")
+        return tuple(told)
 
     async def teardown(self) -> None:
         """End nodes, switch and warden; the namespaces go with them."""
@@ -345,6 +414,19 @@ class LocalCluster:
 def _how_to_starve() -> str:
     where = cgroups.hierarchy()
     return f"quota of a {where}" if where is not None else "competitors on one processor"
+
+
+def _disk_abilities(opened: Opened, *, asked: bool) -> tuple[Ability, ...]:
+    missing = ""
+    if not asked:
+        missing = "no fault of this run's needs it, so it was not tried"
+    elif opened.no_disk:
+        missing = f"disks cannot fail or forget here: {opened.no_disk}"
+    power = f"SIGSTOP, SIGKILL, then {opened.disk}" if opened.disk else "none"
+    return (
+        Ability("power", not missing, power, missing),
+        Ability("disk", not missing, opened.disk or "none", missing),
+    )
 
 
 async def _await_exit(warden: subprocess.Popen[bytes]) -> None:

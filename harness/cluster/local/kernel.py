@@ -16,6 +16,8 @@ from harness.cluster.local.errors import LocalError
 
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
+CLONE_NEWNS = 0x00020000
+MS_REC_PRIVATE = 0x4000 | 0x40000
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -51,6 +53,13 @@ def new_network_namespace() -> int:
     """Move to a new network namespace and return a descriptor that keeps it alive."""
     unshare(CLONE_NEWNET, "a network namespace")
     return this_network()
+
+
+def new_mount_namespace() -> None:
+    """Move to a new mount namespace; what is mounted in it is seen nowhere else."""
+    unshare(CLONE_NEWNS, "a mount namespace")
+    if _libc.mount(b"none", b"/", None, ctypes.c_ulong(MS_REC_PRIVATE), None) != 0:
+        raise LocalError(f"cannot make mounts private: {os.strerror(ctypes.get_errno())}")
 
 
 def this_network() -> int:

@@ -24,6 +24,9 @@ class Ledger(msgspec.Struct, frozen=True):
     warden: Identity
     switch: Identity | None
     nodes: dict[str, Identity]
+    disks: dict[str, Identity] = {}
+    mounts: tuple[str, ...] = ()
+    """Where disks are mounted for everybody to see."""
 
 
 def write(directory: Path, ledger: Ledger) -> None:
@@ -60,4 +63,5 @@ def living(book: Ledger) -> dict[str, Identity]:
     if book.boot_id != boot_id():
         return {}
     members = {"warden": book.warden, **({"switch": book.switch} if book.switch else {}), **book.nodes}
+    members |= {f"disk of {node}": disk for node, disk in book.disks.items()}
     return {name: process for name, process in members.items() if is_alive(process)}

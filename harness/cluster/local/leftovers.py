@@ -46,6 +46,7 @@ def find(directory: Path) -> list[Leftover]:
     found = ledger.living(book)
     if not found:
         cgroups.remove(book.warden)
+        _unmount(book)
         ledger.remove(directory, book.warden)
     elif pids.is_alive(book.controller):
         return []
@@ -70,6 +71,23 @@ def end(leftover: Leftover) -> bool:
     finally:
         os.close(pidfd)
     return True
+
+
+def _unmount(book: ledger.Ledger) -> None:
+    """Detach what fusermount3 had mounted and could not unmount, being killed itself."""
+    if not book.mounts:
+        return
+    mounted = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
+    from harness.cluster.local import disks  # noqa: PLC0415 - hardly ever needed
+
+    for path in book.mounts:
+        if escaped(path) in mounted:
+            disks.unmount(path)
+
+
+def escaped(path: str) -> str:
+    """Return a path as /proc writes it."""
+    return "".join(f"\\{ord(letter):03o}" if letter in " \t\n\\" else letter for letter in path)
 
 
 def _kill(pid: int, pidfd: int) -> None:

@@ -31,6 +31,8 @@ class Open(Message, frozen=True):
     nodes: tuple[str, ...]
     directory: str
     controller: Identity
+    disks: dict[str, str] = {}
+    """Data folders that are to be disks that forget, by node: all or none."""
 
 
 class Spawn(Message, frozen=True):
@@ -106,11 +108,45 @@ class Count(Message, frozen=True):
     """Report the counters of every link."""
 
 
+class Disk(Message, frozen=True):
+    """Ask a node's disk; what, is between the controller and the disk (``disk_messages``).
+
+    With ``idle``, only if the node's process is gone, and none is started before it is done.
+    """
+
+    node: str
+    request: bytes
+    idle: bool = False
+
+
+class PowerOff(Message, frozen=True):
+    """Freeze a node's process group, SIGKILL it, wait until it is gone, then pass the request on to its disk."""
+
+    node: str
+    request: bytes
+
+
 class Close(Message, frozen=True):
     """End all nodes and the switch, then exit."""
 
 
-Request = Open | Spawn | Kill | Terminate | Pause | Resume | Look | SetRation | Account | Dial | Cut | Count | Close
+Request = (
+    Open
+    | Spawn
+    | Kill
+    | Terminate
+    | Pause
+    | Resume
+    | Look
+    | SetRation
+    | Account
+    | Dial
+    | Cut
+    | Count
+    | Disk
+    | PowerOff
+    | Close
+)
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -122,13 +158,19 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Opened(Message, frozen=True):
-    """The network is up. ``lost`` says why namespaces are not used and how to get them ("" where they are)."""
+    """The network is up. ``lost`` says why namespaces are not used and how to get them ("" where they are).
+
+    ``disk`` says by what means disks forget ("": they do not), and ``no_disk`` why they do not although they should.
+    """
 
     mode: UsedMode
     places: tuple[Place, ...]
     recovery: str
     lost: str
     switch: Identity | None
+    disk: str = ""
+    no_disk: str = ""
+    disks: dict[str, Identity] = {}
 
 
 class Spawned(Message, frozen=True):
@@ -196,7 +238,13 @@ class Refused(Message, frozen=True):
     reason: str
 
 
-Reply = Opened | Spawned | Seen | Accounted | Dialled | Unreachable | Done | Counted | Refused
+class DiskSaid(Message, frozen=True):
+    """What a node's disk has answered."""
+
+    reply: bytes
+
+
+Reply = Opened | Spawned | Seen | Accounted | Dialled | Unreachable | Done | Counted | DiskSaid | Refused
 
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

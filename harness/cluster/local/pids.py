@@ -6,11 +6,13 @@ time, within one boot, names one process for ever; only such identities are writ
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import msgspec
 
 STOPPED_STATES = frozenset("Tt")
+WAITS_FOR_DISK = "D"
 DEAD_STATES = frozenset("ZXx")
 
 
@@ -45,10 +47,26 @@ def is_alive(identity: Identity) -> bool:
 
 
 def is_stopped(pid: int) -> bool:
-    """Tell whether every thread is stopped: the first one shows T before the last one has halted."""
+    """Tell whether every thread is stopped: the first one shows T before the last one has halted.
+
+    One that waits for its disk cannot be stopped yet, but will be before it does anything else: it counts as stopped
+    as soon as another one is, or the signal is under way.
+    """
     states = [_state(stat) for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
-    present = [state for state in states if state and state not in DEAD_STATES]
-    return bool(present) and all(state in STOPPED_STATES for state in present)
+    present = {state for state in states if state and state not in DEAD_STATES}
+    if not present or not present <= STOPPED_STATES | {WAITS_FOR_DISK}:
+        return False
+    return not present.isdisjoint(STOPPED_STATES) or _stop_pends(pid)
+
+
+def _stop_pends(pid: int) -> bool:
+    """Tell whether a SIGSTOP was sent and not taken yet."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    masks = [int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd:", "ShdPnd:"))]
+    return any(mask >> (signal.SIGSTOP - 1) & 1 for mask in masks)
 
 
 def _state(stat: Path) -> str:

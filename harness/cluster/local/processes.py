@@ -38,8 +38,11 @@ MINIMAL_ENVIRONMENT: Mapping[str, str] = {
 class NodeProcess:
     """One started process and its group."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], on_gone: Callable[[], None]) -> None:
+    def __init__(
+        self, popen: subprocess.Popen[bytes], on_gone: Callable[[], None], on_kill: Callable[[], None]
+    ) -> None:
         self._popen: Final = popen
+        self._on_kill = on_kill
         self._pidfd = os.pidfd_open(popen.pid)
         self._gone = asyncio.Event()
         self._on_gone = on_gone
@@ -69,7 +72,9 @@ class NodeProcess:
 
     async def kill(self) -> None:
         """SIGKILL the group and wait until all of it is gone."""
-        self.signal_group(signal.SIGKILL)
+        if not self.is_gone:
+            self.signal_group(signal.SIGKILL)
+            self._on_kill()
         await self._wait_gone(GONE_LIMIT_S)
 
     async def terminate(self, grace_s: float) -> None:
@@ -124,8 +129,13 @@ class NodeProcess:
         self._on_gone()
 
 
-def start(launch: Spawn, network: int | None, on_gone: Callable[[], None]) -> NodeProcess:
-    """Execute a node's process in its network namespace; LocalError says why it could not be."""
+def start(
+    launch: Spawn, network: int | None, on_gone: Callable[[], None], on_kill: Callable[[], None] = lambda: None
+) -> NodeProcess:
+    """Execute a node's process in its network namespace; LocalError says why it could not be.
+
+    ``on_kill`` is called after each SIGKILL: what keeps a process in the kernel has to let go of it.
+    """
     parent = os.getpid()
 
     def prepare() -> None:
@@ -149,7 +159,7 @@ def start(launch: Spawn, network: int | None, on_gone: Callable[[], None]) -> No
             )
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise LocalError(f"cannot start {launch.node} ({' '.join(launch.argv)}): {error}") from error
-    return NodeProcess(popen, on_gone)
+    return NodeProcess(popen, on_gone, on_kill)
 
 
 def _reap_group(group: int) -> bool:

@@ -14,6 +14,8 @@ import select
 import signal
 import socket
 import sys
+from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -29,11 +31,13 @@ from harness.cluster.local.messages import (
     Cut,
     Dial,
     Dialled,
+    Disk,
     Done,
     Kill,
     Look,
     Open,
     Pause,
+    PowerOff,
     Refused,
     Reply,
     Request,
@@ -48,6 +52,9 @@ from harness.cluster.local.messages import (
 from harness.cluster.local.network import CLIENTS
 from harness.cluster.local.processes import NodeProcess, start
 from harness.cluster.local.rations import Rationing
+
+if TYPE_CHECKING:
+    from harness.cluster.local.disk_callers import Disks
 
 SWITCH_LIMIT_S = 5.0
 REPLY_LIMIT_S = 10.0
@@ -73,6 +80,7 @@ class Service:
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
         self._switch: Caller | None = None
+        self._disks: Disks | None = None
         self._switch_pidfd: int | None = None
         self._reading = False
 
@@ -83,6 +91,10 @@ class Service:
         if self._estate.switch_control is not None and self._estate.opened.switch is not None:
             self._switch = Caller(self._estate.switch_control, "the switch")
             self._switch_pidfd = os.pidfd_open(self._estate.opened.switch.pid)
+        if self._estate.disks:
+            from harness.cluster.local.disk_callers import Disks  # noqa: PLC0415 - only for runs that need it
+
+            self._disks = Disks(self._estate.disks)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._over.set)
         self._resume_reading()
@@ -184,12 +196,44 @@ class Service:
                 return Done(), None
             case Account():
                 return self._rationing.account(request.node, self._pid(request.node)), None
+            case Disk():
+                return await self._ask_disk(request), None
+            case PowerOff():
+                return await self._power_off(request), None
             case Close():
                 return await self._close(), None
             case Open():
                 raise LocalError("the cluster is open already")
             case _:
                 return await self._command(request), None
+
+    async def _ask_disk(self, request: Disk) -> Reply:
+        if self._disks is None:
+            raise LocalError(f"{request.node} has no disk of ours: {self._estate.opened.no_disk}")
+        process = self._process(request.node)
+        if not request.idle:
+            return await self._disks.ask(request)
+        async with self._disks.idle(request.node):
+            if process is not None and not process.is_gone:
+                raise LocalError(f"{request.node} still uses its disk as process {process.identity.pid}")
+            return await self._disks.ask(request)
+
+    async def _power_off(self, request: PowerOff) -> Reply:
+        """In this order: one that is not frozen may write between the end of one of its processes and of the next.
+
+        A sync that is under way when the power goes has not ended: the disk is told before it can.
+        """
+        if self._disks is None:
+            raise LocalError(f"{request.node} has no disk of ours: {self._estate.opened.no_disk}")
+        process = self._process(request.node)
+        async with self._disks.idle(request.node):
+            if process is not None and not process.is_gone:
+                process.signal_group(signal.SIGSTOP)  # from here on it will not see how a call of its own ends
+                await self._disks.abandon(request.node)
+                await process.pause()
+                await process.kill()
+            await self._disks.ask(Disk(request.node, request.request))
+        return process.see() if process is not None else Seen(0, "gone", None)
 
     async def _command(self, request: Kill | Terminate | Pause | Resume | Look) -> Seen:
         process = self._process(request.node)
@@ -213,7 +257,11 @@ class Service:
         if present is not None and not present.is_gone:
             raise LocalError(f"{request.node} still runs as process {present.identity.pid}: kill it first")
         machine = self._estate.network.machine(request.node) if self._estate.network else None
-        process = start(request, machine.network if machine else None, self._on_gone)
+        if self._disks is not None:
+            await self._disks.attach(request.node)
+        process = start(
+            request, machine.network if machine else None, self._on_gone, partial(self._let_go, request.node)
+        )
         self._processes[request.node] = process
         try:
             self._rationing.started(request.node, process.identity.pid)
@@ -272,6 +320,11 @@ class Service:
         process = self._process(node)
         return 0 if process is None or process.is_gone else process.identity.pid
 
+    def _let_go(self, node: str) -> None:
+        """A node's process was sent a SIGKILL: its disk must not keep it waiting."""
+        if self._disks is not None:
+            self._disks.let_go(node)
+
     # --- bookkeeping and the end ---
 
     def _on_gone(self) -> None:
@@ -300,6 +353,8 @@ class Service:
         reasons = [str(outcome) for outcome in outcomes if isinstance(outcome, BaseException)]
         self._rationing.end()
         self._end_switch()
+        if self._disks is not None:
+            self._disks.end()
         if not reasons:
             try:
                 ledger.remove(self._estate.directory, self._estate.ledger.warden)

@@ -13,7 +13,10 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from harness.cluster.local import channel, kernel, ledger, network, pids, probe
 from harness.cluster.local.errors import LocalError
@@ -70,7 +73,7 @@ def _establish(request: Open, control: socket.socket) -> Estate:
     kernel.adopt_orphans()
     mode, lost = _choose(request)
     if mode == "loopback":
-        return _establish_loopback(request, lost)
+        return _with_disks(request, _establish_loopback(request, lost))
     try:
         built = network.build(request.nodes, user_namespace=mode == "userns")
         switch, switch_control = fork_switch(built, control)
@@ -79,13 +82,32 @@ def _establish(request: Open, control: socket.socket) -> Estate:
     places = tuple(Place(name, str(built.machine(name).address), NODE_PORT) for name in request.nodes)
     identity = pids.Identity(switch, pids.start_ticks(switch))
     opened = Opened(mode, places, built.recovery, "", identity)
-    return Estate(opened, Path(request.directory), _begin(request, opened), built, switch_control, None)
+    estate = Estate(opened, Path(request.directory), _begin(request, opened), built, switch_control, None)
+    return _with_disks(request, estate)
 
 
 def _establish_loopback(request: Open, lost: str) -> Estate:
     reservation = reserve(request.nodes)
     opened = Opened("loopback", reservation.places, "", lost, None)
     return Estate(opened, Path(request.directory), _begin(request, opened), None, None, reservation)
+
+
+def _with_disks(request: Open, estate: Estate) -> Estate:
+    """Start the nodes' disks if they are asked for; where that does not work, the run has to do without."""
+    if not request.disks:
+        return estate
+    from harness.cluster.local import disks  # noqa: PLC0415 - only for runs that need it
+
+    try:
+        started = disks.start(request.disks)
+    except LocalError as error:
+        return replace(estate, opened=msgspec.structs.replace(estate.opened, no_disk=str(error)))
+    identities = {disk.node: disk.identity for disk in started}
+    opened = msgspec.structs.replace(estate.opened, disk=disks.mechanism(started), disks=identities)
+    mounts = tuple(disk.helper_mount for disk in started if disk.helper_mount)
+    book = msgspec.structs.replace(estate.ledger, disks=identities, mounts=mounts)
+    ledger.write(estate.directory, book)
+    return replace(estate, opened=opened, ledger=book, disks=started)
 
 
 def _choose(request: Open) -> tuple[UsedMode, str]:

@@ -1,0 +1,232 @@
+"""The nodes' disks: for each node's data folder a process that serves it through FUSE and can take back what it wrote.
+
+They are forked by the warden before it does anything else with time in it, and only if the run's faults need disks. The
+file systems are mounted over the very folders, in a mount namespace of the warden's and its nodes' alone: nobody else
+ever sees them, the files below are plain files for everybody else at all times, and the kernel unmounts with the last
+process of the namespace. Where that is forbidden, fusermount3 mounts for everybody to see, and unmounts when the disk's
+process is gone.
+
+A disk is told what to do over a pair of connected sockets, like the switch, and dies with the warden.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.cluster.local import channel, disk_messages, kernel, pids
+from harness.cluster.local.disk_messages import (
+    PLACES_MAX,
+    Abandon,
+    Attach,
+    Count,
+    Did,
+    DiskReply,
+    DiskRequest,
+    DoDamage,
+    LosePower,
+    Places,
+    Report,
+    Trouble,
+)
+from harness.cluster.local.errors import LocalError
+from harness.cluster.local.messages import Answer, Disk, DiskSaid, Done, Refused, Reply
+from harness.seeds import Stream
+from nemesis.fuse import mount
+from nemesis.fuse.mount import FuseError
+from nemesis.fuse.volume import Volume
+from nemesis.troubled import TroubledDisk
+
+MOUNT_LIMIT_S = 10.0
+END_LIMIT_S = 5.0
+HELPERS = ("fusermount3", "fusermount")
+
+
+@dataclass(frozen=True, slots=True)
+class DiskProcess:
+    """The process of one node's disk; ``helper_mount`` is where it is mounted for everybody to see, "" if it is not."""
+
+    node: str
+    identity: pids.Identity
+    control: socket.socket
+    helper_mount: str = ""
+
+    def end(self) -> None:
+        """Unmount where that does not go by itself, and SIGKILL: what was written is in the files below."""
+        if self.helper_mount:
+            unmount(self.helper_mount)
+        self.control.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.identity.pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.identity.pid, 0)
+
+
+def start(folders: Mapping[str, str]) -> tuple[DiskProcess, ...]:
+    """Start a disk for each node over its data folder. Raises LocalError, and leaves nothing, if one cannot be had.
+
+    To be called by the warden, before it has threads or an event loop: it moves to a mount namespace of its own.
+    """
+    try:
+        mount.load()  # once for all that are forked
+    except FuseError as error:
+        raise LocalError(str(error)) from error
+    by_helper = not _own_mounts()
+    started: list[DiskProcess] = []
+    try:
+        for node, folder in folders.items():
+            started.append(_fork(node, Path(folder), by_helper))
+        for disk in started:
+            _await_mounted(disk)
+    except BaseException:
+        for disk in started:
+            disk.end()
+        raise
+    return tuple(started)
+
+
+def mechanism(disks: tuple[DiskProcess, ...]) -> str:
+    """Say in a few words by what means."""
+    where = "fusermount3" if any(disk.helper_mount for disk in disks) else "mount namespace"
+    return f"FUSE passthrough with an undo journal ({where})"
+
+
+def unmount(path: str) -> None:
+    """Detach a file system of ours that fusermount3 has mounted; harmless where there is none."""
+    for helper in filter(shutil.which, HELPERS):
+        subprocess.run((helper, "-u", "-z", path), check=False, capture_output=True, timeout=END_LIMIT_S)
+        return
+
+
+def _own_mounts() -> bool:
+    """Move to a mount namespace of this process's own; False where that is forbidden."""
+    try:
+        kernel.new_mount_namespace()
+    except LocalError:
+        return False
+    return True
+
+
+def _fork(node: str, folder: Path, by_helper: bool) -> DiskProcess:
+    folder.mkdir(parents=True, exist_ok=True)
+    ours, theirs = channel.pair()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        _live(parent, node, folder, theirs, by_helper)
+    theirs.close()
+    return DiskProcess(node, pids.Identity(pid, pids.start_ticks(pid)), ours, str(folder) if by_helper else "")
+
+
+def _await_mounted(disk: DiskProcess) -> None:
+    disk.control.settimeout(MOUNT_LIMIT_S)
+    try:
+        packet = channel.receive(disk.control)
+    except TimeoutError as error:
+        raise LocalError(f"the disk of {disk.node} was not mounted after {MOUNT_LIMIT_S:g} s") from error
+    if packet is None:
+        raise LocalError(f"the disk of {disk.node} ended before it was mounted; its words are in the log")
+    reply = channel.decode_answer(packet.data).reply
+    if isinstance(reply, Refused):
+        raise LocalError(reply.reason)
+    disk.control.settimeout(None)
+
+
+# -- in the disk's own process ----------------------------------------------------------------------------------------
+
+
+def _live(parent: int, node: str, folder: Path, control: socket.socket, by_helper: bool) -> None:
+    """Be a disk until the warden ends; never return to the code that forked."""
+    status = 1
+    try:
+        kernel.die_with_parent(parent)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _close_all_but(control.fileno())
+        volume = Volume(folder, TroubledDisk())
+        server = _Server(volume, control)
+        try:
+            mount.serve(volume, folder, server.mounted, by_helper=by_helper)
+        except (FuseError, OSError) as error:
+            server.say(0, Refused(str(error)))
+        status = 0
+    except BaseException:  # noqa: BLE001 - whatever it is, it must reach the log and not the forked parent's code
+        sys.stderr.write(f"the disk of {node}:\n")
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+def _close_all_but(kept: int) -> None:
+    """Hold no socket of the warden's open: its peers could not see its end."""
+    os.closerange(3, kept)
+    os.closerange(kept + 1, 65_536)
+
+
+class _Server:
+    """Serves the warden, in a thread beside the file system's."""
+
+    def __init__(self, volume: Volume, control: socket.socket) -> None:
+        self._volume = volume
+        self._control = control
+
+    def mounted(self) -> None:
+        """The file system is there: say so, and take orders from now on."""
+        threading.Thread(target=self._serve, name="control", daemon=True).start()
+        self.say(0, Done())
+
+    def say(self, number: int, reply: Reply) -> None:
+        """Answer a request."""
+        self._control.send(channel.encode(Answer(number, reply)))
+
+    def _serve(self) -> None:
+        try:
+            while (packet := channel.receive(self._control)) is not None:
+                number = channel.number_of(packet.data)
+                self.say(number, self._reply(packet.data))
+        except BaseException:  # noqa: BLE001 - a disk that nobody can talk to must not live on
+            traceback.print_exc()
+            sys.stderr.flush()
+        os._exit(1)
+
+    def _reply(self, data: bytes) -> Reply:
+        try:
+            request = channel.decode_ask(data).request
+            if not isinstance(request, Disk):
+                raise LocalError(f"a disk does not do {type(request).__name__}")
+            return DiskSaid(disk_messages.seal(self._do(disk_messages.open_request(request.request))))
+        except LocalError as error:
+            return Refused(str(error))
+        except Exception as error:  # noqa: BLE001 - told to whoever asked, and to the log
+            traceback.print_exc()
+            sys.stderr.flush()
+            self._volume.fail(f"{type(error).__name__}: {error}")
+            return Refused(f"the disk failed: {type(error).__name__}: {error}")
+
+    def _do(self, request: DiskRequest) -> DiskReply:
+        volume = self._volume
+        match request:
+            case Trouble(trouble, seed):
+                volume.set_trouble(trouble, Stream(seed).below)
+            case Abandon():
+                volume.abandon()
+            case Attach():
+                volume.attach()
+            case LosePower(arrival, seed):
+                volume.lose_power(arrival, Stream(seed).below)
+            case DoDamage(damage, seed):
+                done = volume.damage(damage, Stream(seed).below)
+                return Places(done[:PLACES_MAX], len(done[PLACES_MAX:]))
+            case Count():
+                return Report(volume.counters(), volume.failure, volume.disk.folder.overflows)
+        return Did()
