@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from harness.cluster.base import PHYSICS, Cluster, ClusterError, Launch, Physics
+from harness.cluster.base import PHYSICS, Cluster, ClusterError, Launch, Physics, Timekeeping
 from harness.systems.base import System
 from nemesis.ground import (
     ChangeAnswer,
@@ -78,15 +78,15 @@ class RunGround:
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         """Bend the node's clocks."""
-        await self._physics.set_clock(node, bend)
+        await self._timekeeping.set_clock(node, bend)
 
     async def jump_clock(self, node: str, by: int) -> None:
         """Let the node's monotonic clock jump forward."""
-        await self._physics.jump_clock(node, by)
+        await self._timekeeping.jump_clock(node, by)
 
     async def clock(self, node: str) -> ClockReading:
         """Read the node's clocks."""
-        return await self._physics.clock(node)
+        return await self._timekeeping.clock(node)
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
         """Let the node's disk have this trouble and no other."""
@@ -133,16 +133,25 @@ class RunGround:
         """Look at the process."""
         return await self._cluster.process(node)
 
-    def can(self, ability: str) -> str:
-        """Return "" or why the place, or the system, lacks an ability."""
+    def can(self, ability: str, node: str = "") -> str:
+        """Return "" or why the place, the system, or this node, lacks an ability."""
         if ability == "membership":
             return self._system.fixed_members
-        if ability in PHYSICS and not isinstance(self._cluster, Physics):
+        if ability in PHYSICS and not isinstance(self._cluster, Timekeeping if ability == "clocks" else Physics):
             return self._missing.get(ability) or f"the place {self._cluster.place} has no way to do it ({ability})"
-        return self._missing.get(ability, "")
+        missing = self._missing.get(ability, "")
+        if node and not missing and ability == "clocks":
+            return self._timekeeping.unbendable(node)
+        return missing
+
+    @property
+    def _timekeeping(self) -> Timekeeping:
+        if not isinstance(self._cluster, Timekeeping):
+            raise ClusterError(f"the place {self._cluster.place} can do nothing to clocks")
+        return self._cluster
 
     @property
     def _physics(self) -> Physics:
         if not isinstance(self._cluster, Physics):
-            raise ClusterError(f"the place {self._cluster.place} can do nothing to weather, power, clocks and disks")
+            raise ClusterError(f"the place {self._cluster.place} can do nothing to weather, power and disks")
         return self._cluster

@@ -59,14 +59,13 @@ def stage(scenario: Scenario, seed: int, folder: RunFolder, observation: Observa
 
 
 def _local(scenario: Scenario, seed: int, folder: RunFolder, observation: Observation | None) -> Stage:
-    del seed
     if observation is not None:
         raise NotObservableError("place: only a simulated run can be traced or broken off, not one on local")
     directory = folder / "cluster"
     directory.mkdir()
-    return Stage(
-        LocalCluster(scenario.nodes, scenario.local_mode, directory), _drive_real, time.monotonic_ns, lambda: ""
-    )
+    tree, bends_clocks = SeedTree(seed), scenario.bends_clocks
+    cluster = LocalCluster(scenario.nodes, scenario.local_mode, directory, tree, bends_clocks=bends_clocks)
+    return Stage(cluster, _drive_real, time.monotonic_ns, lambda: "")
 
 
 def _simulated(scenario: Scenario, seed: int, folder: RunFolder, observation: Observation | None) -> Stage:

@@ -21,7 +21,8 @@ import tomli_w
 
 from harness.duration import DurationError, format_ms, parse_ms, parse_ns
 from harness.seeds import SEED_MAX
-from nemesis.faults import KINDS, Fault, FaultError, Partition, kind
+from nemesis.faults import KINDS, OF_CLOCKS, Fault, FaultError, Partition, kind
+from nemesis.swarm import KINDS_OF_PLACES
 from nemesis.targets import SYMBOLS
 from node.assembly import bug_names
 from node.options import SETTINGS
@@ -84,7 +85,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     for by name). ``operation_timeout``: after how long a client gives an operation up as info. ``recovery``: how long
     the cluster may take to serve again once all is healed. ``bug``: a planted bug to run instead of the healthy node.
     ``node``: settings of the node (see ``python -m node serve --help``). ``invariants``: whether a simulated run ends
-    in the moment in which one of its invariants breaks; without, the checkers alone judge it, at its end.
+    in the moment in which one of its invariants breaks; without, the checkers alone judge it, at its end. ``clocks``:
+    whether real nodes have clocks that can be bent (and are drawn) though no fault of the scenario bends them.
     """
 
     name: str = "default"
@@ -106,6 +108,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     bug: str | None = None
     node: Mapping[str, int | float | str] = {}
     invariants: bool = True
+    clocks: bool = False
 
     def __post_init__(self) -> None:
         _one_of("system", self.system, SYSTEM_NAMES)
@@ -203,6 +206,14 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return cast(LocalMode, self.mode)
 
     @property
+    def bends_clocks(self) -> bool:
+        """Whether nodes need clocks that can be bent: a fault may ask for it, or the scenario itself does."""
+        asked = {*self.faults, *(kind(timed.fault) for timed in self.schedule)}
+        if SWARM in asked:
+            asked.update(KINDS_OF_PLACES[self.place])
+        return self.clocks or not asked.isdisjoint(OF_CLOCKS)
+
+    @property
     def required(self) -> tuple[str, ...]:
         """The kinds of faults that must have been installed."""
         if self.require is not None:
@@ -263,6 +274,8 @@ def dump(scenario: Scenario) -> str:
     data = {key: value for key, value in msgspec.to_builtins(scenario).items() if value is not None}
     if scenario.invariants:
         del data["invariants"]
+    if not scenario.clocks:
+        del data["clocks"]
     return tomli_w.dumps(data)
 
 

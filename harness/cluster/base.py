@@ -139,8 +139,28 @@ class Cluster(Protocol):
         """End everything that ``setup`` and ``spawn`` made. Idempotent; raises ClusterError only for real leaks."""
 
 
+@runtime_checkable
+class Timekeeping(Protocol):
+    """What a place can do to its nodes' clocks, if it can; the ability is ``clocks``.
+
+    The methods are those of ``nemesis.ground.Ground``.
+    """
+
+    async def set_clock(self, node: str, bend: ClockBend) -> None:
+        """Let the node's clocks run so from now on."""
+
+    async def jump_clock(self, node: str, by: int) -> None:
+        """Let the node's monotonic clock jump forward by some ns."""
+
+    async def clock(self, node: str) -> ClockReading:
+        """Read the node's clocks."""
+
+    def unbendable(self, node: str) -> str:
+        """Return "" if the node's clocks can be bent, else why not, where that is not so of all nodes."""
+
+
 PHYSICS = ("weather", "power", "clocks", "disk")
-"""The abilities of a place that is ``Physics`` too."""
+"""The abilities of a place that is ``Physics`` too, or ``Timekeeping`` for ``clocks``."""
 
 
 @runtime_checkable
@@ -152,15 +172,6 @@ class Physics(Protocol):
 
     async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
         """Let these links have this weather; all others keep theirs."""
-
-    async def set_clock(self, node: str, bend: ClockBend) -> None:
-        """Let the node's clocks run so from now on."""
-
-    async def jump_clock(self, node: str, by: int) -> None:
-        """Let the node's monotonic clock jump forward by some ns."""
-
-    async def clock(self, node: str) -> ClockReading:
-        """Read the node's clocks."""
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
         """Let the node's disk have this trouble and no other from now on."""

@@ -36,7 +36,7 @@ CLIENT_DELAY_NS = (80_000, 160_000)
 
 
 class SimulatedCluster:
-    """Nodes of one run in virtual time; implements ``harness.cluster.base.Cluster`` and ``Physics``."""
+    """Nodes of one run in virtual time; implements all protocols of ``harness.cluster.base``."""
 
     def __init__(self, nodes: int, tree: SeedTree, loop: VirtualLoop, *, watched: bool = True) -> None:
         self._loop = loop
@@ -165,6 +165,11 @@ class SimulatedCluster:
         """Read a node's clocks."""
         now, clock = self._loop.now_ns, self._nodes[node].clock
         return ClockReading(clock.read(now), now, clock.wall(now))
+
+    def unbendable(self, node: str) -> str:
+        """There is none."""
+        del node
+        return ""
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
         """Let a node's disk have this trouble."""

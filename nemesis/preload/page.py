@@ -57,8 +57,8 @@ class ClockPage:
     def __init__(self, path: Path, epoch_ns: int = 0, namespace_ns: int = 0) -> None:
         """Make the page at ``path``, with right clocks.
 
-        The node's monotonic clock is ``epoch_ns`` ahead of this machine's; by ``namespace_ns`` it already is, before the
-        library does anything, as its processes run in a time namespace. Raises OSError.
+        The node's monotonic clock is ``epoch_ns`` ahead of this machine's; by ``namespace_ns`` of that it already is,
+        before the library does anything, as its processes run in a time namespace. Raises OSError.
         """
         self.path: Final = path
         self.epoch_ns: Final = epoch_ns

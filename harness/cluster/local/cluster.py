@@ -22,6 +22,7 @@ from typing import TypeVar
 from harness.cluster.base import Ability, Address, ClusterError, Launch, Wire
 from harness.cluster.local import channel, ledger, pids
 from harness.cluster.local.caller import Caller
+from harness.cluster.local.clocks import LocalClocks
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.messages import (
     MAX_NODES,
@@ -48,8 +49,10 @@ from harness.cluster.local.messages import (
     Unreachable,
 )
 from harness.cluster.local.pids import Identity
+from harness.cluster.local.processes import MINIMAL_ENVIRONMENT
 from harness.cluster.local.wire import LocalWire
-from nemesis.ground import Link, LinkCounters, ProcessState, Run
+from harness.seeds import SeedTree
+from nemesis.ground import ClockBend, ClockReading, Link, LinkCounters, ProcessState, Run
 
 SETUP_LIMIT_S = 20.0
 REQUEST_LIMIT_S = 20.0
@@ -71,19 +74,24 @@ _MECHANISMS = {
 _NOT_YET = {
     "weather": "links cannot be slowed or made lossy here yet: the switch only forwards and cuts; use place simulated",
     "power": "what was not synced cannot be taken back here yet; use place simulated",
-    "clocks": "clocks cannot be bent here yet; use place simulated",
     "disk": "disks cannot be slowed, failed or filled here yet; use place simulated",
 }
 
 
 class LocalCluster:
-    """Nodes on this machine; implements ``harness.cluster.base.Cluster``."""
+    """Nodes on this machine; implements ``harness.cluster.base.Cluster`` and ``Timekeeping``."""
 
-    def __init__(self, nodes: int, mode: Mode, directory: Path) -> None:
-        """Describe a cluster of ``nodes`` nodes; ``directory`` takes the warden's log and ledger."""
+    def __init__(
+        self, nodes: int, mode: Mode, directory: Path, tree: SeedTree | None = None, *, bends_clocks: bool = False
+    ) -> None:
+        """Describe a cluster of ``nodes`` nodes; ``directory`` takes the warden's log and ledger.
+
+        ``tree`` has the run's seed. With ``bends_clocks`` nodes are started with the clock library, where there is one.
+        """
         if not 1 <= nodes <= MAX_NODES:
             raise ClusterError(f"a local cluster has 1 to {MAX_NODES} nodes, not {nodes}")
         self._names = tuple(f"n{number}" for number in range(1, nodes + 1))
+        self._clocks = LocalClocks(self._names, directory.resolve(), tree or SeedTree(0), bent=bends_clocks)
         self._mode: Mode = mode
         self._directory = directory.resolve()
         self._warden: subprocess.Popen[bytes] | None = None
@@ -123,12 +131,14 @@ class LocalCluster:
                 Ability("namespaces", False, machines, f"nodes share the host's network: {lost}"),
                 Ability("links", False, links, f"no link can be cut: {lost}"),
                 processes,
+                *self._clocks.abilities,
                 *not_yet,
             )
         return (
             Ability("namespaces", True, machines),
             Ability("links", True, f"{links}; {self._opened.recovery}"),
             processes,
+            *self._clocks.abilities,
             *not_yet,
         )
 
@@ -144,6 +154,9 @@ class LocalCluster:
             self._caller = self._start_warden()
             request = Open(self._mode, self._names, str(self._directory), controller)
             opened = _expect(Opened, await self._ask(request, SETUP_LIMIT_S))
+            if self._clocks.bent:
+                await asyncio.to_thread(self._clocks.prepare)
+            self._clocks.open(opened.one_epoch)
         except BaseException as error:
             tail = self._log_tail()
             await self.teardown()
@@ -156,8 +169,11 @@ class LocalCluster:
 
     async def spawn(self, node: str, launch: Launch) -> int:
         """Start the node's process on its machine and return its pid."""
-        request = Spawn(node, launch.argv, str(launch.directory), str(launch.log), dict(launch.environment))
+        environment = {**launch.environment, **self._clocks.environment(node, launch.environment)}
+        epoch_ns = self._clocks.namespace_ns(node)
+        request = Spawn(node, launch.argv, str(launch.directory), str(launch.log), environment, epoch_ns)
         process = _expect(Spawned, await self._ask(request)).process
+        self._clocks.started(node, process.pid, launch, MINIMAL_ENVIRONMENT["PATH"])
         self._started.add(process)
         return process.pid
 
@@ -219,15 +235,37 @@ class LocalCluster:
             return 0
         return _expect(Counted, await self._ask(Count())).overruns
 
+    async def set_clock(self, node: str, bend: ClockBend) -> None:
+        """Let the node's clocks run so from now on."""
+        self._clocks.bend(node, bend)
+
+    async def jump_clock(self, node: str, by: int) -> None:
+        """Let the node's monotonic clock jump forward by some ns."""
+        self._clocks.jump(node, by)
+
+    async def reset_clock(self, node: str) -> None:
+        """Set the node's clocks right; the monotonic one keeps what it has gained."""
+        self._clocks.reset(node)
+
+    async def clock(self, node: str) -> ClockReading:
+        """Read the node's clocks as its process sees them."""
+        return await self._clocks.read(node)
+
+    def unbendable(self, node: str) -> str:
+        """Return why the node's clocks cannot be bent, "" if they can."""
+        return self._clocks.lacking(node)
+
     async def disturbances(self) -> tuple[str, ...]:
-        """Say so if the switch was too slow for the traffic."""
+        """Say so if the switch was too slow for the traffic, or a process's clock was not what its page said."""
         lost = await self.overruns()
-        return (f"the switch was too slow for {lost} frames, which were lost",) if lost else ()
+        slow = (f"the switch was too slow for {lost} frames, which were lost",) if lost else ()
+        return (*slow, *self._clocks.doubts())
 
     async def teardown(self) -> None:
         """End nodes, switch and warden; the namespaces go with them."""
         for wire in list(self._wires):
             wire.close()
+        self._clocks.close()
         warden, caller = self._warden, self._caller
         self._warden = self._caller = None
         if warden is None:

@@ -41,6 +41,7 @@ class Spawn(Message, frozen=True):
     directory: str
     log: str
     environment: dict[str, str]
+    epoch_ns: int = 0  # how far its monotonic clock is ahead of the machine's, by a time namespace
 
 
 class Kill(Message, frozen=True):
@@ -107,13 +108,17 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Opened(Message, frozen=True):
-    """The network is up. ``lost`` says why namespaces are not used and how to get them ("" where they are)."""
+    """The network is up. ``lost`` says why namespaces are not used and how to get them ("" where they are).
+
+    ``one_epoch`` says why nodes cannot have time namespaces ("" where they can).
+    """
 
     mode: UsedMode
     places: tuple[Place, ...]
     recovery: str
     lost: str
     switch: Identity | None
+    one_epoch: str = ""
 
 
 class Spawned(Message, frozen=True):
