@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from harness.cluster.base import PHYSICS, Cluster, ClusterError, Launch, Physics, Timekeeping
 from harness.systems.base import System
@@ -31,6 +31,8 @@ class RunGround:
     """One run's nodes and links."""
 
     def __init__(self, cluster: Cluster, system: System, launches: Mapping[str, Launch]) -> None:
+        self.on_clock: Callable[[str], Awaitable[None]] | None = None
+        """Called right before and after a node's clocks are changed."""
         self._cluster = cluster
         self._system = system
         self._launches = launches
@@ -78,11 +80,15 @@ class RunGround:
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         """Bend the node's clocks."""
+        await self._look_at_clock(node)
         await self._timekeeping.set_clock(node, bend)
+        await self._look_at_clock(node)
 
     async def jump_clock(self, node: str, by: int) -> None:
         """Let the node's monotonic clock jump forward."""
+        await self._look_at_clock(node)
         await self._timekeeping.jump_clock(node, by)
+        await self._look_at_clock(node)
 
     async def clock(self, node: str) -> ClockReading:
         """Read the node's clocks."""
@@ -143,6 +149,10 @@ class RunGround:
         if node and not missing and ability == "clocks":
             return self._timekeeping.unbendable(node)
         return missing
+
+    async def _look_at_clock(self, node: str) -> None:
+        if self.on_clock is not None:
+            await self.on_clock(node)
 
     @property
     def _timekeeping(self) -> Timekeeping:
