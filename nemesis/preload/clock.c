@@ -118,7 +118,7 @@ typedef int epoll_pwait2_t(int, struct epoll_event *, int, const struct timespec
 typedef int clockwait_t(pthread_cond_t *, pthread_mutex_t *, clockid_t, const struct timespec *);
 
 #define REALS(X)                                                                                                        \
-    X(clock_gettime) X(clock_nanosleep) X(epoll_pwait) X(ppoll) X(pselect) X(sem_timedwait) X(sem_clockwait)            \
+    X(clock_gettime) X(clock_nanosleep) X(epoll_pwait) X(ppoll) X(select) X(pselect) X(sem_timedwait) X(sem_clockwait)  \
     X(pthread_cond_timedwait) X(pthread_cond_clockwait) X(pthread_mutex_timedlock) X(pthread_mutex_clocklock)           \
     X(pthread_rwlock_timedrdlock) X(pthread_rwlock_clockrdlock) X(pthread_rwlock_timedwrlock)                           \
     X(pthread_rwlock_clockwrlock) X(pthread_timedjoin_np) X(sigtimedwait) X(timerfd_create) X(timerfd_settime)          \
@@ -812,15 +812,11 @@ EXPORT int select(
 ) {
     int64_t missing;
     ready();
-    if (timeout == NULL)
-        return real_pselect(count, reads, writes, excepts, NULL, NULL);
-    if (timeout->tv_sec < 0 || timeout->tv_usec < 0) {
-        errno = EINVAL;
-        return -1;
-    }
+    if (control == NULL || timeout == NULL || timeout->tv_sec < 0 || timeout->tv_usec < 0)
+        return real_select(count, reads, writes, excepts, timeout);
     struct timespec spec = {timeout->tv_sec + timeout->tv_usec / MILLION, timeout->tv_usec % MILLION * 1000};
     if (!is_select_bent(count, &spec))
-        return real_pselect(count, reads, writes, excepts, &spec, NULL);
+        return real_select(count, reads, writes, excepts, timeout);
     int found = select_until(count, reads, writes, excepts, &spec, NULL, &missing);
     int before = errno;
     spec = spec_of(missing); /* on Linux the caller gets back what was left */
@@ -885,6 +881,8 @@ struct timer {
     struct deadline due;
     int64_t interval; /* in ns of the bent clock */
     int held;         /* the kernel's is not set, for the clock stands still */
+    int64_t true_due; /* when the kernel's goes off first, on its CLOCK_MONOTONIC, and how often then */
+    int64_t true_interval;
 };
 
 #define TIMERS_MAX 1024
@@ -915,7 +913,7 @@ static struct timer *add_timer(enum holder holder, intptr_t name, clockid_t cloc
         if (timers[i].holder == NOBODY)
             timer = &timers[i];
     if (timer != NULL)
-        *timer = (struct timer){holder, name, clock, 0, {CLOCK_MONOTONIC, 0}, 0, 0};
+        *timer = (struct timer){holder, name, clock, 0, {CLOCK_MONOTONIC, 0}, 0, 0, 0, 0};
     return timer;
 }
 
@@ -973,43 +971,51 @@ static int arm(struct timer *timer, int64_t wait) {
     timer->held = timer->armed && (wait == NEVER || view.ppm == 0);
     if (timer->armed && !timer->held) {
         __int128 interval = ((__int128)timer->interval * MILLION + view.ppm - 1) / view.ppm;
+        timer->true_interval = interval > NEVER / 2 ? NEVER / 2 : (int64_t)interval;
+        timer->true_due = raw(CLOCK_MONOTONIC) + wait;
         spec.it_value = spec_of(wait < 1 ? 1 : wait);
-        spec.it_interval = spec_of(interval > NEVER / 2 ? NEVER / 2 : (int64_t)interval);
+        spec.it_interval = spec_of(timer->true_interval);
     }
     return set_real(timer, &spec);
 }
 
+/* How many times a timer that is first due at ``due`` has gone off until now. */
+static int64_t times(int64_t now, int64_t due, int64_t interval) {
+    return now < due ? 0 : interval > 0 ? (now - due) / interval + 1 : 1;
+}
+
 /* A periodic timer's next time, if the last one is past. */
 static void advance(struct timer *timer) {
-    int64_t now = now_of(timer->due.clock);
-    if (timer->interval > 0 && timer->due.at <= now)
-        timer->due.at += ((now - timer->due.at) / timer->interval + 1) * timer->interval;
+    if (timer->interval > 0)
+        timer->due.at += times(now_of(timer->due.clock), timer->due.at, timer->interval) * timer->interval;
+}
+
+/* A periodic timer's next time; returns 1 if its clock has jumped over a time at which the kernel's did not go off. */
+static int catch_up(struct timer *timer) {
+    int64_t here = times(now_of(timer->due.clock), timer->due.at, timer->interval);
+    int64_t there = timer->held ? 0 : times(raw(CLOCK_MONOTONIC), timer->true_due, timer->true_interval);
+    timer->due.at += (here > there ? here : there) * timer->interval;
+    return here > there;
 }
 
 #define NEARLY_NS 100000 /* so far off, the kernel's timer is left as it is */
 
-/* Set one timer anew if the line has changed what it should be. */
+/* Set one timer anew if the line has changed what it should be. Times that a jump passed over are made up for by one. */
 static void keep(struct timer *timer) {
     int64_t real_rest, wait;
-    if (!timer->armed)
-        return;
+    int missed = 0;
     if (get_real(timer, &real_rest) != 0) { /* a descriptor that was closed */
         timer->holder = NOBODY;
         timer->armed = 0;
         return;
     }
-    wait = left(&timer->due);
-    if (real_rest == 0 && wait == 0 && timer->interval == 0 && !timer->held) { /* it has gone off */
+    if (real_rest == 0 && timer->interval == 0 && !timer->held) { /* it has gone off */
         timer->armed = 0;
         return;
     }
-    if (timer->interval > 0 && wait == 0 && real_rest > 0) {
-        struct deadline passed = timer->due;
-        advance(timer);
-        wait = left(&timer->due);
-        if (wait - real_rest < -NEARLY_NS || wait - real_rest > NEARLY_NS)
-            wait = now_of(passed.clock) - passed.at > NEARLY_NS ? 0 : wait; /* jumped over: it goes off now */
-    }
+    if (timer->interval > 0)
+        missed = catch_up(timer);
+    wait = missed ? 0 : left(&timer->due);
     if (wait == NEVER ? real_rest == 0 : wait - real_rest > -NEARLY_NS && wait - real_rest < NEARLY_NS)
         return;
     if (timer->holder == TIMERFD) { /* setting it anew forgets what nobody has read yet */
@@ -1021,11 +1027,6 @@ static void keep(struct timer *timer) {
     arm(timer, wait);
 }
 
-/* One that has gone off must be known before its clock is set back, or it would go off again. */
-static int is_going_off(const struct timer *timer) {
-    return timer->interval == 0 && left(&timer->due) == 0;
-}
-
 static void *keep_timers(void *unused) {
     int64_t generation = -1;
     (void)unused;
@@ -1034,11 +1035,12 @@ static void *keep_timers(void *unused) {
         struct view view;
         real_clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
         look(&view);
-        int changed = view.generation != generation;
+        if (view.generation == generation)
+            continue;
         generation = view.generation;
         pthread_mutex_lock(&timers_lock);
         for (int i = 0; i < TIMERS_MAX; i++)
-            if (timers[i].armed && (changed || is_going_off(&timers[i])))
+            if (timers[i].armed)
                 keep(&timers[i]);
         pthread_mutex_unlock(&timers_lock);
     }
