@@ -114,11 +114,21 @@ def _key(tag: str) -> str:
 
 
 def _folders(own_folder: Path | None) -> Iterator[tuple[Path, str]]:
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    home = Path(cache) if cache.startswith("/") else Path.home() / ".cache"
-    yield home / "antipaxos", "the user's cache"
+    cache = _cache()
+    if cache is not None:
+        yield cache / "antipaxos", "the user's cache"
     if own_folder is not None:
         yield own_folder, "the run's folder"
+
+
+def _cache() -> Path | None:
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    if named.startswith("/"):
+        return Path(named)
+    try:
+        return Path.home() / ".cache"
+    except RuntimeError:
+        return None  # of a user whom nobody knows
 
 
 def _build(compiler: str, path: Path, tag: str) -> None:
@@ -130,7 +140,13 @@ def _build(compiler: str, path: Path, tag: str) -> None:
         command = (compiler, *FLAGS, define, "-o", str(draft), str(SOURCE), *LIBRARIES)
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", timeout=COMPILE_LIMIT_S, check=False
+                command,
+                env={"PATH": os.defpath, **os.environ},  # without one, a compiler does not find its own linker
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=COMPILE_LIMIT_S,
+                check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise NoLibraryError(f"{compiler} did not build the clock library within {COMPILE_LIMIT_S:g} s") from error

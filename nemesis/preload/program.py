@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HEAD_BYTES = 4_096
+ELF_HEADER_BYTES = 64
 HEADERS_MAX = 64
 NOTES_MAX = 16
 SCRIPTS_DEEP = 4
@@ -64,7 +65,7 @@ def _look(path: Path) -> tuple[str, str]:
         head = file.read(HEAD_BYTES)
         if head.startswith(b"#!"):
             return "", head[2:].split(b"\n", 1)[0].decode(errors="replace")
-        if not head.startswith(b"\x7fELF"):
+        if not head.startswith(b"\x7fELF") or len(head) < ELF_HEADER_BYTES:
             return "", ""
         if _gains_privileges(path):
             return f"{path} gains privileges (setuid, setgid or capabilities): the loader preloads nothing into it", ""

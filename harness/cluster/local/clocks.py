@@ -35,6 +35,16 @@ NOTE_LIMIT_S = 2.0
 NOTE_INTERVAL_S = 0.001
 
 
+def _has_mapped(pid: int, path: Path) -> bool:
+    """Say whether a process has the page mapped now: a program that executed another one may have noted and gone."""
+    try:
+        return str(path) in Path(f"/proc/{pid}/maps").read_text(errors="replace")
+    except PermissionError:
+        return True  # not ours to look at; it has noted something
+    except OSError:
+        return False
+
+
 @dataclass(slots=True)
 class _Process:
     """A node's running process; ``out_of_reach`` says why the library has no hold of it.
@@ -161,13 +171,13 @@ class LocalClocks:
         """
         deadline = time.monotonic() + NOTE_LIMIT_S
         while process.loaded is None:
-            if page.note_of(process.pid) is not None:
+            if page.note_of(process.pid) is not None and _has_mapped(process.pid, page.path):
                 process.loaded = True
             elif pids.identify(process.pid) is None or pids.is_stopped(process.pid):
                 return True
             elif time.monotonic() > deadline:
                 process.loaded = False
-                process.out_of_reach = f"process {process.pid} runs without the clock library"
+                process.out_of_reach = f"process {process.pid} runs without the clock library (it was not handed on)"
             else:
                 await asyncio.sleep(NOTE_INTERVAL_S)
         return process.loaded
