@@ -109,15 +109,16 @@ class LocalClocks:
 
     def namespace_ns(self, node: str) -> int:
         """Return by how much a time namespace shifts the node's clocks from boot."""
-        return self._epochs[node] if self._namespaces else 0
+        return self._epochs.get(node, 0) if self._namespaces else 0
 
     def environment(self, node: str, given: Mapping[str, str]) -> dict[str, str]:
         """Return what the node's environment has to have in addition; other libraries stay, behind ours."""
-        if self._library is None:
+        page = self._pages.get(node)
+        if self._library is None or page is None:
             return {}
         others = given.get(PRELOAD_VARIABLE, "")
         preload = f"{self._library.path}:{others}" if others else str(self._library.path)
-        return {PRELOAD_VARIABLE: preload, PAGE_VARIABLE: str(self._pages[node].path)}
+        return {PRELOAD_VARIABLE: preload, PAGE_VARIABLE: str(page.path)}
 
     def started(self, node: str, pid: int, launch: Launch, search_path: str) -> None:
         """Take note of a node's new process."""
