@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
-from harness.cluster.base import PHYSICS, RATIONING, STORAGE, Cluster, ClusterError, Launch, Physics, Rationing, Storage
+from harness.cluster.base import OPTIONAL, Cluster, ClusterError, Launch, Rationing, Storage, Timekeeping, Weathering
 from harness.systems.base import System
 from nemesis.ground import (
     ChangeAnswer,
@@ -33,6 +33,8 @@ class RunGround:
     """One run's nodes and links."""
 
     def __init__(self, cluster: Cluster, system: System, launches: Mapping[str, Launch]) -> None:
+        self.on_clock: Callable[[str], Awaitable[None]] | None = None
+        """Called right before and after a node's clocks are changed."""
         self._cluster = cluster
         self._system = system
         self._launches = launches
@@ -76,19 +78,23 @@ class RunGround:
 
     async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
         """Let these links have this weather."""
-        await self._physics.set_weather(weather)
+        await self._weathering.set_weather(weather)
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         """Bend the node's clocks."""
-        await self._physics.set_clock(node, bend)
+        await self._look_at_clock(node)
+        await self._timekeeping.set_clock(node, bend)
+        await self._look_at_clock(node)
 
     async def jump_clock(self, node: str, by: int) -> None:
         """Let the node's monotonic clock jump forward."""
-        await self._physics.jump_clock(node, by)
+        await self._look_at_clock(node)
+        await self._timekeeping.jump_clock(node, by)
+        await self._look_at_clock(node)
 
     async def clock(self, node: str) -> ClockReading:
         """Read the node's clocks."""
-        return await self._physics.clock(node)
+        return await self._timekeeping.clock(node)
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
         """Let the node's disk have this trouble and no other."""
@@ -143,15 +149,27 @@ class RunGround:
         """Look at the process."""
         return await self._cluster.process(node)
 
-    def can(self, ability: str) -> str:
-        """Return "" or why the place, or the system, lacks an ability."""
+    def can(self, ability: str, node: str = "") -> str:
+        """Return "" or why the place, the system, or this node, lacks an ability."""
         if ability == "membership":
             return self._system.fixed_members
-        if ability in PHYSICS and not isinstance(self._cluster, Storage if ability in STORAGE else Physics):
+        protocol = OPTIONAL.get(ability)
+        if protocol is not None and not isinstance(self._cluster, protocol):
             return self._missing.get(ability) or f"the place {self._cluster.place} has no way to do it ({ability})"
-        if ability in RATIONING and not isinstance(self._cluster, Rationing):
-            return self._missing.get(ability) or f"the place {self._cluster.place} has no way to do it ({ability})"
-        return self._missing.get(ability, "")
+        missing = self._missing.get(ability, "")
+        if node and not missing and ability == "clocks":
+            return self._timekeeping.unbendable(node)
+        return missing
+
+    async def _look_at_clock(self, node: str) -> None:
+        if self.on_clock is not None:
+            await self.on_clock(node)
+
+    @property
+    def _timekeeping(self) -> Timekeeping:
+        if not isinstance(self._cluster, Timekeeping):
+            raise ClusterError(f"the place {self._cluster.place} can do nothing to clocks")
+        return self._cluster
 
     @property
     def _rationing(self) -> Rationing:
@@ -166,7 +184,7 @@ class RunGround:
         return self._cluster
 
     @property
-    def _physics(self) -> Physics:
-        if not isinstance(self._cluster, Physics):
-            raise ClusterError(f"the place {self._cluster.place} can do nothing to weather and clocks")
+    def _weathering(self) -> Weathering:
+        if not isinstance(self._cluster, Weathering):
+            raise ClusterError(f"the place {self._cluster.place} can do nothing to weather")
         return self._cluster

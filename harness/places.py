@@ -71,6 +71,7 @@ def _local(scenario: Scenario, seed: int, folder: RunFolder, observation: Observ
         directory,
         SeedTree(seed),
         disks=disks if scenario.needs_disks else None,
+        bends_clocks=scenario.bends_clocks,
     )
     return Stage(cluster, _drive_real, time.monotonic_ns, lambda: "")
 

@@ -15,10 +15,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from harness.clients import ClientThread
 from harness.clock import RunClock
+from harness.clock_samples import ClockSampler
 from harness.cluster.base import Cluster, ClusterError, Launch
 from harness.ground import STOP_GRACE_S, RunGround
 from harness.mechanisms import served
@@ -27,8 +28,9 @@ from harness.recorder import Recorder
 from harness.recovery import Recoverer, Recovery
 from harness.results import Mechanism, NodeSummary, Served
 from harness.scenario import Scenario
-from harness.store import FAULTS, HISTORY, FaultJournal, Lines, RunFolder
+from harness.store import CLOCKS, FAULTS, HISTORY, FaultJournal, Lines, RunFolder
 from harness.systems.base import System
+from nemesis.faults import OF_CLOCKS, kind
 from nemesis.ground import Run
 from nemesis.nemesis import Nemesis
 from nemesis.record import FaultRecord
@@ -90,6 +92,13 @@ class Outcome:
 
 
 SystemFactory = Callable[[Cluster], System]
+
+
+class ClockSampling(NamedTuple):
+    """The sampling of the nodes' clocks, under way."""
+
+    sampler: ClockSampler
+    task: asyncio.Task[None]
 
 
 class Runner:
@@ -208,6 +217,7 @@ class Runner:
         ]
         nemesis = Nemesis(ground, self._journal, self._clock.now)
         sampler = asyncio.create_task(self._sample(ground, nemesis, system))
+        clocks = self._sample_clocks(ground)
         try:
             await self._clients_and_faults(threads, nemesis)
             self.outcome.recovery = await self._recover(threads[0], ground, nemesis)
@@ -218,6 +228,8 @@ class Runner:
         finally:
             sampler.cancel()
             await asyncio.gather(sampler, return_exceptions=True)
+            if clocks is not None:
+                await self._end_of_clocks(clocks)
             self._note_lives(self.outcome.summaries)
             self.outcome.rare_events = dict(sum((Counter(met) for met in self._lives.values()), Counter[str]()))
             self.outcome.faults = nemesis.finished(self._plan.faults)
@@ -280,6 +292,24 @@ class Runner:
         for summary in summaries:
             if summary.counters is not None:
                 self._lives[summary.node, summary.incarnation] = summary.counters
+
+    def _sample_clocks(self, ground: RunGround) -> ClockSampling | None:
+        """Begin to write down how far the nodes' clocks are off, if anything in this run is to bend them."""
+        asked = self._scenario.clocks or any(kind(planned.fault) in OF_CLOCKS for planned in self._plan.faults)
+        if not asked or ground.can("clocks"):
+            return None
+        sampler = ClockSampler(Lines(self._folder / CLOCKS), ground.nodes, ground.clock, self._clock.now)
+        ground.on_clock = sampler.look
+        return ClockSampling(sampler, asyncio.create_task(sampler.run()))
+
+    async def _end_of_clocks(self, clocks: ClockSampling) -> None:
+        clocks.task.cancel()
+        (ended,) = await asyncio.gather(clocks.task, return_exceptions=True)
+        clocks.sampler.close()
+        if not isinstance(ended, asyncio.CancelledError):
+            self.outcome.notes.append(f"the nodes' clocks were not looked at to the end: {ended}")
+        if clocks.sampler.left_out:
+            self.outcome.notes.append(f"{CLOCKS} is full: {clocks.sampler.left_out} samples were left out")
 
     def _show_phase(self, phase: str) -> None:
         self._phase = phase

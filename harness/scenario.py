@@ -22,7 +22,7 @@ import tomli_w
 from harness.duration import DurationError, format_ms, parse_ms, parse_ns
 from harness.requirements import RequirementError, parse_all
 from harness.seeds import SEED_MAX
-from nemesis.faults import KINDS, OF_DISKS, Fault, FaultError, Partition, kind
+from nemesis.faults import KINDS, OF_CLOCKS, OF_DISKS, Fault, FaultError, Partition, kind
 from nemesis.packages import PACKAGES, expand
 from nemesis.swarm import KINDS_OF_PLACES, Intensity
 from nemesis.targets import SYMBOLS
@@ -89,7 +89,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``operation_timeout``: after how long a client gives an operation up as info. ``recovery``: how long the cluster
     may take to serve again once all is healed. ``bug``: a planted bug to run instead of the healthy node. ``node``:
     settings of the node (see ``python -m node serve --help``). ``invariants``: whether a simulated run ends in the
-    moment in which one of its invariants breaks; without, the checkers alone judge it, at its end.
+    moment in which one of its invariants breaks; without, the checkers alone judge it, at its end. ``clocks``: whether
+    real nodes have clocks that can be bent (and are drawn) though no fault of the scenario bends them.
     """
 
     name: str = "default"
@@ -112,6 +113,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     bug: str | None = None
     node: Mapping[str, int | float | str] = {}
     invariants: bool = True
+    clocks: bool = False
 
     def __post_init__(self) -> None:
         _one_of("system", self.system, SYSTEM_NAMES)
@@ -219,10 +221,20 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def needs_disks(self) -> bool:
         """Whether real nodes need disks that can fail and forget: a fault may ask for it."""
+        return not self._kinds_possible.isdisjoint(OF_DISKS)
+
+    @property
+    def bends_clocks(self) -> bool:
+        """Whether nodes need clocks that can be bent: a fault may ask for it, or the scenario itself does."""
+        return self.clocks or not self._kinds_possible.isdisjoint(OF_CLOCKS)
+
+    @property
+    def _kinds_possible(self) -> set[str]:
+        """The kinds of faults that may come in a run of this, whatever the seed."""
         asked = {*expand(self.faults), *(kind(timed.fault) for timed in self.schedule)}
         if SWARM in asked:
             asked.update(KINDS_OF_PLACES[self.place])
-        return not asked.isdisjoint(OF_DISKS)
+        return asked
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -285,6 +297,8 @@ def dump(scenario: Scenario) -> str:
     data = {key: value for key, value in msgspec.to_builtins(scenario).items() if value is not None}
     if scenario.invariants:
         del data["invariants"]
+    if not scenario.clocks:
+        del data["clocks"]
     return tomli_w.dumps(data)
 
 

@@ -5,6 +5,7 @@
     environment.json    versions, machine, abilities
     history.jsonl       clients' operations, one event a line, each line written before the run goes on
     faults.jsonl        the nemesis's journal: intent, injected, healed
+    clocks.jsonl        how far the nodes' clocks were off, if something was to bend them
     nodes/n1/…          data folder and log of each node
     results.json        the result (absent while running, or if the controller was killed)
     trace.jsonl         of a simulated run, if it failed or was asked for: its trace, or the part around the failure
@@ -35,6 +36,7 @@ DEFAULT_STORE = Path("store")
 HISTORY, FAULTS, RESULTS = "history.jsonl", "faults.jsonl", "results.json"
 SCENARIO, PLAN, ENVIRONMENT, REPORT = "scenario.toml", "plan.json", "environment.json", "report.html"
 TRACE = "trace.jsonl"
+CLOCKS = "clocks.jsonl"
 STATE = "state.txt"
 
 

@@ -10,14 +10,31 @@ from nemesis.action import OnNodes
 from nemesis.faults import ClockBump, ClockDrift, ClockFreeze, ClockStrobe
 from nemesis.ground import ClockBend, ClockReading, Ground, Run
 from nemesis.in_force import Stack
+from nemesis.targets import TargetError
 
 NS_PER_MS = 1_000_000
 
 
-class _BendClocks(OnNodes):
-    """What all have in common: the bend is taken back at the end, and the readings tell what it did."""
+class _OnClocks(OnNodes):
+    """A fault of some nodes' clocks, of those whose clocks can be bent."""
 
     needs = "clocks"
+
+    def resolve(self, leader: str | None) -> None:
+        """Fix the nodes, and leave those out that the place has no hold of. Raises TargetError if none is left."""
+        super().resolve(leader)
+        skipped = {node: why for node in self.targets if (why := self.ground.can(self.needs, node))}
+        reasons = [f"{node}: skipped: {why}" for node, why in skipped.items()]
+        self.targets = tuple(node for node in self.targets if node not in skipped)
+        if skipped and not self.targets:
+            raise TargetError("; ".join(reasons))
+        self.hit_leader = leader is not None and leader in self.targets
+        for reason in reasons:
+            self.observed.note(reason)
+
+
+class _BendClocks(_OnClocks):
+    """What all have in common: the bend is taken back at the end, and the readings tell what it did."""
 
     def __init__(
         self, ground: Ground, order: Sequence[str], target: str, clocks: Stack[str, ClockBend], bend: ClockBend
@@ -113,10 +130,8 @@ class BumpWallClocks(_BendClocks):
             self.observed.note(sentence)
 
 
-class JumpMonotonicClocks(OnNodes):
+class JumpMonotonicClocks(_OnClocks):
     """Clock-bump of the monotonic clock: forward, and for good."""
-
-    needs = "clocks"
 
     def __init__(self, ground: Ground, order: Sequence[str], fault: ClockBump) -> None:
         super().__init__(ground, order, fault.target)
@@ -142,10 +157,8 @@ class JumpMonotonicClocks(OnNodes):
         return True
 
 
-class StrobeClocks(OnNodes):
+class StrobeClocks(_OnClocks):
     """Clock-strobe: one bend and another in turn, until the end."""
-
-    needs = "clocks"
 
     def __init__(self, ground: Ground, order: Sequence[str], fault: ClockStrobe, clocks: Stack[str, ClockBend]) -> None:
         super().__init__(ground, order, fault.target)

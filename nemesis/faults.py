@@ -542,6 +542,9 @@ KINDS: dict[str, type[Fault]] = {
 }
 """The faults by their names in scenarios."""
 
+OF_CLOCKS = ("clock-drift", "clock-freeze", "clock-bump", "clock-strobe")
+"""The kinds that bend clocks."""
+
 EVERYWHERE = ("partition", "kill", "pause", "restart")
 """The kinds that every place is meant to be able to do."""
 

@@ -353,8 +353,8 @@ class Ground(Protocol):
     async def process(self, node: str) -> ProcessState:
         """Look at the node's process."""
 
-    def can(self, ability: str) -> str:
-        """Return "" if the place has the ability, else one line saying why not.
+    def can(self, ability: str, node: str = "") -> str:
+        """Return "" if the place has the ability, for this node if one is named, else one line saying why not.
 
         Abilities are ``links``, ``processes``, ``weather``, ``power``, ``clocks``, ``disk``, ``cpu``, ``limits``, and
         ``membership``, which is the system's.

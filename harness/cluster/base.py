@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 from nemesis.ground import (
@@ -142,29 +143,37 @@ class Cluster(Protocol):
 
 
 @runtime_checkable
-class Rationing(Protocol):
-    """How a place can leave its nodes short of processor time, memory and descriptors, if it can.
+class Weathering(Protocol):
+    """What a place can do to its links beside cutting them, if it can; the ability is ``weather``.
 
-    The methods are those of ``nemesis.ground.Ground``; the abilities are ``cpu`` and ``limits``.
+    The methods of this and the following protocols are those of ``nemesis.ground.Ground``. There are several, as not
+    every place can do all of it.
     """
 
-    async def set_ration(self, node: str, ration: Ration) -> None:
-        """Let the node have this ration and no other from now on."""
-
-    async def resources(self, node: str) -> Resources:
-        """Look at what the node's process has."""
+    async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
+        """Let these links have this weather; all others keep theirs."""
 
 
-RATIONING = ("cpu", "limits")
-"""The abilities of a place that is ``Rationing`` too."""
+@runtime_checkable
+class Timekeeping(Protocol):
+    """What a place can do to its nodes' clocks, if it can; the ability is ``clocks``."""
+
+    async def set_clock(self, node: str, bend: ClockBend) -> None:
+        """Let the node's clocks run so from now on."""
+
+    async def jump_clock(self, node: str, by: int) -> None:
+        """Let the node's monotonic clock jump forward by some ns."""
+
+    async def clock(self, node: str) -> ClockReading:
+        """Read the node's clocks."""
+
+    def unbendable(self, node: str) -> str:
+        """Return "" if the node's clocks can be bent, else why not, where that is not so of all nodes."""
 
 
 @runtime_checkable
 class Storage(Protocol):
-    """What a place can do to its nodes' disks and their power, if it can; the abilities are ``disk`` and ``power``.
-
-    The methods are those of ``nemesis.ground.Ground``.
-    """
+    """What a place can do to its nodes' disks and their power, if it can; the abilities are ``disk`` and ``power``."""
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
         """Let the node's disk have this trouble and no other from now on."""
@@ -179,28 +188,28 @@ class Storage(Protocol):
         """Damage what is durable on the node's disk, while no process uses it."""
 
 
-STORAGE = ("power", "disk")
-"""The abilities of a place that is ``Storage`` too."""
-
-PHYSICS = ("weather", "power", "clocks", "disk")
-"""The abilities of a place that is ``Physics`` too, or ``Storage`` for those of them that are its own."""
-
-
 @runtime_checkable
-class Physics(Protocol):
-    """What a place can do to the world around its nodes, if it can: a second protocol, as not every place does.
+class Rationing(Protocol):
+    """How a place can leave its nodes short of processor time, memory and descriptors, if it can.
 
-    The methods are those of ``nemesis.ground.Ground``; which of them work is said by the cluster's abilities.
+    The abilities are ``cpu`` and ``limits``.
     """
 
-    async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
-        """Let these links have this weather; all others keep theirs."""
+    async def set_ration(self, node: str, ration: Ration) -> None:
+        """Let the node have this ration and no other from now on."""
 
-    async def set_clock(self, node: str, bend: ClockBend) -> None:
-        """Let the node's clocks run so from now on."""
+    async def resources(self, node: str) -> Resources:
+        """Look at what the node's process has."""
 
-    async def jump_clock(self, node: str, by: int) -> None:
-        """Let the node's monotonic clock jump forward by some ns."""
 
-    async def clock(self, node: str) -> ClockReading:
-        """Read the node's clocks."""
+OPTIONAL: Mapping[str, type] = MappingProxyType(
+    {
+        "weather": Weathering,
+        "clocks": Timekeeping,
+        "power": Storage,
+        "disk": Storage,
+        "cpu": Rationing,
+        "limits": Rationing,
+    }
+)
+"""The abilities that not every place has, and the protocol that a place with one of them follows."""

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from harness.cluster.base import PHYSICS, RATIONING, Ability, Address, ClusterError, Launch
+from harness.cluster.base import OPTIONAL, Ability, Address, ClusterError, Launch
 from harness.seeds import SeedTree
 from harness.simulation.clock import SimulatedClock
 from harness.simulation.invariants import Invariants, Unwatched
@@ -47,7 +47,7 @@ CLIENT_DELAY_NS = (80_000, 160_000)
 
 
 class SimulatedCluster:
-    """Nodes of one run in virtual time: ``Cluster``, ``Physics``, ``Storage`` and ``Rationing`` of ``cluster.base``."""
+    """Nodes of one run in virtual time; implements all protocols of ``harness.cluster.base``."""
 
     def __init__(self, nodes: int, tree: SeedTree, loop: VirtualLoop, *, watched: bool = True) -> None:
         self._loop = loop
@@ -97,7 +97,7 @@ class SimulatedCluster:
     def abilities(self) -> tuple[Ability, ...]:
         """Everything works here."""
         means = "simulated, in virtual time"
-        return tuple(Ability(name, True, means) for name in ("namespaces", "links", "processes", *PHYSICS, *RATIONING))
+        return tuple(Ability(name, True, means) for name in ("namespaces", "links", "processes", *OPTIONAL))
 
     async def setup(self) -> None:
         """Nothing to make."""
@@ -176,6 +176,11 @@ class SimulatedCluster:
         """Read a node's clocks."""
         now, clock = self._loop.now_ns, self._nodes[node].clock
         return ClockReading(clock.read(now), now, clock.wall(now))
+
+    def unbendable(self, node: str) -> str:
+        """There is none."""
+        del node
+        return ""
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
         """Let a node's disk have this trouble."""

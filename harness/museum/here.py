@@ -20,7 +20,7 @@ from harness.museum.worker import MISDEEDS
 from harness.requirements import parse_all
 from harness.scenario import changed
 from harness.store import RunFolder, Store
-from nemesis.faults import EVERYWHERE, OF_DISKS
+from nemesis.faults import EVERYWHERE, OF_CLOCKS, OF_DISKS
 from node.museum import ANNOUNCEMENT
 
 PLACE = "local"
@@ -33,7 +33,8 @@ def showable(exhibits: Sequence[Exhibit]) -> tuple[Exhibit, ...]:
 
 
 def _possible(required: Sequence[str]) -> bool:
-    return all(r.measure != "event" and set(r.kinds) <= {*EVERYWHERE, *OF_DISKS} for r in parse_all(required))
+    here = {*EVERYWHERE, *OF_CLOCKS, *OF_DISKS}
+    return all(r.measure != "event" and set(r.kinds) <= here for r in parse_all(required))
 
 
 def show_here(ordered: Ordered, store: Store, started_at: datetime) -> SeedReport:

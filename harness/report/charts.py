@@ -1,4 +1,4 @@
-"""The timeline drawn with Bokeh: four charts over one time axis.
+"""The timeline drawn with Bokeh: four charts over one time axis, and one for each clock that was wrong.
 
 This module needs Bokeh and is imported only when there is one. It hands out the charts as Bokeh's JSON and the scripts
 that draw it; putting them into a page is the page's business. No callback carries code in the JSON: what must react to
@@ -37,7 +37,17 @@ from bokeh.plotting import figure
 from bokeh.resources import Resources
 
 from checkers.history import Outcome
-from harness.report.shapes import NEUTRAL, OUTCOME_COLOURS, SKIPPED, VIOLATED, kind_colour, marker_shapes
+from harness.report.offsets import Offsets
+from harness.report.shapes import (
+    LINE_STYLES,
+    NEUTRAL,
+    OUTCOME_COLOURS,
+    SKIPPED,
+    VIOLATED,
+    kind_colour,
+    marker_shapes,
+    node_colour,
+)
 from harness.report.texts import call_text, duration
 from harness.report.timeline import Bar, FaultBar, Rate, Timeline, silence_text
 from nemesis.record import FaultRecord, FaultStatus
@@ -54,8 +64,8 @@ class Charts:
     scripts: tuple[str, ...]
 
 
-def charts_of(timeline: Timeline) -> Charts:
-    """Draw a timeline that is not empty."""
+def charts_of(timeline: Timeline, offsets: Sequence[Offsets] = ()) -> Charts:
+    """Draw a timeline that is not empty, and how far the nodes' clocks were off, if they were."""
     time_range = Range1d(
         start=0,
         end=timeline.end_s,
@@ -74,6 +84,7 @@ def charts_of(timeline: Timeline) -> Charts:
         ]
     if timeline.rate is not None:
         drawn.append(_rate_chart(timeline, timeline.rate, time_range, faults))
+    drawn += [_offset_chart(timeline, one, time_range, faults) for one in offsets]
     drawn[-1].xaxis.axis_label = "seconds since the run's start"
     for chart in drawn:
         chart.add_tools(CrosshairTool(overlay=crosshair, dimensions="height"))
@@ -465,3 +476,27 @@ def _rate_source(rate: Rate, numbers: Sequence[int], end_s: float, outcome: Outc
             "outcome": [outcome.value] * len(x),
         }
     )
+
+
+def _offset_chart(timeline: Timeline, offsets: Offsets, time_range: Range1d, faults: ColumnDataSource) -> figure:
+    """How far each node's clock was ahead of true time: straight from reading to reading, for a clock runs on."""
+    values = [ahead for line in offsets.lines for ahead in line.ahead_s]
+    low, high = min(*values, 0.0), max(*values, 0.0)
+    room = (high - low) * 0.08
+    chart = _chart(
+        f"{offsets.clock}-clock-chart", 200, time_range, y_range=Range1d(start=low - room, end=high + room),
+        title=f"{offsets.clock.capitalize()} clocks: seconds ahead of true time",
+    )  # fmt: skip
+    chart.yaxis.axis_label = "s ahead"
+    chart.yaxis.formatter = NumeralTickFormatter(format="0,0.[000000]")
+    _shade(chart, timeline, faults)
+    drawn = []
+    for number, line in enumerate(offsets.lines):
+        source = ColumnDataSource(
+            {"x": np.array(line.at_s), "ahead": np.array(line.ahead_s), "node": [line.node] * len(line.at_s)}
+        )
+        colour, dash = node_colour(number), LINE_STYLES[number % len(LINE_STYLES)]
+        chart.line(x="x", y="ahead", source=source, line_color=colour, line_dash=dash, line_width=2)
+        drawn.append(chart.scatter(x="x", y="ahead", source=source, size=9, alpha=0))
+    chart.add_tools(_hover(drawn, [("node", "@node"), ("ahead", "@ahead{0.000000} s"), ("at", "@x{0.000} s")]))
+    return chart

@@ -15,20 +15,24 @@ import base64
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from checkers.history import History
+from harness.clock_samples import read_samples
 from harness.report import page, texts
+from harness.report.offsets import Offsets, offset_rows, offsets_of
 from harness.report.sequence import read_sequence, replay_of
 from harness.report.sequence.page import Section, section_of
-from harness.report.shapes import marker_shapes
+from harness.report.shapes import LINE_STYLES, marker_shapes, node_colour
 from harness.report.timeline import Timeline, timeline_of
 from harness.results import RunResult, RunVerdict
-from harness.store import TRACE
+from harness.store import CLOCKS, TRACE
 
 if TYPE_CHECKING:
     from harness.report.charts import Charts
@@ -44,9 +48,11 @@ def write_report(
     """Write the report of a run to ``path``, whole or not at all.
 
     ``concurrency`` is the number of client threads; without it, it is told from the history. ``trace`` is the file of
-    the run's trace; without it, ``trace.jsonl`` next to the report, if there is one.
+    the run's trace; without it, ``trace.jsonl`` next to the report, if there is one. So with ``clocks.jsonl``.
     """
-    page = render_report(result, history, concurrency=concurrency, trace=trace or path.with_name(TRACE))
+    offsets = _offsets(path.with_name(CLOCKS))
+    trace = trace or path.with_name(TRACE)
+    page = render_report(result, history, concurrency=concurrency, trace=trace, offsets=offsets)
     content = page.encode("utf-8", "backslashreplace")
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
@@ -61,12 +67,17 @@ def write_report(
 
 
 def render_report(
-    result: RunResult, history: History, *, concurrency: int | None = None, trace: Path | None = None
+    result: RunResult,
+    history: History,
+    *,
+    concurrency: int | None = None,
+    trace: Path | None = None,
+    offsets: Sequence[Offsets] = (),
 ) -> str:
     """The page as text; ``trace`` need not be there."""
     lookup = page.Lookup(history)
     timeline = timeline_of(result, history, page.involved_operations(result, lookup), concurrency)
-    charts = None if timeline.empty else _charts(timeline)
+    charts = None if timeline.empty else _charts(timeline, offsets)
     sequence = _sequence(result, history, trace, concurrency)
     scripts = [*(charts.scripts if charts else ()), (_HERE / "report.js").read_text()]
     if isinstance(sequence, Section):
@@ -79,6 +90,8 @@ def render_report(
         cards=page.cards_of(result, timeline),
         faults=page.fault_rows_of(result.faults, timeline.end_s),
         timeline=timeline,
+        offsets=offset_rows(offsets),
+        lines=_line_legend(offsets),
         shapes=_shapes(timeline),
         charts_json=None if charts is None else _json_in_script(charts.item_json),
         charts_missing=None if charts or timeline.empty else NO_BOKEH,
@@ -91,13 +104,29 @@ def render_report(
     )  # fmt: skip
 
 
-def _charts(timeline: Timeline) -> Charts | None:
+def _charts(timeline: Timeline, offsets: Sequence[Offsets]) -> Charts | None:
     """The charts; None without Bokeh."""
     try:
         from harness.report.charts import charts_of  # noqa: PLC0415
     except ImportError:
         return None
-    return charts_of(timeline)
+    return charts_of(timeline, offsets)
+
+
+def _offsets(path: Path) -> tuple[Offsets, ...]:
+    """How far the run's clocks were off; nothing if that was not looked at. Raises OSError if it cannot be read."""
+    try:
+        return offsets_of(read_samples(path))
+    except msgspec.DecodeError as error:
+        raise OSError(f"{path}: {error}") from error
+
+
+def _line_legend(offsets: Sequence[Offsets]) -> tuple[tuple[str, str, str], ...]:
+    """Node, colour and style of each line of the charts of clocks."""
+    nodes = offsets[0].lines if offsets else ()
+    return tuple(
+        (line.node, node_colour(number), LINE_STYLES[number % len(LINE_STYLES)]) for number, line in enumerate(nodes)
+    )
 
 
 def _sequence(result: RunResult, history: History, trace: Path | None, concurrency: int | None) -> Section | str | None:

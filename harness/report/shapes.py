@@ -24,6 +24,10 @@ KIND_COLOURS = {
 
 OTHER_COLOURS = ("#f0c79a", "#c6d8e8", "#b8e0b8", "#f2b8d0", "#cfc4ae", "#b7d4c9")
 
+NODE_COLOURS = ("#3b87c8", "#e08a00", "#2f9e62", "#c2479b", "#7a63c9", "#8c6d46", "#5b6770")
+LINE_STYLES = ("solid", "dashed", "dotted", "dotdash", "dashdot")
+"""Nodes' lines are told apart without colour, too."""
+
 MARKERS = ("circle", "square", "triangle", "diamond", "hex", "star")
 """One shape an ``f``; each also exists with a dot in it, for info."""
 
@@ -37,3 +41,8 @@ def kind_colour(kind: str, kinds: Sequence[str]) -> str:
     """The colour of a kind of fault; ``kinds`` are all kinds of the run."""
     others = [other for other in kinds if other not in KIND_COLOURS]
     return KIND_COLOURS.get(kind) or OTHER_COLOURS[others.index(kind) % len(OTHER_COLOURS)]
+
+
+def node_colour(number: int) -> str:
+    """The colour of a node's lines; colours are used again where there are more nodes."""
+    return NODE_COLOURS[number % len(NODE_COLOURS)]

@@ -1,62 +1,15 @@
-"""A node's clocks: a straight line over true time, bent by faults, and a wall clock that follows it at a distance.
-
-Local time is what the node's monotonic clock reads; true time is the world's. A line has a rate in parts per million,
-so a drifting clock stays in whole nanoseconds, and a timer set for a local time goes off when the node would read that
-time, never before. The wall clock runs on the same oscillator and differs by what it was set to: it may jump to and
-fro, and the monotonic one, which may only jump forward, does not notice.
-"""
+"""A simulated node's clocks: the line of ``nemesis.clock_line`` over virtual time."""
 
 from __future__ import annotations
 
-MILLION = 1_000_000
+from nemesis.clock_line import ClockLine
+
 WALL_EPOCH = 1_767_225_600 * 10**9
 """What every wall clock reads at true time 0, in ns since 1970: the beginning of 2026, UTC."""
 
 
-class SimulatedClock:
+class SimulatedClock(ClockLine):
     """A monotonic clock with a rate, and a wall clock; ``epoch`` is what the former reads at true time 0."""
 
     def __init__(self, epoch: int) -> None:
-        self._true = 0
-        self._local = epoch
-        self._ppm = MILLION
-        self._wall_over_local = WALL_EPOCH - epoch
-        self._wall_ahead = 0
-
-    def read(self, true: int) -> int:
-        """Return the local time at a true time (not before the last change)."""
-        passed = true - self._true
-        return self._local + (passed if self._ppm == MILLION else passed * self._ppm // MILLION)
-
-    def wall(self, true: int) -> int:
-        """Return what the wall clock reads at a true time (not before the last change)."""
-        return self.read(true) + self._wall_over_local + self._wall_ahead
-
-    def when(self, local: int) -> int | None:
-        """Return the true time at which the clock will read ``local``, None if it stands still before that."""
-        ahead = local - self._local
-        if ahead <= 0:
-            return self._true
-        if self._ppm == MILLION:
-            return self._true + ahead
-        if self._ppm == 0:
-            return None
-        return self._true - (-ahead * MILLION // self._ppm)
-
-    def set_rate(self, true: int, ppm: int) -> None:
-        """Run at ``ppm`` parts per million of true time from now on: 1 000 000 is right, 0 is frozen."""
-        self._local = self.read(true)
-        self._true = true
-        self._ppm = ppm
-
-    def jump(self, true: int, by: int) -> None:
-        """Let the monotonic clock jump forward; the wall clock stays where it is."""
-        if by < 0:
-            raise ValueError(f"a monotonic clock never goes back, not by {-by} ns either")
-        self._local = self.read(true) + by
-        self._true = true
-        self._wall_over_local -= by
-
-    def set_wall(self, ahead: int) -> None:
-        """Let the wall clock be so far ahead of where it would be undisturbed (behind, below 0)."""
-        self._wall_ahead = ahead
+        super().__init__(0, epoch, WALL_EPOCH)

@@ -274,7 +274,7 @@ def test_a_bug_that_checkers_cannot_see_is_not_shown_without_invariants(tmp_path
 
 def test_real_processes_show_what_checkers_see_under_faults_of_every_place() -> None:
     names = {shown.name for shown in here.showable(exhibits())}
-    assert {"deposed-reads", "local-reads", "early-reply", "early-ack"} <= names
+    assert {"deposed-reads", "local-reads", "early-reply", "early-ack", "wall-clock"} <= names
     assert not names & {"ignored-grant", "early-promise"}  # invariants alone see them
 
 

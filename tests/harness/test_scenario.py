@@ -82,7 +82,7 @@ def scheduled(fault: dict[str, Any], **more: Any) -> dict[str, Any]:
     ("data", "message"),
     [
         ({"sed": 3}, "unknown key 'sed'; did you mean 'seed'?"),
-        ({"zzzz": 3}, "unknown key 'zzzz'; there are: bug, concurrency"),
+        ({"zzzz": 3}, "unknown key 'zzzz'; there are: bug, clocks, concurrency"),
         ({"workload": "registre"}, "workload: unknown value 'registre'; did you mean 'register'?"),
         ({"faults": ["partitoin"]}, "faults: unknown value 'partitoin'; did you mean 'partition'?"),
         ({"require": ["kil"]}, "require: 'kil': unknown fault or rare event 'kil'; did you mean 'kill'?"),

@@ -54,9 +54,11 @@ def require_disks() -> None:
 
 
 @asynccontextmanager
-async def cluster_of(nodes: int, mode: Mode, directory: Path) -> AsyncIterator[LocalCluster]:
+async def cluster_of(
+    nodes: int, mode: Mode, directory: Path, *, bends_clocks: bool = False
+) -> AsyncIterator[LocalCluster]:
     """Be a cluster, with no node started, for the block."""
-    cluster = LocalCluster(nodes, mode, directory)
+    cluster = LocalCluster(nodes, mode, directory, bends_clocks=bends_clocks)
     await cluster.setup()
     try:
         yield cluster

@@ -42,10 +42,11 @@ class FakeGround:
     """A ground on which a test decides what goes wrong.
 
     ``leads``: who leads now. ``traffic``: whether cut links have anything to drop. ``lacking``: abilities that are
-    missing, with the reason. ``breaks``: calls (``kill n1``, ``start``…) that raise. ``start_in_vain``: nodes that end
-    as soon as they are started. ``unstoppable``: nodes that signals do not reach. ``killed_with``: the exit
-    status of what is killed; another one if it ended by itself just before. ``unanswered``: changes of the members
-    (``remove n1``…) that time out, and whether they happen all the same. ``silent``: nobody says who the members are.
+    missing, with the reason (of one node: ``clocks n1``). ``breaks``: calls (``kill n1``, ``start``…) that raise.
+    ``start_in_vain``: nodes that end as soon as they are started. ``unstoppable``: nodes that signals do not reach.
+    ``killed_with``: the exit status of what is killed; another one if it ended by itself just before. ``unanswered``:
+    changes of the members (``remove n1``…) that time out, and whether they happen all the same. ``silent``: nobody
+    says who the members are.
     """
 
     def __init__(self, count: int = 5) -> None:
@@ -219,8 +220,8 @@ class FakeGround:
         await asyncio.sleep(STEP_S)
         return self._states[node]
 
-    def can(self, ability: str) -> str:
-        return self.lacking.get(ability, "")
+    def can(self, ability: str, node: str = "") -> str:
+        return self.lacking.get(ability, "") or self.lacking.get(f"{ability} {node}", "")
 
     def _running(self, node: str) -> ProcessState:
         self._pids += 1

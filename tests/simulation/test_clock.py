@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.simulation.clock import MILLION, WALL_EPOCH, SimulatedClock
+from harness.simulation.clock import WALL_EPOCH, SimulatedClock
+from nemesis.ground import MILLION
 
 rates = st.integers(0, 5 * MILLION)
 changes = st.lists(st.tuples(st.integers(0, 10**10), rates), max_size=10)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.cluster.base import PHYSICS, ClusterError, Physics
+from harness.cluster.base import OPTIONAL, ClusterError
 from harness.cluster.simulated import SimulatedCluster
 from harness.ground import RunGround
 from harness.seeds import SeedTree
@@ -25,13 +25,13 @@ def ground(cluster: Any) -> RunGround:
 
 def test_the_simulated_place_can_do_it_all() -> None:
     cluster = SimulatedCluster(3, SeedTree(1), virtual_loop())
-    assert isinstance(cluster, Physics)
-    assert [ground(cluster).can(ability) for ability in PHYSICS] == [""] * len(PHYSICS)
+    assert all(isinstance(cluster, protocol) for protocol in OPTIONAL.values())
+    assert [ground(cluster).can(ability) for ability in OPTIONAL] == [""] * len(OPTIONAL)
 
 
 def test_a_place_without_physics_says_so_and_does_nothing() -> None:
     memory = ground(MemoryCluster())
-    for ability in PHYSICS:
+    for ability in OPTIONAL:
         assert memory.can(ability) == f"the place memory has no way to do it ({ability})"
 
     async def main() -> None:

@@ -24,6 +24,7 @@ import msgspec
 from harness.cluster.base import Ability, Address, ClusterError, Launch, Wire
 from harness.cluster.local import cgroups, channel, disk_messages, ledger, pids
 from harness.cluster.local.caller import Caller
+from harness.cluster.local.clocks import LocalClocks
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.messages import (
     MAX_NODES,
@@ -56,9 +57,21 @@ from harness.cluster.local.messages import (
     Unreachable,
 )
 from harness.cluster.local.pids import Identity
+from harness.cluster.local.processes import MINIMAL_ENVIRONMENT
 from harness.cluster.local.wire import LocalWire
 from harness.seeds import SeedTree
-from nemesis.ground import DiskCounters, DiskTrouble, Link, LinkCounters, ProcessState, Ration, Resources, Run
+from nemesis.ground import (
+    ClockBend,
+    ClockReading,
+    DiskCounters,
+    DiskTrouble,
+    Link,
+    LinkCounters,
+    ProcessState,
+    Ration,
+    Resources,
+    Run,
+)
 from nemesis.undo import Arrival, Damage, Damaged
 
 SETUP_LIMIT_S = 20.0
@@ -80,12 +93,11 @@ _MECHANISMS = {
 }
 _NOT_YET = {
     "weather": "links cannot be slowed or made lossy here yet: the switch only forwards and cuts; use place simulated",
-    "clocks": "clocks cannot be bent here yet; use place simulated",
 }
 
 
 class LocalCluster:
-    """Nodes on this machine; implements ``harness.cluster.base.Cluster`` and ``Storage``."""
+    """Nodes on this machine: ``Cluster``, ``Timekeeping``, ``Storage`` and ``Rationing`` of ``cluster.base``."""
 
     def __init__(
         self,
@@ -95,15 +107,17 @@ class LocalCluster:
         tree: SeedTree | None = None,
         *,
         disks: Mapping[str, Path] | None = None,
+        bends_clocks: bool = False,
     ) -> None:
         """Describe a cluster of ``nodes`` nodes; ``directory`` takes the warden's log and ledger.
 
         ``tree`` has the run's seed. ``disks``: each node's data folder, if these are to be disks that can fail and
-        forget.
+        forget. With ``bends_clocks`` nodes are started with the clock library, where there is one.
         """
         if not 1 <= nodes <= MAX_NODES:
             raise ClusterError(f"a local cluster has 1 to {MAX_NODES} nodes, not {nodes}")
         self._names = tuple(f"n{number}" for number in range(1, nodes + 1))
+        self._clocks = LocalClocks(self._names, directory.resolve(), tree or SeedTree(0), bent=bends_clocks)
         self._mode: Mode = mode
         self._disks = disks or {}
         self._tree = tree or SeedTree(0)
@@ -150,6 +164,7 @@ class LocalCluster:
                 processes,
                 *rations,
                 *disks,
+                *self._clocks.abilities,
                 *not_yet,
             )
         return (
@@ -158,6 +173,7 @@ class LocalCluster:
             processes,
             *rations,
             *disks,
+            *self._clocks.abilities,
             *not_yet,
         )
 
@@ -174,6 +190,9 @@ class LocalCluster:
             disks = {node: str(folder.resolve()) for node, folder in self._disks.items()}
             request = Open(self._mode, self._names, str(self._directory), controller, disks)
             opened = _expect(Opened, await self._ask(request, SETUP_LIMIT_S))
+            if self._clocks.bent:
+                await asyncio.to_thread(self._clocks.prepare)
+            self._clocks.open(opened.one_epoch)
         except BaseException as error:
             tail = self._log_tail()
             await self.teardown()
@@ -187,8 +206,11 @@ class LocalCluster:
 
     async def spawn(self, node: str, launch: Launch) -> int:
         """Start the node's process on its machine and return its pid."""
-        request = Spawn(node, launch.argv, str(launch.directory), str(launch.log), dict(launch.environment))
+        environment = {**launch.environment, **self._clocks.environment(node, launch.environment)}
+        epoch_ns = self._clocks.namespace_ns(node)
+        request = Spawn(node, launch.argv, str(launch.directory), str(launch.log), environment, epoch_ns)
         process = _expect(Spawned, await self._ask(request)).process
+        self._clocks.started(node, process.pid, launch, MINIMAL_ENVIRONMENT["PATH"])
         self._started.add(process)
         return process.pid
 
@@ -301,19 +323,40 @@ class LocalCluster:
             return 0
         return _expect(Counted, await self._ask(Count())).overruns
 
+    async def set_clock(self, node: str, bend: ClockBend) -> None:
+        """Let the node's clocks run so from now on."""
+        self._clocks.bend(node, bend)
+
+    async def jump_clock(self, node: str, by: int) -> None:
+        """Let the node's monotonic clock jump forward by some ns."""
+        self._clocks.jump(node, by)
+
+    async def reset_clock(self, node: str) -> None:
+        """Set the node's clocks right; the monotonic one keeps what it has gained."""
+        self._clocks.reset(node)
+
+    async def clock(self, node: str) -> ClockReading:
+        """Read the node's clocks as its process sees them."""
+        return await self._clocks.read(node)
+
+    def unbendable(self, node: str) -> str:
+        """Return why the node's clocks cannot be bent, "" if they can."""
+        return self._clocks.lacking(node)
+
     async def disturbances(self) -> tuple[str, ...]:
-        """Say so if the switch was too slow for the traffic."""
+        """Say so if the switch was too slow for the traffic, or a process's clock was not what its page said."""
         lost = await self.overruns()
         told = [f"the switch was too slow for {lost} frames, which were lost"] if lost else []
         for node in self._opened.disks if self._opened is not None else ():
             if overflows := (await self._disk_report(node)).overflows:
                 told.append(f"the disk of {node} could not keep all it might have lost ({overflows} times)")
-        return tuple(told)
+        return (*told, *self._clocks.doubts())
 
     async def teardown(self) -> None:
         """End nodes, switch and warden; the namespaces go with them."""
         for wire in list(self._wires):
             wire.close()
+        self._clocks.close()
         warden, caller = self._warden, self._caller
         self._warden = self._caller = None
         if warden is None:

@@ -30,10 +30,15 @@ def unshare(flags: int, what: str) -> None:
         raise LocalError(f"cannot create {what}: {os.strerror(ctypes.get_errno())}")
 
 
+def enter(descriptor: int, kind: int, what: str) -> None:
+    """Move this process to the namespace of this kind behind the descriptor."""
+    if _libc.setns(ctypes.c_int(descriptor), ctypes.c_int(kind)) != 0:
+        raise LocalError(f"cannot enter {what}: {os.strerror(ctypes.get_errno())}")
+
+
 def enter_network(descriptor: int) -> None:
     """Move this process to the network namespace behind the descriptor."""
-    if _libc.setns(ctypes.c_int(descriptor), ctypes.c_int(CLONE_NEWNET)) != 0:
-        raise LocalError(f"cannot enter a network namespace: {os.strerror(ctypes.get_errno())}")
+    enter(descriptor, CLONE_NEWNET, "a network namespace")
 
 
 def new_user_namespace() -> None:

@@ -43,6 +43,7 @@ class Spawn(Message, frozen=True):
     directory: str
     log: str
     environment: dict[str, str]
+    epoch_ns: int = 0  # how far its monotonic clock is ahead of the machine's, by a time namespace
 
 
 class Kill(Message, frozen=True):
@@ -161,6 +162,7 @@ class Opened(Message, frozen=True):
     """The network is up. ``lost`` says why namespaces are not used and how to get them ("" where they are).
 
     ``disk`` says by what means disks forget ("": they do not), and ``no_disk`` why they do not although they should.
+    ``one_epoch`` says why nodes cannot have time namespaces ("" where they can).
     """
 
     mode: UsedMode
@@ -171,6 +173,7 @@ class Opened(Message, frozen=True):
     disk: str = ""
     no_disk: str = ""
     disks: dict[str, Identity] = {}
+    one_epoch: str = ""
 
 
 class Spawned(Message, frozen=True):

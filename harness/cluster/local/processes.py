@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from harness.cluster.local import kernel, pids
+from harness.cluster.local import epochs, kernel, pids
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.messages import RunName, Seen, Spawn
 from harness.cluster.local.pids import Identity
@@ -142,6 +142,8 @@ def start(
         # Between fork and exec. Namespace first: whatever the node does happens on its own machine.
         if network is not None:
             kernel.enter_network(network)
+        if launch.epoch_ns:
+            epochs.enter(launch.epoch_ns)
         kernel.die_with_parent(parent)
 
     try:

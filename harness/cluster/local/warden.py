@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.cluster.local import channel, kernel, ledger, network, pids, probe
+from harness.cluster.local import channel, epochs, kernel, ledger, network, pids, probe
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.estate import Estate
 from harness.cluster.local.ledger import Ledger
@@ -81,14 +81,14 @@ def _establish(request: Open, control: socket.socket) -> Estate:
         raise LocalError(f"mode {mode} does not work here: {error}; {probe.advice(mode)}") from error
     places = tuple(Place(name, str(built.machine(name).address), NODE_PORT) for name in request.nodes)
     identity = pids.Identity(switch, pids.start_ticks(switch))
-    opened = Opened(mode, places, built.recovery, "", identity)
+    opened = Opened(mode, places, built.recovery, "", identity, one_epoch=epochs.why_not())
     estate = Estate(opened, Path(request.directory), _begin(request, opened), built, switch_control, None)
     return _with_disks(request, estate)
 
 
 def _establish_loopback(request: Open, lost: str) -> Estate:
     reservation = reserve(request.nodes)
-    opened = Opened("loopback", reservation.places, "", lost, None)
+    opened = Opened("loopback", reservation.places, "", lost, None, epochs.why_not())
     return Estate(opened, Path(request.directory), _begin(request, opened), None, None, reservation)
 
 

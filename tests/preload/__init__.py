@@ -1,0 +1,1 @@
+"""What a program sees that the clock library was loaded into."""
