@@ -76,6 +76,10 @@ class RunGround:
         """Let these links have this weather."""
         await self._physics.set_weather(weather)
 
+    async def reset_connections(self, nodes: frozenset[str]) -> int:
+        """Break every connection of these nodes."""
+        return await self._physics.reset_connections(nodes)
+
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         """Bend the node's clocks."""
         await self._physics.set_clock(node, bend)

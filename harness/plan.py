@@ -46,6 +46,7 @@ from nemesis.faults import (
     Partition,
     Pause,
     PowerOff,
+    Reset,
     Restart,
 )
 from nemesis.nemesis import ScheduledFault
@@ -204,6 +205,7 @@ MENUS: dict[str, Menu] = {
         (500, 4_000),
         (500, 2_500),
     ),
+    "reset": Menu((Reset("leader"), Reset("one"), Reset("all"), Reset("minority")), (200, 500), (1_500, 3_500)),
 }
 
 

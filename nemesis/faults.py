@@ -11,10 +11,11 @@ show that the checkers see what breaks; a violation under it is not yet a bug of
 from __future__ import annotations
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from nemesis import grudges, targets
 from nemesis.delays import Distribution
-from nemesis.ground import MILLION
+from nemesis.ground import MILLION, Rate
 from nemesis.undo import SECTOR_BYTES, Arrival, Spot
 
 DELAY_MAX_US = 10_000_000
@@ -23,6 +24,9 @@ DELTA_MAX_MS = 86_400_000
 PERIOD_MAX_MS = 60_000
 ROTTEN_BITS_MAX = 1_000_000
 CUT_BYTES_MAX = 2**40
+RATE_MAX_KBIT_PER_S = 100_000_000
+QUEUE_BYTES = 256 * 1024
+QUEUE_BYTES_MAX = 2**30
 DIRECTIONS = ("both", "from", "to")
 CLOCKS = ("wall", "monotonic")
 MEMBERSHIP_MODES = ("remove", "replace")
@@ -84,7 +88,7 @@ class Restart(_OnNodes, frozen=True, tag="restart"):
 
 
 class LinkFault(_OnNodes, frozen=True, tag="link"):
-    """Bad weather on links of the nodes: frames are late, lost, doubled or overtaken.
+    """Bad weather on links of the nodes: frames are late, lost, doubled or overtaken, or only so many pass.
 
     ``direction``: all links from and ``to`` the nodes (``both``), or one of the two alone: with ``loss_ppm`` at a
     million, a link that is dead one way. ``distribution`` of the delays: see ``nemesis.delays``; a spread reorders.
@@ -92,9 +96,11 @@ class LinkFault(_OnNodes, frozen=True, tag="link"):
     ``loss_correlation_ppm`` makes losses come in bursts, as in Gilbert's model (1960): with that chance a frame meets
     the fate of the one before it on its link, else it is lost with the chance ``loss_ppm``. The share that is lost
     stays ``loss_ppm``, and a burst is 1 / ((1 - correlation)(1 - loss)) frames long on average.
+    ``rate_kbit_per_s`` (1 kbit is 1,000 bits) limits what passes each of the links, each way for itself: a frame goes out
+    when all before it are out. What does not fit into the ``queue_bytes`` that may wait is lost.
 
     It comes on top of what each link is like anyway, and of other link faults: delays add up, chances are
-    independent. In the model: an asynchronous network.
+    independent, the lowest rate counts. In the model: an asynchronous network.
     """
 
     target: str = "all"
@@ -107,6 +113,9 @@ class LinkFault(_OnNodes, frozen=True, tag="link"):
     held_us: int = 20_000
     loss_correlation_ppm: int = 0
     direction: str = "both"
+    # Unset, and not 0: plans made before there were rates keep their hashes.
+    rate_kbit_per_s: int | UnsetType = UNSET
+    queue_bytes: int | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -124,8 +133,26 @@ class LinkFault(_OnNodes, frozen=True, tag="link"):
             raise FaultError(
                 "link: loss_correlation_ppm needs a loss_ppm, and to be below a million, to have an effect"
             )
-        if not (self.delay_max_us or self.loss_ppm or self.duplicate_ppm or self.reorder_ppm):
-            raise FaultError("link: delays, loses, doubles and reorders nothing")
+        if self.rate_kbit_per_s is not UNSET and not 1 <= self.rate_kbit_per_s <= RATE_MAX_KBIT_PER_S:
+            raise FaultError(f"link: rate_kbit_per_s is {self.rate_kbit_per_s}, not 1 to {RATE_MAX_KBIT_PER_S}")
+        if self.queue_bytes is not UNSET and not 1 <= self.queue_bytes <= QUEUE_BYTES_MAX:
+            raise FaultError(f"link: queue_bytes is {self.queue_bytes}, not 1 to {QUEUE_BYTES_MAX}")
+        if self.queue_bytes is not UNSET and self.rate_kbit_per_s is UNSET:
+            raise FaultError("link: queue_bytes needs a rate_kbit_per_s to have an effect")
+        if not (self.delay_max_us or self.loss_ppm or self.duplicate_ppm or self.reorder_ppm or self.rate):
+            raise FaultError("link: delays, loses, doubles, reorders and limits nothing")
+
+    @property
+    def rate(self) -> Rate | None:
+        """What the limit means, if there is one."""
+        if self.rate_kbit_per_s is UNSET:
+            return None
+        return Rate(self.rate_kbit_per_s * 1_000, QUEUE_BYTES if self.queue_bytes is UNSET else self.queue_bytes)
+
+    @property
+    def needs_frames(self) -> bool:
+        """Whether it decides over single frames, which a place that carries streams cannot."""
+        return bool(self.loss_ppm or self.duplicate_ppm or self.reorder_ppm)
 
 
 class LinkClog(_OnNodes, frozen=True, tag="link-clog"):
@@ -141,6 +168,14 @@ class LinkClog(_OnNodes, frozen=True, tag="link-clog"):
     def __post_init__(self) -> None:
         super().__post_init__()
         _direction("link-clog", self.direction)
+
+
+class Reset(_OnNodes, frozen=True, tag="reset"):
+    """Every connection of the nodes breaks, once: to other nodes and to clients, at both ends, as by a TCP reset.
+
+    What was under way on them is lost. Nothing keeps the ends from connecting again at once. In the model: messages
+    are lost.
+    """
 
 
 def _direction(fault: str, direction: str) -> None:
@@ -410,6 +445,7 @@ Fault = (
     | DiskMisdirect
     | DiskWipe
     | Membership
+    | Reset
 )
 
 KINDS: dict[str, type[Fault]] = {
@@ -433,6 +469,7 @@ KINDS: dict[str, type[Fault]] = {
     "disk-misdirect": DiskMisdirect,
     "disk-wipe": DiskWipe,
     "membership": Membership,
+    "reset": Reset,
 }
 """The faults by their names in scenarios."""
 

@@ -139,7 +139,7 @@ class Cluster(Protocol):
         """End everything that ``setup`` and ``spawn`` made. Idempotent; raises ClusterError only for real leaks."""
 
 
-PHYSICS = ("weather", "power", "clocks", "disk")
+PHYSICS = ("weather", "frames", "resets", "power", "clocks", "disk")
 """The abilities of a place that is ``Physics`` too."""
 
 
@@ -152,6 +152,9 @@ class Physics(Protocol):
 
     async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
         """Let these links have this weather; all others keep theirs."""
+
+    async def reset_connections(self, nodes: frozenset[str]) -> int:
+        """Break every connection that these nodes have, to other nodes and to clients; return how many there were."""
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         """Let the node's clocks run so from now on."""

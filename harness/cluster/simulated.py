@@ -150,6 +150,12 @@ class SimulatedCluster:
         self.trace.happens("links", "", "weather", [[*link, asdict(now)] for link, now in sorted(weather.items())])
         self._network.set_weather(weather)
 
+    async def reset_connections(self, nodes: frozenset[str]) -> int:
+        """Break every connection of these nodes."""
+        self.trace.happens("links", "", "reset", sorted(nodes))
+        clients = sum(self._nodes[node].hang_up_on_clients() for node in sorted(nodes))
+        return self._network.reset(nodes) + clients
+
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         """Let a node's clocks run so."""
         self.trace.happens("clock", node, "bend", asdict(bend))
