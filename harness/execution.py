@@ -174,6 +174,7 @@ def _carry_out(run: Prepared, watcher: Watcher, spent_s: float, observation: Obs
     first_s = outcome.first_ok_at / 1e9 if outcome.first_ok_at is not None else 0.0
     result = msgspec.structs.replace(
         result,
+        notes=(*result.notes, *place.told()),
         started_at=run.started_at.isoformat(timespec="seconds"),
         trace_sha256=place.trace_sha256(),
         rare_events=place.met() if place.met is not None else result.rare_events,

@@ -37,7 +37,7 @@ class Stage:
     happened in a simulation, "" elsewhere. ``gather_bytes`` of the history may wait to be written: none where a run
     cannot be brought back. ``met`` counts the nodes' rare events in all their lives; where there is none, only the
     nodes themselves can tell, and each of them only since its last start. ``seen`` is what the place has to say of a
-    run at its end that nobody outside could see.
+    run at its end that nobody outside could see, and ``told`` what a reader may want to know besides.
     """
 
     cluster: Cluster
@@ -47,6 +47,7 @@ class Stage:
     gather_bytes: int = 0
     met: Callable[[], dict[str, int]] | None = None
     seen: Callable[[], tuple[CheckerResult, ...]] = tuple
+    told: Callable[[], tuple[str, ...]] = tuple
 
 
 class NotObservableError(ValueError):
@@ -59,14 +60,13 @@ def stage(scenario: Scenario, seed: int, folder: RunFolder, observation: Observa
 
 
 def _local(scenario: Scenario, seed: int, folder: RunFolder, observation: Observation | None) -> Stage:
-    del seed
     if observation is not None:
         raise NotObservableError("place: only a simulated run can be traced or broken off, not one on local")
     directory = folder / "cluster"
     directory.mkdir()
-    return Stage(
-        LocalCluster(scenario.nodes, scenario.local_mode, directory), _drive_real, time.monotonic_ns, lambda: ""
-    )
+    capture = folder.path if scenario.pcap else None
+    cluster = LocalCluster(scenario.nodes, scenario.local_mode, directory, seed, capture)
+    return Stage(cluster, _drive_real, time.monotonic_ns, lambda: "", told=cluster.told)
 
 
 def _simulated(scenario: Scenario, seed: int, folder: RunFolder, observation: Observation | None) -> Stage:

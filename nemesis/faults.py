@@ -96,8 +96,8 @@ class LinkFault(_OnNodes, frozen=True, tag="link"):
     ``loss_correlation_ppm`` makes losses come in bursts, as in Gilbert's model (1960): with that chance a frame meets
     the fate of the one before it on its link, else it is lost with the chance ``loss_ppm``. The share that is lost
     stays ``loss_ppm``, and a burst is 1 / ((1 - correlation)(1 - loss)) frames long on average.
-    ``rate_kbit_per_s`` (1 kbit is 1,000 bits) limits what passes each of the links, each way for itself: a frame goes out
-    when all before it are out. What does not fit into the ``queue_bytes`` that may wait is lost.
+    ``rate_kbit_per_s`` (1 kbit is 1,000 bits) limits what passes each of the links, each way for itself: a frame goes
+    out when all before it are out. What does not fit into the ``queue_bytes`` that may wait is lost.
 
     It comes on top of what each link is like anyway, and of other link faults: delays add up, chances are
     independent, the lowest rate counts. In the model: an asynchronous network.

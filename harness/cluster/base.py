@@ -98,6 +98,9 @@ class Cluster(Protocol):
     def addresses(self) -> Mapping[str, Address]:
         """Each node's own address; known once ``setup`` has returned."""
 
+    def addresses_for(self, node: str) -> Mapping[str, Address]:
+        """The addresses of all nodes as this one has to be told them: where links are proxies, peers are at these."""
+
     @property
     def abilities(self) -> tuple[Ability, ...]:
         """What works here and by which mechanism; known once ``setup`` has returned."""

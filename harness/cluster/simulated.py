@@ -82,6 +82,10 @@ class SimulatedCluster:
         """Addresses that nothing dials."""
         return {name: Address(f"10.77.0.{number}", PORT) for number, name in enumerate(self._names, start=1)}
 
+    def addresses_for(self, node: str) -> Mapping[str, Address]:
+        """The same."""
+        return self.addresses
+
     @property
     def abilities(self) -> tuple[Ability, ...]:
         """Everything works here."""

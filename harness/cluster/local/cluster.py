@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.cluster.base import Ability, Address, ClusterError, Launch, Wire
-from harness.cluster.local import channel, ledger, pids
+from harness.cluster.local import channel, ledger, links, pids, sky
 from harness.cluster.local.caller import Caller
+from harness.cluster.local.capture import DELIVERED, FILE_BYTES_MAX, LOST
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.messages import (
     MAX_NODES,
@@ -40,6 +41,8 @@ from harness.cluster.local.messages import (
     Pause,
     Reply,
     Request,
+    ResetConnections,
+    ResetDone,
     Resume,
     Seen,
     Spawn,
@@ -48,8 +51,9 @@ from harness.cluster.local.messages import (
     Unreachable,
 )
 from harness.cluster.local.pids import Identity
+from harness.cluster.local.unable import NOT_YET, Unable
 from harness.cluster.local.wire import LocalWire
-from nemesis.ground import Link, LinkCounters, ProcessState, Run
+from nemesis.ground import Link, LinkCounters, ProcessState, Run, Weather
 
 SETUP_LIMIT_S = 20.0
 REQUEST_LIMIT_S = 20.0
@@ -63,35 +67,36 @@ SOURCE_ROOT = Path(__file__).resolve().parents[3]
 
 _R = TypeVar("_R", bound=Reply)
 
-_MECHANISMS = {
-    "root": ("network namespaces, as root", "AF_PACKET switch"),
-    "userns": ("user namespace + network namespaces", "user namespace + AF_PACKET switch"),
-    "loopback": ("none: plain loopback", "none: plain loopback"),
-}
-_NOT_YET = {
-    "weather": "links cannot be slowed or made lossy here yet: the switch only forwards and cuts; use place simulated",
-    "power": "what was not synced cannot be taken back here yet; use place simulated",
-    "clocks": "clocks cannot be bent here yet; use place simulated",
-    "disk": "disks cannot be slowed, failed or filled here yet; use place simulated",
+_MACHINES = {
+    "root": "network namespaces, as root",
+    "userns": "user namespace + network namespaces",
+    "loopback": "none: plain loopback",
 }
 
 
-class LocalCluster:
-    """Nodes on this machine; implements ``harness.cluster.base.Cluster``."""
+class LocalCluster(Unable):
+    """Nodes on this machine; implements ``harness.cluster.base.Cluster`` and ``Physics``."""
 
-    def __init__(self, nodes: int, mode: Mode, directory: Path) -> None:
-        """Describe a cluster of ``nodes`` nodes; ``directory`` takes the warden's log and ledger."""
+    def __init__(self, nodes: int, mode: Mode, directory: Path, seed: int = 0, capture: Path | None = None) -> None:
+        """Describe a cluster of ``nodes`` nodes; ``directory`` takes the warden's log and ledger.
+
+        ``seed`` is the run's: what links do by chance hangs on it. ``capture`` is the folder for a capture of all
+        frames (``capture``); where there are no frames, there is no capture.
+        """
         if not 1 <= nodes <= MAX_NODES:
             raise ClusterError(f"a local cluster has 1 to {MAX_NODES} nodes, not {nodes}")
         self._names = tuple(f"n{number}" for number in range(1, nodes + 1))
         self._mode: Mode = mode
         self._directory = directory.resolve()
+        self._seed = seed
+        self._capture = capture.resolve() if capture is not None else None
+        self._counted: Counted | None = None  # as of the last look
         self._warden: subprocess.Popen[bytes] | None = None
         self._caller: Caller | None = None
         self._opened: Opened | None = None
         self._started: set[Identity] = set()
         self._dialling = {node: asyncio.Semaphore(DIALS_PER_NODE) for node in self._names}
-        self._wires: weakref.WeakSet[LocalWire] = weakref.WeakSet()
+        self._wires: weakref.WeakKeyDictionary[LocalWire, str] = weakref.WeakKeyDictionary()
 
     @property
     def place(self) -> str:
@@ -109,26 +114,25 @@ class LocalCluster:
         places = self._opened.places if self._opened else ()
         return {place.node: Address(place.host, place.port) for place in places}
 
+    def addresses_for(self, node: str) -> Mapping[str, Address]:
+        """Return the addresses as this node has to know them: its own, and where it reaches the others."""
+        detours = self._opened.detours if self._opened else ()
+        own = {detour.destination: Address(detour.host, detour.port) for detour in detours if detour.source == node}
+        return {**self.addresses, **own}
+
     @property
     def abilities(self) -> tuple[Ability, ...]:
         """Return what works here and how; empty before ``setup``."""
         if self._opened is None:
             return ()
-        machines, links = _MECHANISMS[self._opened.mode]
-        processes = Ability("processes", True, "process groups + pidfd")
-        not_yet = tuple(Ability(name, False, "none", missing) for name, missing in _NOT_YET.items())
-        if self._opened.mode == "loopback":
-            lost = self._opened.lost
-            return (
-                Ability("namespaces", False, machines, f"nodes share the host's network: {lost}"),
-                Ability("links", False, links, f"no link can be cut: {lost}"),
-                processes,
-                *not_yet,
-            )
+        opened = self._opened
+        machines = _MACHINES[opened.mode]
+        lost = f"nodes share the host's network: {opened.lost}" if opened.mode == "loopback" else ""
+        not_yet = tuple(Ability(name, False, "none", missing) for name, missing in NOT_YET.items())
         return (
-            Ability("namespaces", True, machines),
-            Ability("links", True, f"{links}; {self._opened.recovery}"),
-            processes,
+            Ability("namespaces", not lost, machines, lost),
+            *links.abilities(opened),
+            Ability("processes", True, "process groups + pidfd"),
             *not_yet,
         )
 
@@ -142,7 +146,8 @@ class LocalCluster:
         self._refuse_occupied_directory()
         try:
             self._caller = self._start_warden()
-            request = Open(self._mode, self._names, str(self._directory), controller)
+            capture = str(self._capture) if self._capture is not None else ""
+            request = Open(self._mode, self._names, str(self._directory), controller, self._seed, capture)
             opened = _expect(Opened, await self._ask(request, SETUP_LIMIT_S))
         except BaseException as error:
             tail = self._log_tail()
@@ -195,29 +200,51 @@ class LocalCluster:
         if descriptor is None:
             raise ClusterError(f"the warden sent no socket with the connection to {node}")
         wire = await LocalWire.adopt(descriptor)
-        self._wires.add(wire)
+        self._wires[wire] = node
         return wire
 
     async def cut(self, links: frozenset[Link]) -> None:
-        """Let exactly these links be cut; ``frames`` defines what a cut in one direction lets through."""
-        if self._opened is not None and self._opened.mode == "loopback":
-            if links:
-                raise ClusterError(f"links cannot be cut here: {self._opened.lost}")
-            return
+        """Let exactly these links be cut; ``frames`` and ``proxies`` say what a cut in one direction lets through."""
         _expect(Done, await self._ask(Cut(tuple(sorted((link.source, link.destination) for link in links)))))
 
-    async def link_counters(self) -> Mapping[Link, LinkCounters]:
-        """Return what each link between nodes has carried and dropped; empty on plain loopback."""
+    async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
+        """Let these links have this weather; all others keep theirs."""
+        _expect(Done, await self._ask(sky.told(weather)))
+
+    async def reset_connections(self, nodes: frozenset[str]) -> int:
+        """Break every connection of these nodes, at both ends; return how many there were."""
+        broken = _expect(ResetDone, await self._ask(ResetConnections(tuple(sorted(nodes))))).connections
         if self._opened is not None and self._opened.mode == "loopback":
-            return {}
-        rows = _expect(Counted, await self._ask(Count())).rows
-        return {Link(row.source, row.destination): LinkCounters(row.forwarded, row.dropped) for row in rows}
+            broken += sum(wire.reset() for wire, node in [*self._wires.items()] if node in nodes)
+        return broken
+
+    def told(self) -> tuple[str, ...]:
+        """Say where the capture is, and how much of the run it holds."""
+        if self._capture is None:
+            return ()
+        if self._opened is None or self._opened.mode == "loopback" or self._counted is None:
+            return ("no frames were captured: that takes the switch, and so namespaces",)
+        delivered, lost, left_out = self._counted.captured
+        full = f"; {left_out} more did not fit into its {FILE_BYTES_MAX >> 20} MiB" if left_out else ""
+        failed = f"; ended before its time: {self._counted.capture_failed}" if self._counted.capture_failed else ""
+        files = (
+            f"{self._capture / DELIVERED} ({delivered} frames as delivered), {LOST} beside it ({lost} not delivered)"
+        )
+        return (f"capture: {files}{full}{failed}",)
+
+    async def link_counters(self) -> Mapping[Link, LinkCounters]:
+        """Return what each link between nodes has carried, and what became of the rest."""
+        counted = await self._count()
+        assert self._opened is not None
+        return links.counters(counted, self._opened)
+
+    async def _count(self) -> Counted:
+        self._counted = _expect(Counted, await self._ask(Count()))
+        return self._counted
 
     async def overruns(self) -> int:
         """Return the frames lost because the switch was too slow: losses that no fault has asked for."""
-        if self._opened is not None and self._opened.mode == "loopback":
-            return 0
-        return _expect(Counted, await self._ask(Count())).overruns
+        return (await self._count()).overruns
 
     async def disturbances(self) -> tuple[str, ...]:
         """Say so if the switch was too slow for the traffic."""
@@ -228,6 +255,9 @@ class LocalCluster:
         """End nodes, switch and warden; the namespaces go with them."""
         for wire in list(self._wires):
             wire.close()
+        if self._capture is not None and self._opened is not None and self._caller is not None:
+            with contextlib.suppress(ClusterError):
+                await self._count()
         warden, caller = self._warden, self._caller
         self._warden = self._caller = None
         if warden is None:

@@ -14,7 +14,7 @@ from harness.cluster.local.network import Network
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """Network and switch, or a reservation of loopback addresses; the one or the other."""
+    """Network and switch, or a reservation of loopback addresses and proxies; ``switch_control`` is of either."""
 
     opened: Opened
     directory: Path

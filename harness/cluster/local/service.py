@@ -17,7 +17,7 @@ import sys
 
 import msgspec
 
-from harness.cluster.local import channel, kernel, ledger
+from harness.cluster.local import channel, kernel, ledger, resets
 from harness.cluster.local.caller import Caller
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.estate import Estate
@@ -36,8 +36,11 @@ from harness.cluster.local.messages import (
     Refused,
     Reply,
     Request,
+    ResetConnections,
+    ResetDone,
     Resume,
     Seen,
+    SetWeather,
     Spawn,
     Spawned,
     Terminate,
@@ -47,6 +50,7 @@ from harness.cluster.local.network import CLIENTS
 from harness.cluster.local.processes import NodeProcess, start
 
 SWITCH_LIMIT_S = 5.0
+SWITCH_END_S = 1.0
 REPLY_LIMIT_S = 10.0
 REPLY_RETRY_S = 0.001
 PARENT_INTERVAL_S = 1.0
@@ -171,8 +175,10 @@ class Service:
         match request:
             case Dial():
                 return await self._dial(request)
-            case Cut() | Count():
+            case Cut() | SetWeather() | Count():
                 return await self._ask_switch(request), None
+            case ResetConnections():
+                return await self._reset_connections(request), None
             case Spawn():
                 return await self._spawn(request), None
             case Close():
@@ -242,7 +248,16 @@ class Service:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    async def _ask_switch(self, request: Cut | Count) -> Reply:
+    async def _reset_connections(self, request: ResetConnections) -> Reply:
+        """Break connections where they end; on plain loopback, the proxies break those between nodes."""
+        for node in request.nodes:
+            self._process(node)  # refuses an unknown name
+        built = self._estate.network
+        if built is None:
+            return await self._ask_switch(request)
+        return ResetDone(resets.reset(built, request.nodes))
+
+    async def _ask_switch(self, request: Cut | SetWeather | ResetConnections | Count) -> Reply:
         if self._switch is None:
             raise LocalError(f"links cannot be cut here: {self._estate.opened.lost}")
         return await self._switch.ask(request, SWITCH_LIMIT_S)
@@ -295,6 +310,7 @@ class Service:
         if self._switch is None or self._switch_pidfd is None or self._estate.opened.switch is None:
             return
         self._switch.close()
+        select.select([self._switch_pidfd], [], [], SWITCH_END_S)  # it ends by itself, and writes its capture before
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._switch_pidfd, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
