@@ -109,10 +109,10 @@ async def main(directory):
         await connect(cluster, nodes, "n1", "n2", "a")
         await nodes["n1"]("say a hello")
         await hears(nodes, "n2", "a", "hello")
-        links = {ability.name: ability for ability in cluster.abilities}["links"]
+        abilities = {ability.name: ability for ability in cluster.abilities}
     finally:
         await cluster.teardown()
-    print(json.dumps({"works": links.works, "missing": links.missing}))
+    print(json.dumps({"links": abilities["links"].mechanism, "frames": abilities["frames"].missing}))
 
 asyncio.run(main(Path(sys.argv[1])))
 """
@@ -130,10 +130,10 @@ def test_where_namespaces_are_forbidden_auto_falls_back_and_says_what_to_do(tmp_
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert not found["works"]
-    assert "no link can be cut: root: cannot create a network namespace" in found["missing"]
-    assert "userns: cannot create a user namespace" in found["missing"]
-    assert "sysctl -w user.max_user_namespaces" in found["missing"]
+    assert found["links"].startswith("a TCP proxy per directed link")
+    assert "nothing can be lost, doubled or overtaken by proxies: root: cannot create a network" in found["frames"]
+    assert "userns: cannot create a user namespace" in found["frames"]
+    assert "sysctl -w user.max_user_namespaces" in found["frames"]
 
 
 def packages() -> list[str]:

@@ -51,6 +51,7 @@ def test_nodes_run_on_machines_of_their_own(mode: UsedMode, tmp_path: Path) -> N
                 "links": True,
                 "processes": True,
                 **dict.fromkeys(PHYSICS, False),
+                **dict.fromkeys(("weather", "frames", "resets"), True),
             }
         assert network_of_this_process() == own
 

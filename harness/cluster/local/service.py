@@ -75,13 +75,14 @@ class Service:
         self._switch: Caller | None = None
         self._switch_pidfd: int | None = None
         self._reading = False
+        self._carrier = "the switch" if estate.network is not None else "the proxies' process"
 
     async def run(self) -> int:
         """Serve; at the end leave nothing behind. Returns 1 if something could not be ended."""
         loop = asyncio.get_running_loop()
         self._control.setblocking(False)
         if self._estate.switch_control is not None and self._estate.opened.switch is not None:
-            self._switch = Caller(self._estate.switch_control, "the switch")
+            self._switch = Caller(self._estate.switch_control, self._carrier)
             self._switch_pidfd = os.pidfd_open(self._estate.opened.switch.pid)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._over.set)
@@ -259,14 +260,14 @@ class Service:
 
     async def _ask_switch(self, request: Cut | SetWeather | ResetConnections | Count) -> Reply:
         if self._switch is None:
-            raise LocalError(f"links cannot be cut here: {self._estate.opened.lost}")
+            raise LocalError("nobody carries what the nodes say to each other: the cluster is closed")
         return await self._switch.ask(request, SWITCH_LIMIT_S)
 
     def _check_switch(self) -> None:
         """Refuse to go on without the switch: what looks like a partition then is no fault that anyone planned."""
         if self._switch_pidfd is None or not select.select([self._switch_pidfd], [], [], 0)[0]:
             return
-        raise LocalError("the switch has died, so no frame passes any more: this run cannot be judged; tear it down")
+        raise LocalError(f"{self._carrier} has died, so nothing passes any more: this run cannot be judged; tear it down")
 
     def _process(self, node: str) -> NodeProcess | None:
         if node not in self._places:
