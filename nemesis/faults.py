@@ -479,7 +479,10 @@ EVERYWHERE = ("partition", "kill", "pause", "restart")
 OF_THE_SYSTEM = ("membership",)
 """The kinds that ask the system under test for something, and the place for nothing."""
 
-ANYWHERE = (*EVERYWHERE, *OF_THE_SYSTEM)
+OF_LINKS = ("link", "link-clog", "reset")
+"""The kinds for which a place has to carry what nodes say to each other: the simulation and ``local`` do."""
+
+ANYWHERE = (*EVERYWHERE, *OF_LINKS, *OF_THE_SYSTEM)
 """What can be asked for by name wherever a run is."""
 
 IN_MODEL = tuple(name for name, fault in KINDS.items() if not fault().beyond_model)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -150,8 +151,8 @@ def test_the_share_of_lost_datagrams_is_what_chance_allows(mode: UsedMode, tmp_p
 def test_the_same_seed_loses_the_same_datagrams_and_another_one_others(tmp_path: Path) -> None:
     require_namespaces("userns")
 
-    async def arrived(seed: int, folder: Path) -> list[int]:
-        folder.mkdir()
+    async def arrived(seed: int, name: str) -> list[int]:
+        folder = tmp_path / name
         cluster = LocalCluster(2, "userns", folder, seed)
         await cluster.setup()
         try:
@@ -164,8 +165,8 @@ def test_the_same_seed_loses_the_same_datagrams_and_another_one_others(tmp_path:
             await cluster.teardown()
 
     async def scene() -> None:
-        first, again = await arrived(7, tmp_path / "a"), await arrived(7, tmp_path / "b")
-        other = await arrived(8, tmp_path / "c")
+        first, again = await arrived(7, "a"), await arrived(7, "b")
+        other = await arrived(8, "c")
         assert first == again != other
 
     asyncio.run(scene())
@@ -178,7 +179,7 @@ def test_correlated_losses_come_in_bursts(tmp_path: Path) -> None:
             await cluster.set_weather({THERE: Weather(losses=(Loss(300_000, correlation_ppm),))})
             arrived = set(await fire(cluster, nodes, 2_000))
             fates = [number in arrived for number in range(2_000)]
-            runs[correlation_ppm] = sum(one != other for one, other in zip(fates, fates[1:], strict=False))
+            runs[correlation_ppm] = sum(one != other for one, other in pairwise(fates))
         assert runs[900_000] < runs[0] / 3
 
     play("userns", tmp_path, act)
@@ -203,7 +204,7 @@ def test_what_is_held_back_is_overtaken(mode: UsedMode, tmp_path: Path) -> None:
         await cluster.set_weather({THERE: Weather(reorders=(Reorder(100_000, 50 * MS),))})
         arrived = await fire(cluster, nodes, 500, 0.001)
         assert sorted(arrived) == list(range(500))
-        overtaken = sum(1 for one, other in zip(arrived, arrived[1:], strict=False) if one > other)
+        overtaken = sum(1 for one, other in pairwise(arrived) if one > other)
         assert overtaken > 10
         assert (await there(cluster)).reordered > 20
 

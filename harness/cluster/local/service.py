@@ -267,7 +267,9 @@ class Service:
         """Refuse to go on without the switch: what looks like a partition then is no fault that anyone planned."""
         if self._switch_pidfd is None or not select.select([self._switch_pidfd], [], [], 0)[0]:
             return
-        raise LocalError(f"{self._carrier} has died, so nothing passes any more: this run cannot be judged; tear it down")
+        raise LocalError(
+            f"{self._carrier} has died, so nothing passes any more: this run cannot be judged; tear it down"
+        )
 
     def _process(self, node: str) -> NodeProcess | None:
         if node not in self._places:
