@@ -1,6 +1,8 @@
 """How small do failures become? Planted bugs, each from a minute of the swarm, against the best known by hand.
 
-    python benchmarks/shrinking.py [BUG …]
+    python benchmarks/shrinking.py [BUG[:SEED] …]
+
+The first seed that fails is taken, from SEED (0) on.
 
 Sizes and runs depend on the seeds alone; only the seconds are this machine's. docs/shrinking.md has the table.
 """
@@ -52,25 +54,25 @@ class Quiet:
         """Nothing to show."""
 
 
-def failing(scenario: Scenario, store: Store) -> Prepared:
+def failing(scenario: Scenario, store: Store, first: int) -> Prepared:
     """Return the run of the first seed that fails."""
-    for seed in range(SEEDS_MAX):
+    for seed in range(first, first + SEEDS_MAX):
         run = prepare(scenario, seed, store, datetime.now(UTC))
         result = carry_out(run, Unwatched()).result
         if result.verdict is RunVerdict.VIOLATION:
             run.folder.write(RESULTS, msgspec.json.encode(result))
             return run
         shutil.rmtree(run.folder.path)
-    raise SystemExit(f"{scenario.bug}: none of {SEEDS_MAX} seeds fails")
+    raise SystemExit(f"{scenario.bug}: none of {SEEDS_MAX} seeds from {first} on fails")
 
 
-def shrunk(bug: str, root: Path) -> bool:
+def shrunk(bug: str, first: int, root: Path) -> bool:
     """Shrink one bug's run, say what came of it, and whether it is small enough."""
     scenario = Scenario(
         name=bug, place="simulated", faults=("swarm",), time="60s", rate=50, bug=bug, nodes=NODES.get(bug, 5)
     )
     store = Store(root)
-    run = failing(scenario, store)
+    run = failing(scenario, store, first)
     began = time.monotonic()
     jobs = len(os.sched_getaffinity(0))
     reduction = shrink(Request(run=run.folder, store=store, jobs=jobs, started_at=datetime.now(UTC)), Quiet())
@@ -88,9 +90,9 @@ def shrunk(bug: str, root: Path) -> bool:
 
 def main() -> None:
     """Shrink all that are asked for."""
-    bugs = sys.argv[1:] or BUGS
+    asked = [word.partition(":") for word in sys.argv[1:] or BUGS]
     with tempfile.TemporaryDirectory() as root:
-        small = [shrunk(bug, Path(root)) for bug in bugs]
+        small = [shrunk(bug, int(first or 0), Path(root)) for bug, _, first in asked]
     print(f"{sum(small)} of {len(small)} are at most {RATIO_MAX} times the best known by hand")
     sys.exit(not all(small))
 
