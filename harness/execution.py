@@ -251,7 +251,9 @@ def replay_command(scenario: Scenario, seed: int, folder: Path | None = None) ->
             words += [f"--{flag}", str(value)]
     if scenario.faults != default.faults:
         words += ["--faults", ",".join(scenario.faults) or "none"]
-    told = (*_FLAGS, "seed", "faults", "name")
+    if scenario.pcap:
+        words += ["--pcap"]
+    told = (*_FLAGS, "seed", "faults", "name", "pcap")
     if all(getattr(scenario, key) == getattr(default, key) for key in Scenario.__struct_fields__ if key not in told):
         return shlex.join(words)
     return shlex.join(["antipaxos", "run", str(folder / SCENARIO) if folder is not None else "SCENARIO.toml"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from harness.cluster.base import PHYSICS, Cluster, ClusterError, Launch, Physics
+from harness.cluster.base import PHYSICS, TRAFFIC, Cluster, ClusterError, Launch, Physics, Traffic
 from harness.systems.base import System
 from nemesis.ground import (
     ChangeAnswer,
@@ -74,11 +74,11 @@ class RunGround:
 
     async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
         """Let these links have this weather."""
-        await self._physics.set_weather(weather)
+        await self._traffic.set_weather(weather)
 
     async def reset_connections(self, nodes: frozenset[str]) -> int:
         """Break every connection of these nodes."""
-        return await self._physics.reset_connections(nodes)
+        return await self._traffic.reset_connections(nodes)
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         """Bend the node's clocks."""
@@ -141,12 +141,18 @@ class RunGround:
         """Return "" or why the place, or the system, lacks an ability."""
         if ability == "membership":
             return self._system.fixed_members
-        if ability in PHYSICS and not isinstance(self._cluster, Physics):
+        if ability in PHYSICS and not isinstance(self._cluster, Traffic if ability in TRAFFIC else Physics):
             return self._missing.get(ability) or f"the place {self._cluster.place} has no way to do it ({ability})"
         return self._missing.get(ability, "")
 
     @property
+    def _traffic(self) -> Traffic:
+        if not isinstance(self._cluster, Traffic):
+            raise ClusterError(f"the place {self._cluster.place} can do nothing to what its links carry")
+        return self._cluster
+
+    @property
     def _physics(self) -> Physics:
         if not isinstance(self._cluster, Physics):
-            raise ClusterError(f"the place {self._cluster.place} can do nothing to weather, power, clocks and disks")
+            raise ClusterError(f"the place {self._cluster.place} can do nothing to power, clocks and disks")
         return self._cluster

@@ -65,7 +65,7 @@ def _local(scenario: Scenario, seed: int, folder: RunFolder, observation: Observ
     directory = folder / "cluster"
     directory.mkdir()
     capture = folder.path if scenario.pcap else None
-    cluster = LocalCluster(scenario.nodes, scenario.local_mode, directory, seed, capture)
+    cluster = LocalCluster(scenario.nodes, scenario.local_mode, directory, SeedTree(seed), capture=capture)
     return Stage(cluster, _drive_real, time.monotonic_ns, lambda: "", told=cluster.told)
 
 
@@ -76,7 +76,8 @@ def _simulated(scenario: Scenario, seed: int, folder: RunFolder, observation: Ob
     if observation is not None:
         observation.attach(World(loop, cluster))
     hash_of, seen = lambda: cluster.trace.sha256, cluster.invariants.at_the_end
-    return Stage(cluster, loop.run, loop.monotonic_ns, hash_of, GATHER_BYTES, cluster.met, seen)
+    told = ("no frames were captured: a simulated run has a trace instead (--trace)",) if scenario.pcap else ()
+    return Stage(cluster, loop.run, loop.monotonic_ns, hash_of, GATHER_BYTES, cluster.met, seen, lambda: told)
 
 
 STAGES: dict[str, Callable[[Scenario, int, RunFolder, Observation | None], Stage]] = {

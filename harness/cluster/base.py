@@ -142,8 +142,25 @@ class Cluster(Protocol):
         """End everything that ``setup`` and ``spawn`` made. Idempotent; raises ClusterError only for real leaks."""
 
 
-PHYSICS = ("weather", "frames", "resets", "power", "clocks", "disk")
-"""The abilities of a place that is ``Physics`` too."""
+@runtime_checkable
+class Traffic(Protocol):
+    """What a place can do to what its nodes send each other, besides cutting links; the abilities are ``TRAFFIC``.
+
+    The methods are those of ``nemesis.ground.Ground``.
+    """
+
+    async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
+        """Let these links have this weather; all others keep theirs."""
+
+    async def reset_connections(self, nodes: frozenset[str]) -> int:
+        """Break every connection that these nodes have, to other nodes and to clients; return how many there were."""
+
+
+TRAFFIC = ("weather", "frames", "resets")
+"""The abilities of a place that is ``Traffic`` too."""
+
+PHYSICS = (*TRAFFIC, "power", "clocks", "disk")
+"""The abilities of a place that is ``Physics`` too, or ``Traffic`` for those of them that are its own."""
 
 
 @runtime_checkable
@@ -152,12 +169,6 @@ class Physics(Protocol):
 
     The methods are those of ``nemesis.ground.Ground``; which of them work is said by the cluster's abilities.
     """
-
-    async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
-        """Let these links have this weather; all others keep theirs."""
-
-    async def reset_connections(self, nodes: frozenset[str]) -> int:
-        """Break every connection that these nodes have, to other nodes and to clients; return how many there were."""
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         """Let the node's clocks run so from now on."""

@@ -36,7 +36,7 @@ CLIENT_DELAY_NS = (80_000, 160_000)
 
 
 class SimulatedCluster:
-    """Nodes of one run in virtual time; implements ``harness.cluster.base.Cluster`` and ``Physics``."""
+    """Nodes of one run in virtual time; implements ``harness.cluster.base.Cluster``, ``Traffic`` and ``Physics``."""
 
     def __init__(self, nodes: int, tree: SeedTree, loop: VirtualLoop, *, watched: bool = True) -> None:
         self._loop = loop

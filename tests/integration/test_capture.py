@@ -40,7 +40,7 @@ def test_a_capture_tells_what_arrived_from_what_did_not(tmp_path: Path) -> None:
     folder.mkdir()
 
     async def scene() -> tuple[str, ...]:
-        cluster = LocalCluster(2, "userns", tmp_path / "cluster", 1, folder)
+        cluster = LocalCluster(2, "userns", tmp_path / "cluster", capture=folder)
         await cluster.setup()
         try:
             nodes = await start_all(cluster, tmp_path)

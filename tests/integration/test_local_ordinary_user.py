@@ -36,7 +36,7 @@ async def main(directory):
         assert "use mode userns" in str(error)
     else:
         raise AssertionError("mode root worked without root")
-    cluster = LocalCluster(3, "auto", directory, 1, directory)
+    cluster = LocalCluster(3, "auto", directory, capture=directory)
     await cluster.setup()
     try:
         nodes = await start_all(cluster, directory)

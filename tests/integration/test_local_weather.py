@@ -17,6 +17,7 @@ import pytest
 from harness.cluster.base import ClusterError
 from harness.cluster.local.cluster import LocalCluster
 from harness.cluster.local.messages import UsedMode
+from harness.seeds import SeedTree
 from nemesis.delays import Delay, Distribution
 from nemesis.ground import Link, LinkCounters, Loss, Rate, Reorder, Weather
 from tests.integration.local_support import (
@@ -153,7 +154,7 @@ def test_the_same_seed_loses_the_same_datagrams_and_another_one_others(tmp_path:
 
     async def arrived(seed: int, name: str) -> list[int]:
         folder = tmp_path / name
-        cluster = LocalCluster(2, "userns", folder, seed)
+        cluster = LocalCluster(2, "userns", folder, SeedTree(seed))
         await cluster.setup()
         try:
             nodes = await start_all(cluster, folder)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.cluster.base import PHYSICS, ClusterError, Physics
+from harness.cluster.base import PHYSICS, ClusterError, Physics, Traffic
 from harness.cluster.simulated import SimulatedCluster
 from harness.ground import RunGround
 from harness.seeds import SeedTree
@@ -26,6 +26,7 @@ def ground(cluster: Any) -> RunGround:
 def test_the_simulated_place_can_do_it_all() -> None:
     cluster = SimulatedCluster(3, SeedTree(1), virtual_loop())
     assert isinstance(cluster, Physics)
+    assert isinstance(cluster, Traffic)
     assert [ground(cluster).can(ability) for ability in PHYSICS] == [""] * len(PHYSICS)
 
 
@@ -35,8 +36,10 @@ def test_a_place_without_physics_says_so_and_does_nothing() -> None:
         assert memory.can(ability) == f"the place memory has no way to do it ({ability})"
 
     async def main() -> None:
-        with pytest.raises(ClusterError, match="can do nothing to weather"):
+        with pytest.raises(ClusterError, match="can do nothing to power"):
             await memory.power_off("n1", Arrival.DROP)
+        with pytest.raises(ClusterError, match="can do nothing to what its links carry"):
+            await memory.set_weather({})
 
     virtual_loop().run(main())
 

@@ -51,8 +51,8 @@ from harness.cluster.local.messages import (
     Unreachable,
 )
 from harness.cluster.local.pids import Identity
-from harness.cluster.local.unable import NOT_YET, Unable
 from harness.cluster.local.wire import LocalWire
+from harness.seeds import SeedTree
 from nemesis.ground import Link, LinkCounters, ProcessState, Run, Weather
 
 SETUP_LIMIT_S = 20.0
@@ -72,15 +72,22 @@ _MACHINES = {
     "userns": "user namespace + network namespaces",
     "loopback": "none: plain loopback",
 }
+_NOT_YET = {
+    "power": "what was not synced cannot be taken back here yet; use place simulated",
+    "clocks": "clocks cannot be bent here yet; use place simulated",
+    "disk": "disks cannot be slowed, failed or filled here yet; use place simulated",
+}
 
 
-class LocalCluster(Unable):
-    """Nodes on this machine; implements ``harness.cluster.base.Cluster`` and ``Physics``."""
+class LocalCluster:
+    """Nodes on this machine; implements ``harness.cluster.base.Cluster`` and ``Traffic``."""
 
-    def __init__(self, nodes: int, mode: Mode, directory: Path, seed: int = 0, capture: Path | None = None) -> None:
+    def __init__(
+        self, nodes: int, mode: Mode, directory: Path, tree: SeedTree | None = None, *, capture: Path | None = None
+    ) -> None:
         """Describe a cluster of ``nodes`` nodes; ``directory`` takes the warden's log and ledger.
 
-        ``seed`` is the run's: what links do by chance hangs on it. ``capture`` is the folder for a capture of all
+        ``tree`` has the run's seed: what links do by chance hangs on it. ``capture`` is the folder for a capture of all
         frames (``capture``); where there are no frames, there is no capture.
         """
         if not 1 <= nodes <= MAX_NODES:
@@ -88,7 +95,7 @@ class LocalCluster(Unable):
         self._names = tuple(f"n{number}" for number in range(1, nodes + 1))
         self._mode: Mode = mode
         self._directory = directory.resolve()
-        self._seed = seed
+        self._seed = tree.seed if tree is not None else 0
         self._capture = capture.resolve() if capture is not None else None
         self._counted: Counted | None = None  # as of the last look
         self._warden: subprocess.Popen[bytes] | None = None
@@ -128,7 +135,7 @@ class LocalCluster(Unable):
         opened = self._opened
         machines = _MACHINES[opened.mode]
         lost = f"nodes share the host's network: {opened.lost}" if opened.mode == "loopback" else ""
-        not_yet = tuple(Ability(name, False, "none", missing) for name, missing in NOT_YET.items())
+        not_yet = tuple(Ability(name, False, "none", missing) for name, missing in _NOT_YET.items())
         return (
             Ability("namespaces", not lost, machines, lost),
             *links.abilities(opened),
