@@ -39,6 +39,11 @@ def send(at: int, frame: int, what: str, body: Any = None, node: str = "n1", pee
     return line(at, "send", node, peer=peer, frame=frame, what=what, body=body)
 
 
+def three_nodes() -> list[TraceLine]:
+    names = ("n1", "n2", "n3")
+    return [*(line(1, "starts", node) for node in names), *(line(2, "role", node, what="follower") for node in names)]
+
+
 def as_traced(weather: Weather) -> Any:
     return json.loads(json.dumps(asdict(weather)))
 
@@ -73,8 +78,7 @@ def test_why_a_frame_never_arrived() -> None:
     weather = as_traced(Weather((Delay(1, 5),), (Loss(20_000),)))
     links = Links(
         [
-            *(line(1, "starts", node) for node in ("n1", "n2", "n3")),
-            *(line(2, "role", node, what="follower") for node in ("n1", "n2", "n3")),
+            *three_nodes(),
             line(1_000 * US, "links", "", what="cut", body=[["n1", "n2"]]),
             line(2_000 * US, "links", "", what="cut", body=[]),
             line(3_000 * US, "ends", "n3"),
@@ -93,7 +97,8 @@ def test_why_a_frame_never_arrived() -> None:
     for why, (fate, sent) in fates.items():
         assert links.fate(sent) == (fate, why)
     halves = as_traced(Weather(losses=(Loss(500_000), Loss(500_000)), reorders=(Reorder(1, 3_000 * US),)))
-    links = Links([line(1 * US, "links", "", what="weather", body=[["n1", "n2", halves]]), line(9_000 * US, "tick")])
+    rain = line(1 * US, "links", "", what="weather", body=[["n1", "n2", halves]])
+    links = Links([*three_nodes(), rain, line(9_000 * US, "tick")])
     assert "losing 75 %" in links.fate(send(4_000 * US, 1, "accept"))[1]
     assert links.fate(send(6_500 * US, 1, "accept"))[0] == "under-way", "it may be held back"
 
@@ -101,8 +106,7 @@ def test_why_a_frame_never_arrived() -> None:
 def test_when_a_frame_never_arrived() -> None:
     links = Links(
         [
-            *(line(1, "starts", node) for node in ("n1", "n2", "n3")),
-            *(line(2, "role", node, what="follower") for node in ("n1", "n2", "n3")),
+            *three_nodes(),
             line(1_000 * US, "links", "", what="cut", body=[["n1", "n2"]]),
             line(2_000 * US, "links", "", what="cut", body=[]),
             line(3_000 * US, "ends", "n3"),
@@ -462,8 +466,7 @@ def test_of_a_trace_that_is_too_long_the_end_is_kept_where_an_invariant_broke(
 def test_what_a_reset_took_is_said_to_be_lost_by_it() -> None:
     links = Links(
         [
-            *(line(1, "starts", node) for node in ("n1", "n2", "n3")),
-            *(line(2, "role", node, what="follower") for node in ("n1", "n2", "n3")),
+            *three_nodes(),
             line(100_000 * US, "links", "", what="reset", body=["n2"]),
             line(900_000 * US, "tick"),
         ]
