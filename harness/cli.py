@@ -133,11 +133,18 @@ def run(
     trace: Annotated[
         bool, typer.Option("--trace", help="In simulation: write messages, disk and clock events to trace.jsonl.")
     ] = False,
+    pcap: Annotated[
+        bool, typer.Option("--pcap", help="On local: write all frames to links.pcap, lost ones to links-lost.pcap.")
+    ] = False,
     store: StorePath = DEFAULT_STORE,
     json: Json = False,
 ) -> None:
     """Run a scenario: start nodes, break them, heal them, and judge what happened."""
     chosen = _scenario(scenario, nodes, time, rate, concurrency, workload, faults, place, mode, bug, intensity, require)
+    if pcap:
+        chosen = changed(chosen, pcap=True)
+        if chosen.place != "local":
+            _usage("--pcap: only a run on local has frames that could be captured; --trace shows a simulated one's")
     console = Console(stderr=json)
     drawn = _seed(chosen, seed)
     console.print(

@@ -173,6 +173,7 @@ def _carry_out(run: Prepared, watcher: Watcher, spent_s: float, observation: Obs
     first_s = outcome.first_ok_at / 1e9 if outcome.first_ok_at is not None else 0.0
     result = msgspec.structs.replace(
         result,
+        notes=(*result.notes, *place.told()),
         started_at=run.started_at.isoformat(timespec="seconds"),
         trace_sha256=place.trace_sha256(),
         rare_events=_rare_events(place, outcome),
@@ -254,7 +255,9 @@ def replay_command(scenario: Scenario, seed: int, folder: Path | None = None) ->
             words += [f"--{flag}", str(value)]
     if scenario.faults != default.faults:
         words += ["--faults", ",".join(scenario.faults) or "none"]
-    told = (*_FLAGS, "seed", "faults", "name")
+    if scenario.pcap:
+        words += ["--pcap"]
+    told = (*_FLAGS, "seed", "faults", "name", "pcap")
     if all(getattr(scenario, key) == getattr(default, key) for key in Scenario.__struct_fields__ if key not in told):
         return shlex.join(words)
     return shlex.join(["antipaxos", "run", str(folder / SCENARIO) if folder is not None else "SCENARIO.toml"])

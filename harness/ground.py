@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from harness.cluster.base import OPTIONAL, Cluster, ClusterError, Launch, Rationing, Storage, Timekeeping, Weathering
+from harness.cluster.base import OPTIONAL, Cluster, ClusterError, Launch, Rationing, Storage, Timekeeping, Traffic
 from harness.systems.base import System
 from nemesis.ground import (
     ChangeAnswer,
@@ -78,7 +78,11 @@ class RunGround:
 
     async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
         """Let these links have this weather."""
-        await self._weathering.set_weather(weather)
+        await self._traffic.set_weather(weather)
+
+    async def reset_connections(self, nodes: frozenset[str]) -> int:
+        """Break every connection of these nodes."""
+        return await self._traffic.reset_connections(nodes)
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         """Bend the node's clocks."""
@@ -184,7 +188,7 @@ class RunGround:
         return self._cluster
 
     @property
-    def _weathering(self) -> Weathering:
-        if not isinstance(self._cluster, Weathering):
-            raise ClusterError(f"the place {self._cluster.place} can do nothing to weather")
+    def _traffic(self) -> Traffic:
+        if not isinstance(self._cluster, Traffic):
+            raise ClusterError(f"the place {self._cluster.place} can do nothing to what its links carry")
         return self._cluster

@@ -38,7 +38,8 @@ class Stage:
     happened in a simulation, "" elsewhere. ``gather_bytes`` of the history may wait to be written: none where a run
     cannot be brought back. ``met`` counts the nodes' rare events in all their lives; where there is none, only the
     nodes themselves can tell, and each of them only since its last start: they are asked again and again. ``seen`` is
-    what the place has to say of a run at its end that nobody outside could see.
+    what the place has to say of a run at its end that nobody outside could see, and ``told`` what a reader may want to
+    know besides.
     """
 
     cluster: Cluster
@@ -48,6 +49,7 @@ class Stage:
     gather_bytes: int = 0
     met: Callable[[], dict[str, int]] | None = None
     seen: Callable[[], tuple[CheckerResult, ...]] = tuple
+    told: Callable[[], tuple[str, ...]] = tuple
 
 
 class NotObservableError(ValueError):
@@ -72,8 +74,9 @@ def _local(scenario: Scenario, seed: int, folder: RunFolder, observation: Observ
         SeedTree(seed),
         disks=disks if scenario.needs_disks else None,
         bends_clocks=scenario.bends_clocks,
+        capture=folder.path if scenario.pcap else None,
     )
-    return Stage(cluster, _drive_real, time.monotonic_ns, lambda: "")
+    return Stage(cluster, _drive_real, time.monotonic_ns, lambda: "", told=cluster.told)
 
 
 def _simulated(scenario: Scenario, seed: int, folder: RunFolder, observation: Observation | None) -> Stage:
@@ -83,7 +86,8 @@ def _simulated(scenario: Scenario, seed: int, folder: RunFolder, observation: Ob
     if observation is not None:
         observation.attach(World(loop, cluster))
     hash_of, seen = lambda: cluster.trace.sha256, cluster.invariants.at_the_end
-    return Stage(cluster, loop.run, loop.monotonic_ns, hash_of, GATHER_BYTES, cluster.met, seen)
+    told = ("no frames were captured: a simulated run has a trace instead (--trace)",) if scenario.pcap else ()
+    return Stage(cluster, loop.run, loop.monotonic_ns, hash_of, GATHER_BYTES, cluster.met, seen, lambda: told)
 
 
 STAGES: dict[str, Callable[[Scenario, int, RunFolder, Observation | None], Stage]] = {

@@ -50,6 +50,7 @@ from nemesis.faults import (
     Partition,
     Pause,
     PowerOff,
+    Reset,
     Restart,
     RollingRestart,
     Starve,
@@ -220,6 +221,7 @@ MENUS: dict[str, Menu] = {
         (MemoryLimit("leader", 0), MemoryLimit("one"), MemoryLimit("minority")), (1_000, 4_000), (2_500, 5_000)
     ),
     "fd-limit": Menu((FdLimit("leader"), FdLimit("one"), FdLimit("minority", 2)), (1_000, 4_000), (2_500, 5_000)),
+    "reset": Menu((Reset("leader"), Reset("one"), Reset("all"), Reset("minority")), (200, 500), (1_500, 3_500)),
 }
 
 

@@ -177,8 +177,8 @@ class Runner:
             system.close()
 
     def _launches(self, system: System) -> Mapping[str, Launch]:
-        addresses = self._cluster.addresses
-        return {node: system.launch(node, addresses, self._folder.node(node)) for node in self._cluster.nodes}
+        tell, folder = self._cluster.addresses_for, self._folder
+        return {node: system.launch(node, tell(node), folder.node(node)) for node in self._cluster.nodes}
 
     async def _wait_for_leader(self, ground: RunGround) -> None:
         self._show_phase("waiting for a leader")

@@ -90,7 +90,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     may take to serve again once all is healed. ``bug``: a planted bug to run instead of the healthy node. ``node``:
     settings of the node (see ``python -m node serve --help``). ``invariants``: whether a simulated run ends in the
     moment in which one of its invariants breaks; without, the checkers alone judge it, at its end. ``clocks``: whether
-    real nodes have clocks that can be bent (and are drawn) though no fault of the scenario bends them.
+    real nodes have clocks that can be bent (and are drawn) though no fault of the scenario bends them. ``pcap``:
+    whether a run on ``local`` leaves its frames in its folder (``links.pcap``, ``links-lost.pcap``).
     """
 
     name: str = "default"
@@ -114,6 +115,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     node: Mapping[str, int | float | str] = {}
     invariants: bool = True
     clocks: bool = False
+    pcap: bool = False
 
     def __post_init__(self) -> None:
         _one_of("system", self.system, SYSTEM_NAMES)
@@ -293,12 +295,14 @@ def changed(scenario: Scenario, **changes: Any) -> Scenario:
 
 
 def dump(scenario: Scenario) -> str:
-    """Return a scenario as TOML; keys that are None are left out, and invariants where they are looked at."""
+    """Return a scenario as TOML; what is None is left out, and what is rarely asked for where it is not."""
     data = {key: value for key, value in msgspec.to_builtins(scenario).items() if value is not None}
     if scenario.invariants:
         del data["invariants"]
     if not scenario.clocks:
         del data["clocks"]
+    if not scenario.pcap:
+        del data["pcap"]
     return tomli_w.dumps(data)
 
 

@@ -38,6 +38,7 @@ from nemesis.faults import (
     Partition,
     Pause,
     PowerOff,
+    Reset,
     Restart,
     RollingRestart,
     Starve,
@@ -47,6 +48,7 @@ from nemesis.in_force import InForce
 from nemesis.members import ChangeMembers
 from nemesis.power import PowerOffNodes
 from nemesis.rations import LimitDescriptors, LimitMemory, StarveNodes
+from nemesis.resets import ResetConnections
 from nemesis.targets import TargetError
 from nemesis.weather import ClogLinks, DisturbLinks
 
@@ -68,6 +70,7 @@ class CutLinks(Action):
         self._cuts = cuts
         self._links: frozenset[Link] = frozenset()
         self._dropped_before = 0
+        self._unit = "packets"
 
     def resolve(self, leader: str | None) -> None:
         """Fix the links."""
@@ -99,9 +102,10 @@ class CutLinks(Action):
         if self._cuts.holds(self):
             dropped = await self._dropped() - self._dropped_before
             if dropped > 0:
-                self.observed.effect(f"{dropped} packets dropped on the cut links")
+                done = "dropped" if self._unit == "packets" else "held back"
+                self.observed.effect(f"{dropped} {self._unit} {done} on the cut links")
             else:
-                self.observed.note("no packet was dropped on the cut links")
+                self.observed.note("nothing was sent over the cut links")
         await self._cuts.remove(self)
         return True
 
@@ -122,7 +126,9 @@ class CutLinks(Action):
 
     async def _dropped(self) -> int:
         counters = await self.ground.link_counters()
-        return sum(counters[link].dropped for link in self._links if link in counters)
+        cut = [counters[link] for link in self._links if link in counters]
+        self._unit = cut[0].unit if cut else self._unit
+        return sum(link.dropped for link in cut)
 
 
 class KillNodes(OnNodes):
@@ -238,6 +244,8 @@ def action_for(fault: Fault, ground: Ground, order: Sequence[str], in_force: InF
             return DisturbLinks(ground, order, fault, in_force.weather)
         case LinkClog():
             return ClogLinks(ground, order, fault, in_force.weather)
+        case Reset():
+            return ResetConnections(ground, order, fault.target)
         case PowerOff():
             return PowerOffNodes(ground, order, fault)
         case RollingRestart():

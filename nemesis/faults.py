@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from nemesis import grudges, targets
 from nemesis.delays import Distribution
-from nemesis.ground import MILLION
+from nemesis.ground import MILLION, Rate
 from nemesis.undo import SECTOR_BYTES, Arrival, Spot
 
 DELAY_MAX_US = 10_000_000
@@ -27,6 +27,9 @@ STARVED_TIMES_MAX = 1_000
 ROOM_BYTES_MAX = 2**40
 DESCRIPTORS_MAX = 1_000_000
 CUT_BYTES_MAX = 2**40
+RATE_MAX_KBIT_PER_S = 100_000_000
+QUEUE_BYTES = 256 * 1024
+QUEUE_BYTES_MAX = 2**30
 DIRECTIONS = ("both", "from", "to")
 CLOCKS = ("wall", "monotonic")
 DISK_CALLS = ("sync", "write")
@@ -150,7 +153,7 @@ class FdLimit(_OnNodes, frozen=True, tag="fd-limit"):
 
 
 class LinkFault(_OnNodes, frozen=True, tag="link"):
-    """Bad weather on links of the nodes: frames are late, lost, doubled or overtaken.
+    """Bad weather on links of the nodes: frames are late, lost, doubled or overtaken, or only so many pass.
 
     ``direction``: all links from and ``to`` the nodes (``both``), or one of the two alone: with ``loss_ppm`` at a
     million, a link that is dead one way. ``distribution`` of the delays: see ``nemesis.delays``; a spread reorders.
@@ -158,9 +161,11 @@ class LinkFault(_OnNodes, frozen=True, tag="link"):
     ``loss_correlation_ppm`` makes losses come in bursts, as in Gilbert's model (1960): with that chance a frame meets
     the fate of the one before it on its link, else it is lost with the chance ``loss_ppm``. The share that is lost
     stays ``loss_ppm``, and a burst is 1 / ((1 - correlation)(1 - loss)) frames long on average.
+    ``rate_kbit_per_s`` (1 kbit is 1,000 bits) limits what passes each of the links, each way for itself: a frame goes
+    out when all before it are out. What does not fit into the ``queue_bytes`` that may wait is lost.
 
     It comes on top of what each link is like anyway, and of other link faults: delays add up, chances are
-    independent. In the model: an asynchronous network.
+    independent, the lowest rate counts. In the model: an asynchronous network.
     """
 
     target: str = "all"
@@ -173,6 +178,9 @@ class LinkFault(_OnNodes, frozen=True, tag="link"):
     held_us: int = 20_000
     loss_correlation_ppm: int = 0
     direction: str = "both"
+    # Unset, and not 0: plans made before there were rates keep their hashes.
+    rate_kbit_per_s: int | UnsetType = UNSET
+    queue_bytes: int | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -190,8 +198,26 @@ class LinkFault(_OnNodes, frozen=True, tag="link"):
             raise FaultError(
                 "link: loss_correlation_ppm needs a loss_ppm, and to be below a million, to have an effect"
             )
-        if not (self.delay_max_us or self.loss_ppm or self.duplicate_ppm or self.reorder_ppm):
-            raise FaultError("link: delays, loses, doubles and reorders nothing")
+        if self.rate_kbit_per_s is not UNSET and not 1 <= self.rate_kbit_per_s <= RATE_MAX_KBIT_PER_S:
+            raise FaultError(f"link: rate_kbit_per_s is {self.rate_kbit_per_s}, not 1 to {RATE_MAX_KBIT_PER_S}")
+        if self.queue_bytes is not UNSET and not 1 <= self.queue_bytes <= QUEUE_BYTES_MAX:
+            raise FaultError(f"link: queue_bytes is {self.queue_bytes}, not 1 to {QUEUE_BYTES_MAX}")
+        if self.queue_bytes is not UNSET and self.rate_kbit_per_s is UNSET:
+            raise FaultError("link: queue_bytes needs a rate_kbit_per_s to have an effect")
+        if not (self.delay_max_us or self.loss_ppm or self.duplicate_ppm or self.reorder_ppm or self.rate):
+            raise FaultError("link: delays, loses, doubles, reorders and limits nothing")
+
+    @property
+    def rate(self) -> Rate | None:
+        """What the limit means, if there is one."""
+        if self.rate_kbit_per_s is UNSET:
+            return None
+        return Rate(self.rate_kbit_per_s * 1_000, QUEUE_BYTES if self.queue_bytes is UNSET else self.queue_bytes)
+
+    @property
+    def needs_frames(self) -> bool:
+        """Whether it decides over single frames, which a place that carries streams cannot."""
+        return bool(self.loss_ppm or self.duplicate_ppm or self.reorder_ppm)
 
 
 class LinkClog(_OnNodes, frozen=True, tag="link-clog"):
@@ -207,6 +233,14 @@ class LinkClog(_OnNodes, frozen=True, tag="link-clog"):
     def __post_init__(self) -> None:
         super().__post_init__()
         _direction("link-clog", self.direction)
+
+
+class Reset(_OnNodes, frozen=True, tag="reset"):
+    """Every connection of the nodes breaks, once: to other nodes and to clients, at both ends, as by a TCP reset.
+
+    What was under way on them is lost. Nothing keeps the ends from connecting again at once. In the model: messages
+    are lost.
+    """
 
 
 def _direction(fault: str, direction: str) -> None:
@@ -511,6 +545,7 @@ Fault = (
     | Starve
     | MemoryLimit
     | FdLimit
+    | Reset
 )
 
 KINDS: dict[str, type[Fault]] = {
@@ -539,6 +574,7 @@ KINDS: dict[str, type[Fault]] = {
     "starve": Starve,
     "memory-limit": MemoryLimit,
     "fd-limit": FdLimit,
+    "reset": Reset,
 }
 """The faults by their names in scenarios."""
 
@@ -565,10 +601,13 @@ OF_DISKS = (
 OF_THE_SYSTEM = ("membership",)
 """The kinds that ask the system under test for something, and the place for nothing."""
 
-SINCE_SWARMS = ("rolling-restart", "starve", "memory-limit", "fd-limit")
+OF_LINKS = ("link", "link-clog", "reset")
+"""The kinds for which a place has to carry what nodes say to each other: the simulation and ``local`` do."""
+
+SINCE_SWARMS = ("rolling-restart", "starve", "memory-limit", "fd-limit", "reset")
 """The kinds that are younger than swarms, which leave them out: every seed would have another plan."""
 
-ANYWHERE = (*EVERYWHERE, *OF_THE_SYSTEM, *SINCE_SWARMS)
+ANYWHERE = (*EVERYWHERE, *OF_LINKS, *OF_THE_SYSTEM, *(kind for kind in SINCE_SWARMS if kind not in OF_LINKS))
 """What can be asked for by name wherever a run is."""
 
 IN_MODEL = tuple(name for name, fault in KINDS.items() if not fault().beyond_model)

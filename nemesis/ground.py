@@ -28,7 +28,8 @@ class LinkCounters:
     """Frames of a directed link since the cluster was set up.
 
     ``dropped`` are those that met a cut; ``lost``, ``duplicated``, ``delayed``, ``reordered`` (held back, for later
-    ones to overtake) and ``clogged`` (had to wait for a clog's end) is what weather did.
+    ones to overtake), ``clogged`` (had to wait for a clog's end) and ``throttled`` (crossed a limit of the rate) is
+    what weather did. ``unit`` is what is counted: a place that carries streams has no frames to count.
     """
 
     forwarded: int
@@ -38,6 +39,8 @@ class LinkCounters:
     delayed: int = 0
     reordered: int = 0
     clogged: int = 0
+    throttled: int = 0
+    unit: str = "packets"
 
 
 MILLION = 1_000_000
@@ -60,11 +63,19 @@ class Reorder:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """How much passes: one frame after the other, and what does not fit into the queue before it is lost."""
+
+    bits_per_s: int
+    queue_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Weather:
     """What a link does to frames over its own nature. Weathers add up: each keeps its own dice.
 
     ``delays`` are drawn each and summed; a frame is lost if any of ``losses`` takes it; while ``clogged``, frames wait.
-    The chance to be doubled is one number, certain at most.
+    The chance to be doubled is one number, certain at most. Of several rates the lowest counts, with its queue.
     """
 
     delays: tuple[Delay, ...] = ()
@@ -72,6 +83,7 @@ class Weather:
     duplicate_ppm: int = 0
     reorders: tuple[Reorder, ...] = ()
     clogged: bool = False
+    rate: Rate | None = None
 
     def __add__(self, other: Weather) -> Weather:
         return Weather(
@@ -80,7 +92,20 @@ class Weather:
             min(MILLION, self.duplicate_ppm + other.duplicate_ppm),
             self.reorders + other.reorders,
             self.clogged or other.clogged,
+            _lower(self.rate, other.rate),
         )
+
+    @property
+    def overtakes(self) -> bool:
+        """Whether later frames may overtake earlier ones: a spread of the delays does that, too."""
+        return bool(self.reorders) or any(delay.low != delay.high for delay in self.delays)
+
+
+def _lower(one: Rate | None, other: Rate | None) -> Rate | None:
+    """Return the rate that is the bottleneck of two in a row."""
+    if one is None or other is None:
+        return one or other
+    return min(one, other, key=lambda rate: (rate.bits_per_s, rate.queue_bytes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +333,9 @@ class Ground(Protocol):
     async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
         """Let these links have this weather; all others keep theirs."""
 
+    async def reset_connections(self, nodes: frozenset[str]) -> int:
+        """Break every connection that these nodes have, to other nodes and to clients; return how many there were."""
+
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         """Let the node's clocks run so from now on."""
 
@@ -356,6 +384,7 @@ class Ground(Protocol):
     def can(self, ability: str, node: str = "") -> str:
         """Return "" if the place has the ability, for this node if one is named, else one line saying why not.
 
-        Abilities are ``links``, ``processes``, ``weather``, ``power``, ``clocks``, ``disk``, ``cpu``, ``limits``, and
-        ``membership``, which is the system's.
+        Abilities are ``links``, ``processes``, ``weather`` (links slowed), ``frames`` (single frames lost, doubled,
+        overtaken), ``resets``, ``power``, ``clocks``, ``disk``, ``cpu``, ``limits``, and ``membership``, which is the
+        system's.
         """

@@ -34,6 +34,7 @@ from nemesis.faults import (
     Partition,
     Pause,
     PowerOff,
+    Reset,
     Restart,
     RollingRestart,
     Starve,
@@ -179,6 +180,11 @@ STRENGTHS: dict[str, tuple[tuple[Fault, ...], tuple[Fault, ...], tuple[Fault, ..
         (FdLimit("one", 2), FdLimit("follower")),
         (FdLimit("leader"), FdLimit("minority")),
         (FdLimit("majority"), FdLimit("all")),
+    ),
+    "reset": (
+        (Reset("one"), Reset("follower")),
+        (Reset("leader"), Reset("minority")),
+        (Reset("all"), Reset("leader")),
     ),
 }
 """Each kind's variants, gentle first."""

@@ -73,10 +73,13 @@ class _OnLinks(OnNodes):
             (self._more(now, "duplicated"), "doubled"),
             (self._more(now, "reordered"), "held back"),
             (self._more(now, "clogged"), "clogged"),
+            (self._more(now, "throttled"), "throttled"),
         ]
         seen = [f"{count} {how}" for count, how in done if count > 0]
         if seen:
-            self.observed.effect(f"frames on the disturbed links: {', '.join(seen)}")
+            unit = next((counters.unit for counters in now.values()), "packets")
+            what = "frames" if unit == "packets" else unit
+            self.observed.effect(f"{what} on the disturbed links: {', '.join(seen)}")
         else:
             self.observed.note("no frame was disturbed")
 
@@ -98,6 +101,8 @@ class DisturbLinks(_OnLinks):
     def __init__(self, ground: Ground, order: Sequence[str], fault: LinkFault, weather: Stack[Link, Weather]) -> None:
         super().__init__(ground, order, fault, weather)
         self._fault = fault
+        if fault.needs_frames:
+            self.needs = "frames"
 
     @property
     def what(self) -> str:
@@ -114,6 +119,8 @@ class DisturbLinks(_OnLinks):
             told.append(f"{fault.duplicate_ppm / 10_000:g} % doubled")
         if fault.reorder_ppm:
             told.append(f"{fault.reorder_ppm / 10_000:g} % held back")
+        if fault.rate is not None:
+            told.append(f"{fault.rate.bits_per_s // 1_000:,} kbit/s")
         return f"link: {', '.join(told)} on {self._where}"
 
     @property
@@ -125,6 +132,7 @@ class DisturbLinks(_OnLinks):
             (Loss(fault.loss_ppm, fault.loss_correlation_ppm),) if fault.loss_ppm else (),
             fault.duplicate_ppm,
             (Reorder(fault.reorder_ppm, fault.held_us * NS_PER_US),) if fault.reorder_ppm else (),
+            rate=fault.rate,
         )
 
 

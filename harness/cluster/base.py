@@ -101,6 +101,9 @@ class Cluster(Protocol):
     def addresses(self) -> Mapping[str, Address]:
         """Each node's own address; known once ``setup`` has returned."""
 
+    def addresses_for(self, node: str) -> Mapping[str, Address]:
+        """The addresses of all nodes as this one has to be told them: where links are proxies, peers are at these."""
+
     @property
     def abilities(self) -> tuple[Ability, ...]:
         """What works here and by which mechanism; known once ``setup`` has returned."""
@@ -143,15 +146,18 @@ class Cluster(Protocol):
 
 
 @runtime_checkable
-class Weathering(Protocol):
-    """What a place can do to its links beside cutting them, if it can; the ability is ``weather``.
+class Traffic(Protocol):
+    """What a place can do to what its nodes send each other, besides cutting links.
 
-    The methods of this and the following protocols are those of ``nemesis.ground.Ground``. There are several, as not
-    every place can do all of it.
+    The abilities are ``weather``, ``frames`` and ``resets``. The methods of this and the following protocols are those
+    of ``nemesis.ground.Ground``. There are several, as not every place can do all of it.
     """
 
     async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
         """Let these links have this weather; all others keep theirs."""
+
+    async def reset_connections(self, nodes: frozenset[str]) -> int:
+        """Break every connection that these nodes have, to other nodes and to clients; return how many there were."""
 
 
 @runtime_checkable
@@ -204,7 +210,9 @@ class Rationing(Protocol):
 
 OPTIONAL: Mapping[str, type] = MappingProxyType(
     {
-        "weather": Weathering,
+        "weather": Traffic,
+        "frames": Traffic,
+        "resets": Traffic,
         "clocks": Timekeeping,
         "power": Storage,
         "disk": Storage,

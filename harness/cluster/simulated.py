@@ -93,6 +93,10 @@ class SimulatedCluster:
         """Addresses that nothing dials."""
         return {name: Address(f"10.77.0.{number}", PORT) for number, name in enumerate(self._names, start=1)}
 
+    def addresses_for(self, node: str) -> Mapping[str, Address]:
+        """The same."""
+        return self.addresses
+
     @property
     def abilities(self) -> tuple[Ability, ...]:
         """Everything works here."""
@@ -160,6 +164,12 @@ class SimulatedCluster:
         """Let these links have this weather."""
         self.trace.happens("links", "", "weather", [[*link, asdict(now)] for link, now in sorted(weather.items())])
         self._network.set_weather(weather)
+
+    async def reset_connections(self, nodes: frozenset[str]) -> int:
+        """Break every connection of these nodes."""
+        self.trace.happens("links", "", "reset", sorted(nodes))
+        clients = sum(self._nodes[node].hang_up_on_clients() for node in sorted(nodes))
+        return self._network.reset(nodes) + clients
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         """Let a node's clocks run so."""

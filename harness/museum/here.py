@@ -20,7 +20,6 @@ from harness.museum.worker import MISDEEDS
 from harness.requirements import parse_all
 from harness.scenario import changed
 from harness.store import RunFolder, Store
-from nemesis.faults import EVERYWHERE, OF_CLOCKS, OF_DISKS
 from node.museum import ANNOUNCEMENT
 
 PLACE = "local"
@@ -29,12 +28,9 @@ NODE_LOG = "node.log"
 
 def showable(exhibits: Sequence[Exhibit]) -> tuple[Exhibit, ...]:
     """Return those that can be shown on real processes."""
-    return tuple(e for e in exhibits if e.checkers_alone and _possible(e.scenario.required))
-
-
-def _possible(required: Sequence[str]) -> bool:
-    here = {*EVERYWHERE, *OF_CLOCKS, *OF_DISKS}
-    return all(r.measure != "event" and set(r.kinds) <= here for r in parse_all(required))
+    return tuple(
+        e for e in exhibits if e.checkers_alone and all(r.measure != "event" for r in parse_all(e.scenario.required))
+    )
 
 
 def show_here(ordered: Ordered, store: Store, started_at: datetime) -> SeedReport:

@@ -79,6 +79,11 @@ def _variants(fault: Fault, nodes: Sequence[str]) -> Iterator[Fault]:
         yield msgspec.structs.replace(fault, target=target)
     for name in (*_odd_words(fault), *MEANINGLESS_ALONE.intersection(fault.__struct_fields__)):
         yield msgspec.structs.replace(fault, **{name: _default(fault, name)})
+    for name in _left_out_by_default(fault):
+        try:
+            yield msgspec.structs.replace(fault, **{name: msgspec.UNSET})
+        except FaultError:  # it is all that the fault does, or another number needs it
+            continue
     for name in _numbers(fault):
         yield from _with_lower(fault, name)
 
@@ -122,6 +127,11 @@ def _default(fault: Fault, name: str) -> object:
 
 def _numbers(fault: Fault) -> list[str]:
     return [name for name in fault.__struct_fields__ if isinstance(getattr(fault, name), int)]
+
+
+def _left_out_by_default(fault: Fault) -> list[str]:
+    """Return the names of the numbers that are given here and need not be."""
+    return [name for name in _numbers(fault) if _default(fault, name) is msgspec.UNSET]
 
 
 def _target_weight(target: str) -> int:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 
 from harness.seeds import Stream
 from harness.simulation.loop import VirtualLoop
-from nemesis.delays import Delay, draw
-from nemesis.ground import MILLION, Link, LinkCounters, Weather
+from nemesis.delays import Delay
+from nemesis.ground import Link, LinkCounters, Weather
+from nemesis.passage import Passage
 
 FAIR = Delay(60_000, 240_000)
 """How late frames are while nothing disturbs their link."""
@@ -21,35 +22,44 @@ CLOG_FRAMES_MAX = 100_000
 Deliver = Callable[[bytes], None]
 
 
-class Path:
-    """One directed link; ``lost_before`` says of each of its weather's losses whether it took the last frame."""
+RECONNECT_NS = 50_000_000
+"""How long peers are without a connection after one was reset: the node's own wait before it dials again."""
 
-    __slots__ = (
-        "clogged",
-        "cut",
-        "delayed",
-        "dropped",
-        "duplicated",
-        "forwarded",
-        "lost",
-        "lost_before",
-        "reordered",
-        "waiting",
-        "weather",
-    )
 
-    def __init__(self) -> None:
-        self.weather: Weather | None = None
+class Path(Passage):
+    """One directed link; ``closed`` while nothing passes it: it is ``cut``, or without a connection (``down``).
+
+    When its connections are reset, what is under way belongs to a path of the past, whose frames count for its heir.
+    """
+
+    __slots__ = ("clogged", "closed", "cut", "down", "dropped", "forwarded", "heir", "waiting")
+
+    def __init__(self, draws: Stream) -> None:
+        super().__init__(draws.below)
         self.cut = False
-        self.lost_before: list[bool] = []
+        self.down = 0
+        self.closed = False
+        self.heir: Path = self
         self.waiting: deque[tuple[Deliver, bytes]] = deque()
         self.forwarded = 0
         self.dropped = 0
-        self.lost = 0
-        self.duplicated = 0
-        self.delayed = 0
-        self.reordered = 0
         self.clogged = 0
+
+    def refresh(self) -> None:
+        """Say again whether anything passes."""
+        self.closed = self.cut or self.down > 0
+
+    def bequeath(self, heir: Path) -> None:
+        """Let another path be this link from now on; what waits on this one is lost."""
+        for name in ("cut", "down", "forwarded", "clogged", "lost", "duplicated", "delayed", "reordered", "throttled"):
+            setattr(heir, name, getattr(self, name))
+        heir.dropped = self.dropped + len(self.waiting)
+        if self.weather is not None:
+            heir.change(self.weather)
+        heir.refresh()
+        self.waiting.clear()
+        self.closed = True
+        self.heir = heir
 
 
 class SimulatedNetwork:
@@ -58,12 +68,12 @@ class SimulatedNetwork:
     def __init__(self, loop: VirtualLoop, nodes: tuple[str, ...], draws: Stream) -> None:
         self._loop = loop
         self._draws = draws
-        self._paths = {Link(a, b): Path() for a in nodes for b in nodes if a != b}
+        self._paths = {Link(a, b): Path(draws) for a in nodes for b in nodes if a != b}
 
     def send(self, link: Link, deliver: Deliver, frame: bytes) -> None:
         """Carry a message as the link's weather has it."""
         path = self._paths[link]
-        if path.cut:
+        if path.closed:
             path.dropped += 1
             return
         weather = path.weather
@@ -71,28 +81,25 @@ class SimulatedNetwork:
             path.forwarded += 1
             self._loop.at(self._loop.now_ns + self._fair(), self._arrive, path, deliver, frame)
             return
-        if self._loses(path, weather):
-            path.lost += 1
+        if path.loses(weather):
+            return
+        queued = 0 if weather.clogged else path.queue(weather, self._loop.now_ns, len(frame))
+        if queued is None:
             return
         path.forwarded += 1
         path.delayed += bool(weather.delays)
-        self._carry(path, weather, deliver, frame)
-        if weather.duplicate_ppm and self._draws.below(MILLION) < weather.duplicate_ppm:
-            path.duplicated += 1
-            self._carry(path, weather, deliver, frame)
+        self._carry(path, weather, queued, deliver, frame)
+        if path.doubles(weather):
+            self._carry(path, weather, queued, deliver, frame)
 
     def _fair(self) -> int:
         return self._draws.between(FAIR.low, FAIR.high)
 
-    def _carry(self, path: Path, weather: Weather, deliver: Deliver, frame: bytes) -> None:
+    def _carry(self, path: Path, weather: Weather, queued: int, deliver: Deliver, frame: bytes) -> None:
         if weather.clogged:
             self._clog(path, deliver, frame)
             return
-        late = self._fair() + sum(draw(delay, self._draws.below) for delay in weather.delays)
-        for reorder in weather.reorders:
-            if self._draws.below(MILLION) < reorder.ppm:
-                path.reordered += 1
-                late += reorder.held
+        late = queued + self._fair() + path.lateness(weather)
         self._loop.at(self._loop.now_ns + late, self._arrive, path, deliver, frame)
 
     def _clog(self, path: Path, deliver: Deliver, frame: bytes) -> None:
@@ -102,18 +109,31 @@ class SimulatedNetwork:
         path.clogged += 1
         path.waiting.append((deliver, frame))
 
-    def _loses(self, path: Path, weather: Weather) -> bool:
-        """Let each loss go on to its next state, as each has its own bursts; the frame is lost if any takes it."""
-        for number, loss in enumerate(weather.losses):
-            if loss.correlation_ppm and self._draws.below(MILLION) < loss.correlation_ppm:
-                continue
-            path.lost_before[number] = self._draws.below(MILLION) < loss.ppm
-        return any(path.lost_before)
-
     def cut(self, links: frozenset[Link]) -> None:
         """Let exactly these links be cut."""
         for link, path in self._paths.items():
             path.cut = link in links
+            path.refresh()
+
+    def reset(self, nodes: frozenset[str]) -> int:
+        """Break the connections between these nodes and all others; return how many that is.
+
+        What is under way on them, and what comes before they have been made again, is lost.
+        """
+        links = [link for link in self._paths if link.source in nodes or link.destination in nodes]
+        for link in links:
+            heir = Path(self._draws)
+            self._paths[link].bequeath(heir)
+            self._paths[link] = heir
+            heir.down += 1
+            heir.refresh()
+            self._loop.at(self._loop.now_ns + RECONNECT_NS, self._connect_again, link)
+        return len(links)
+
+    def _connect_again(self, link: Link) -> None:
+        path = self._paths[link]
+        path.down -= 1
+        path.refresh()
 
     def set_weather(self, weather: Mapping[Link, Weather]) -> None:
         """Let these links have this weather; what is under way arrives as it was to, and bursts of losses begin anew.
@@ -122,8 +142,7 @@ class SimulatedNetwork:
         """
         for link, new in weather.items():
             path = self._paths[link]
-            path.weather = new if new != Weather() else None
-            path.lost_before = [False] * len(new.losses)
+            path.change(new)
             while path.waiting and not new.clogged:
                 self._loop.at(self._loop.now_ns, self._arrive, path, *path.waiting.popleft())
 
@@ -138,13 +157,16 @@ class SimulatedNetwork:
                 path.delayed,
                 path.reordered,
                 path.clogged,
+                path.throttled,
             )
             for link, path in self._paths.items()
         }
 
     def _arrive(self, path: Path, deliver: Deliver, frame: bytes) -> None:
         """What was under way when the link was cut does not arrive either."""
-        if path.cut:
+        if path.closed:
+            while path.heir is not path:
+                path = path.heir
             path.dropped += 1
             return
         deliver(frame)

@@ -279,10 +279,7 @@ class SimulatedNode:
         self._alarm_at = None
         self._trace.give(Given.ENDS, self.number, 0, b"%d" % exit_code)
         self._backlog.clear()
-        clients, self._clients = self._clients, {}
-        self._admission.leave_all()
-        for end in clients.values():
-            end.hang_up()
+        self.hang_up_on_clients()
         self._committing = self._ahead_due = self._apply_due = False
         self._stalled = None
 
@@ -350,6 +347,14 @@ class SimulatedNode:
         if known is not None and self._want.descriptors_left is not None:
             self._want.descriptors_left += 1
             self._limit_files()
+
+    def hang_up_on_clients(self) -> int:
+        """End all connections of clients; return how many there were."""
+        clients, self._clients = self._clients, {}
+        self._admission.leave_all()
+        for end in clients.values():
+            end.hang_up()
+        return len(clients)
 
     def request(self, client: int, frame: bytes) -> None:
         """A client's request has arrived at this machine."""

@@ -286,6 +286,8 @@ def _frames(world: World) -> list[FrameState]:
             continue
         path, _, frame = args
         what, body = message_in_words(wire.decode_message(frame[4:]))
+        if id(path) not in links:
+            continue  # lost already: its connection was reset
         source, destination = links[id(path)]
         frames.append(FrameState(at=at, source=source, destination=destination, what=what, body=body))
     return frames

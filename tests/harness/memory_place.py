@@ -51,6 +51,9 @@ class MemoryCluster:
     def addresses(self) -> Mapping[str, Address]:
         return {node: Address("memory", number) for number, node in enumerate(self.nodes)}
 
+    def addresses_for(self, node: str) -> Mapping[str, Address]:
+        return self.addresses
+
     def state(self, node: str) -> ProcessState:
         """Look at a process without touching anything."""
         return self._states[node]

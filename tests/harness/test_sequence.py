@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from harness.report.sequence.standing import marks_of, spans_of
 from harness.report.sequence.window import CLOSE, segments_of
 from harness.results import Anomaly, CheckerResult, RunResult, RunVerdict
 from harness.simulation.tape import TraceLine, read_tape
+from nemesis.delays import Delay
+from nemesis.ground import Loss, Reorder, Weather
 from tests.harness.report_sample import bare
 from tests.simulation.taped import EARLY_ACK, HEALTHY, LOCAL_READS, taped
 
@@ -34,6 +37,15 @@ def line(at: int, kind: str, node: str = "n1", event: int = 0, **more: Any) -> T
 
 def send(at: int, frame: int, what: str, body: Any = None, node: str = "n1", peer: str = "n2") -> TraceLine:
     return line(at, "send", node, peer=peer, frame=frame, what=what, body=body)
+
+
+def three_nodes() -> list[TraceLine]:
+    names = ("n1", "n2", "n3")
+    return [*(line(1, "starts", node) for node in names), *(line(2, "role", node, what="follower") for node in names)]
+
+
+def as_traced(weather: Weather) -> Any:
+    return json.loads(json.dumps(asdict(weather)))
 
 
 def result_of(*anomalies: Anomaly, **more: Any) -> RunResult:
@@ -63,14 +75,14 @@ def test_each_send_is_paired_with_exactly_its_receipts(deliveries: list[list[int
 
 
 def test_why_a_frame_never_arrived() -> None:
+    weather = as_traced(Weather((Delay(1, 5),), (Loss(20_000),)))
     links = Links(
         [
-            *(line(1, "starts", node) for node in ("n1", "n2", "n3")),
-            *(line(2, "role", node, what="follower") for node in ("n1", "n2", "n3")),
+            *three_nodes(),
             line(1_000 * US, "links", "", what="cut", body=[["n1", "n2"]]),
             line(2_000 * US, "links", "", what="cut", body=[]),
             line(3_000 * US, "ends", "n3"),
-            line(4_000 * US, "links", "", what="weather", body=[["n1", "n2", {"delay_max": 5, "loss_ppm": 20_000}]]),
+            line(4_000 * US, "links", "", what="weather", body=[["n1", "n2", weather]]),
             line(9_000 * US, "tick"),
         ]
     )
@@ -84,6 +96,23 @@ def test_why_a_frame_never_arrived() -> None:
     }
     for why, (fate, sent) in fates.items():
         assert links.fate(sent) == (fate, why)
+    halves = as_traced(Weather(losses=(Loss(500_000), Loss(500_000)), reorders=(Reorder(1, 3_000 * US),)))
+    rain = line(1 * US, "links", "", what="weather", body=[["n1", "n2", halves]])
+    links = Links([*three_nodes(), rain, line(9_000 * US, "tick")])
+    assert "losing 75 %" in links.fate(send(4_000 * US, 1, "accept"))[1]
+    assert links.fate(send(6_500 * US, 1, "accept"))[0] == "under-way", "it may be held back"
+
+
+def test_when_a_frame_never_arrived() -> None:
+    links = Links(
+        [
+            *three_nodes(),
+            line(1_000 * US, "links", "", what="cut", body=[["n1", "n2"]]),
+            line(2_000 * US, "links", "", what="cut", body=[]),
+            line(3_000 * US, "ends", "n3"),
+            line(9_000 * US, "tick"),
+        ]
+    )
     assert links.fate(send(2_950 * US, 1, "accept", peer="n3"))[0] == "gone", "it ended while the frame was under way"
     assert links.fate(send(1_500 * US, 1, "accept", "n2", peer="n1"))[0] == "lost", "the other direction was not cut"
 
@@ -432,6 +461,22 @@ def test_of_a_trace_that_is_too_long_the_end_is_kept_where_an_invariant_broke(
     assert {span.state for span in last.spans if span.lane == "n5"} >= {"leader", "gone"}
     lost = [message.why for message in first.messages if message.fate]
     assert set(lost) <= {"still under way when the trace ends"}, "what was not looked at is not lost"
+
+
+def test_what_a_reset_took_is_said_to_be_lost_by_it() -> None:
+    links = Links(
+        [
+            *three_nodes(),
+            line(100_000 * US, "links", "", what="reset", body=["n2"]),
+            line(900_000 * US, "tick"),
+        ]
+    )
+    why = "lost: the connection n1 → n2 was reset"
+    for at in (99_900, 100_000, 149_999):
+        assert links.fate(send(at * US, 1, "accept")) == ("lost", why)
+    for at in (99_000, 150_001):
+        assert links.fate(send(at * US, 1, "accept")) == ("lost", "lost: never received")
+    assert links.fate(send(100_000 * US, 1, "accept", peer="n3")) == ("lost", "lost: never received")
 
 
 def test_what_a_trace_itself_leaves_out_is_a_cut_and_nobody_is_said_to_have_lost_it() -> None:

@@ -20,6 +20,7 @@ from harness.cluster.local.frames import (
     answer_only,
     checksum,
 )
+from harness.cluster.local.later import Later
 from harness.cluster.local.paths import Crossing, Path, apply_cut
 
 OPTIONS = b"\x01\x01\x08\x0a" + bytes(range(8))  # timestamps, as on every Linux connection
@@ -113,7 +114,7 @@ def wire() -> tuple[socket.socket, socket.socket]:
 
 def test_a_path_counts_what_it_carries_and_what_not(wire: tuple[socket.socket, socket.socket]) -> None:
     entry, out = wire
-    path = Path("n1", "n2", entry)
+    path = Path("n1", "n2", entry, Later())
     data, bare = segment(ACK, b"data"), segment(ACK)
     for crossing, arrived in ((Crossing.OPEN, 2), (Crossing.ANSWERS, 2), (Crossing.CLOSED, 0)):
         path.crossing = crossing
@@ -133,7 +134,7 @@ def test_a_path_counts_what_it_carries_and_what_not(wire: tuple[socket.socket, s
 
 def test_a_frame_that_the_far_side_does_not_take_is_a_dropped_one(wire: tuple[socket.socket, socket.socket]) -> None:
     entry, out = wire
-    path = Path("n1", "n2", entry)
+    path = Path("n1", "n2", entry, Later())
     out.close()
     path.carry(segment(ACK))
     assert (path.forwarded, path.dropped) == (0, 1)
@@ -142,7 +143,7 @@ def test_a_frame_that_the_far_side_does_not_take_is_a_dropped_one(wire: tuple[so
 
 def test_a_cut_names_all_that_is_cut(wire: tuple[socket.socket, socket.socket]) -> None:
     pairs = [(one, other) for one in ("n1", "n2", "n3") for other in ("n1", "n2", "n3") if one != other]
-    paths = {pair: Path(*pair, wire[0]) for pair in pairs}
+    paths = {pair: Path(*pair, wire[0], Later()) for pair in pairs}
 
     def state() -> dict[Crossing, set[str]]:
         found: dict[Crossing, set[str]] = {}

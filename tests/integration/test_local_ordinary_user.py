@@ -23,7 +23,8 @@ import asyncio, json, os, sys
 from pathlib import Path
 from harness.cluster.base import ClusterError
 from harness.cluster.local.cluster import LocalCluster
-from nemesis.ground import Link
+from nemesis.delays import Delay
+from nemesis.ground import Link, Loss, Weather
 from tests.integration.local_support import connect, hears, start_all
 
 async def main(directory):
@@ -35,7 +36,7 @@ async def main(directory):
         assert "use mode userns" in str(error)
     else:
         raise AssertionError("mode root worked without root")
-    cluster = LocalCluster(3, "auto", directory)
+    cluster = LocalCluster(3, "auto", directory, capture=directory)
     await cluster.setup()
     try:
         nodes = await start_all(cluster, directory)
@@ -49,11 +50,19 @@ async def main(directory):
         dropped = (await cluster.link_counters())[Link("n1", "n2")].dropped
         await cluster.cut(frozenset())
         await hears(nodes, "n2", "a", "helloagain")
+        address = cluster.addresses["n2"]
+        await cluster.set_weather({Link("n1", "n2"): Weather((Delay(40_000_000, 40_000_000),))})
+        late_us = int(await nodes["n1"](f"ping {address.host} {address.port} 5"))
+        await cluster.set_weather({Link("n1", "n2"): Weather(losses=(Loss(1_000_000),))})
+        await nodes["n1"](f"fire {address.host} {address.port} 20 0.001")
+        lost = (await cluster.link_counters())[Link("n1", "n2")].lost
+        broken = await cluster.reset_connections(frozenset({"n2"}))
         await cluster.kill("n2")
         mechanisms = [ability.mechanism for ability in cluster.abilities]
     finally:
         await cluster.teardown()
-    print(json.dumps({"dropped": dropped, "mechanisms": mechanisms}))
+    seen = {"dropped": dropped, "mechanisms": mechanisms, "late_us": late_us, "lost": lost, "broken": broken}
+    print(json.dumps({**seen, "told": cluster.told()}))
 
 asyncio.run(main(Path(sys.argv[1])))
 """
@@ -85,6 +94,11 @@ def test_an_ordinary_user_gets_the_same_cluster(tmp_path: Path) -> None:
         found = json.loads(done.stdout)
         assert found["dropped"] > 0
         assert found["mechanisms"][0] == "user namespace + network namespaces"
+        assert found["late_us"] >= 40_000
+        assert found["lost"] >= 20
+        assert found["broken"] == 2  # from n1, and the test's own
+        assert (directory / "links.pcap").stat().st_size > (directory / "links-lost.pcap").stat().st_size > 24
+        assert found["told"][0].startswith("capture: ")
     finally:
         shutil.rmtree(directory)
 
@@ -109,10 +123,10 @@ async def main(directory):
         await connect(cluster, nodes, "n1", "n2", "a")
         await nodes["n1"]("say a hello")
         await hears(nodes, "n2", "a", "hello")
-        links = {ability.name: ability for ability in cluster.abilities}["links"]
+        abilities = {ability.name: ability for ability in cluster.abilities}
     finally:
         await cluster.teardown()
-    print(json.dumps({"works": links.works, "missing": links.missing}))
+    print(json.dumps({"links": abilities["links"].mechanism, "frames": abilities["frames"].missing}))
 
 asyncio.run(main(Path(sys.argv[1])))
 """
@@ -130,10 +144,10 @@ def test_where_namespaces_are_forbidden_auto_falls_back_and_says_what_to_do(tmp_
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert not found["works"]
-    assert "no link can be cut: root: cannot create a network namespace" in found["missing"]
-    assert "userns: cannot create a user namespace" in found["missing"]
-    assert "sysctl -w user.max_user_namespaces" in found["missing"]
+    assert found["links"].startswith("a TCP proxy per directed link")
+    assert "nothing can be lost, doubled or overtaken by proxies: root: cannot create a network" in found["frames"]
+    assert "userns: cannot create a user namespace" in found["frames"]
+    assert "sysctl -w user.max_user_namespaces" in found["frames"]
 
 
 def packages() -> list[str]:

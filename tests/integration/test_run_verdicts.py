@@ -36,18 +36,23 @@ def test_stale_reads_are_a_violation_told_by_its_operations(tmp_path: Path) -> N
     assert "--bug local-reads" in done.json["replay"]
 
 
-def test_where_links_cannot_be_cut_partitions_are_skipped_and_the_gate_is_not_met(tmp_path: Path) -> None:
-    words = ["--mode", "loopback", "--seed", "2034", "--time", "6s", "--faults", "partition,kill", "--json"]
-    done = antipaxos(tmp_path, "run", *words)
+def test_where_frames_cannot_be_lost_such_faults_are_skipped_and_the_gate_is_not_met(tmp_path: Path) -> None:
+    scenario = tmp_path / "lossy.toml"
+    fault = '{ type = "link", loss_ppm = 1000 }'
+    scenario.write_text(
+        f'time = "6s"\nfaults = ["partition", "kill"]\n[[schedule]]\nat = "1s"\nuntil = "2s"\nfault = {fault}\n'
+    )
+    done = antipaxos(tmp_path, "run", scenario, "--mode", "loopback", "--seed", "2034", "--json")
     assert done.status == 4, done.err
     assert done.json["verdict"] == "faults-not-met"
     assert {checker["verdict"] for checker in done.json["checkers"]} == {"valid"}
     by_kind = {fault["kind"]: fault for fault in done.json["faults"]}
-    assert by_kind["partition"]["status"] == "skipped"
-    assert by_kind["partition"]["injected_at"] is None
+    assert by_kind["link"]["status"] == "skipped"
+    assert by_kind["link"]["injected_at"] is None
+    assert by_kind["partition"]["status"] == "installed"
     assert by_kind["kill"]["status"] == "installed"
-    assert len([line for line in done.err.splitlines() if line.startswith("note: links: ")]) == 1
-    assert "no partition is shown to have happened" in done.json["sentence"]
+    assert len([line for line in done.err.splitlines() if line.startswith("note: frames: ")]) == 1
+    assert "no link is shown to have happened" in done.json["sentence"]
 
 
 def failed(done: Finished, why: str) -> None:

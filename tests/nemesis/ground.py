@@ -140,6 +140,10 @@ class FakeGround:
         await self._did("weather")
         self.weather.update(weather)
 
+    async def reset_connections(self, nodes: frozenset[str]) -> int:
+        await self._did("reset", ",".join(sorted(nodes)))
+        return 3 * len(nodes) if self.traffic else 0
+
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         await self._did("clock", node)
         self.clocks[node] = bend

@@ -89,7 +89,7 @@ def test_a_partition_that_dropped_nothing_is_indeterminate() -> None:
     scene.inject()
     assert scene.heal()
     assert scene.status is INDETERMINATE
-    assert scene.evidence == ["12 directed links cut", "no packet was dropped on the cut links"]
+    assert scene.evidence == ["12 directed links cut", "nothing was sent over the cut links"]
 
 
 def test_packets_that_were_dropped_before_are_no_evidence() -> None:

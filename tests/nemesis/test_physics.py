@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
+import msgspec
 import pytest
 
 from nemesis.delays import Delay, Distribution
@@ -14,6 +15,7 @@ from nemesis.faults import (
     IN_MODEL,
     KINDS,
     OF_THE_SYSTEM,
+    QUEUE_BYTES,
     SINCE_SWARMS,
     ClockBump,
     ClockDrift,
@@ -33,8 +35,9 @@ from nemesis.faults import (
     LinkClog,
     LinkFault,
     PowerOff,
+    Reset,
 )
-from nemesis.ground import MILLION, ClockBend, DiskCounters, DiskTrouble, Link, Loss, Reorder, Run, Weather
+from nemesis.ground import MILLION, ClockBend, DiskCounters, DiskTrouble, Link, Loss, Rate, Reorder, Run, Weather
 from nemesis.in_force import Stack
 from nemesis.record import FaultStatus
 from nemesis.swarm import KINDS_OF_PLACES, STRENGTHS, Intensity, variants
@@ -45,6 +48,7 @@ from tests.nemesis.ground import FakeGround, names
 from tests.nemesis.test_actions import Scene
 from tests.nemesis.virtual_time import run_virtually
 
+PHYSICS_OF_NODES = ("power", "clocks", "disk")
 INSTALLED, INDETERMINATE = FaultStatus.INSTALLED, FaultStatus.INDETERMINATE
 
 
@@ -379,7 +383,10 @@ def test_what_is_still_there_is_left_alone() -> None:
     [
         (lambda: LinkFault(delay_min_us=9, delay_max_us=8), "a delay from 9 to 8"),
         (lambda: LinkFault(loss_ppm=MILLION + 1), "loss_ppm is 1000001"),
-        (lambda: LinkFault(delay_max_us=0), "delays, loses, doubles and reorders nothing"),
+        (lambda: LinkFault(delay_max_us=0), "delays, loses, doubles, reorders and limits nothing"),
+        (lambda: LinkFault(rate_kbit_per_s=0), "rate_kbit_per_s is 0"),
+        (lambda: LinkFault(rate_kbit_per_s=1, queue_bytes=0), "queue_bytes is 0"),
+        (lambda: LinkFault(queue_bytes=1), "needs a rate_kbit_per_s"),
         (lambda: LinkFault(direction="form"), "no direction 'form'; there are: both, from, to"),
         (lambda: LinkFault(reorder_ppm=-1), "reorder_ppm is -1"),
         (lambda: LinkFault(reorder_ppm=1, held_us=0), "held_us is 0"),
@@ -410,7 +417,62 @@ def test_what_makes_no_sense_is_refused(make: object, message: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in KINDS if name not in ANYWHERE])
 def test_what_not_every_place_can_do_is_skipped_where_it_cannot(name: str) -> None:
-    assert Scene(KINDS[name]()).action.needs in ("weather", "power", "clocks", "disk")
+    assert Scene(KINDS[name]()).action.needs in PHYSICS_OF_NODES
+
+
+@pytest.mark.parametrize(
+    ("fault", "needs"),
+    [
+        (LinkFault(), "weather"),
+        (LinkFault(delay_max_us=0, rate_kbit_per_s=1), "weather"),
+        (LinkFault(loss_ppm=1), "frames"),
+        (LinkFault(duplicate_ppm=1), "frames"),
+        (LinkFault(reorder_ppm=1), "frames"),
+        (LinkClog(), "weather"),
+        (Reset(), "resets"),
+    ],
+)
+def test_what_decides_over_frames_needs_a_place_that_has_frames(fault: Fault, needs: str) -> None:
+    assert Scene(fault).action.needs == needs
+
+
+def test_of_two_rates_the_lower_one_counts_with_its_queue() -> None:
+    slow, fast = Rate(1_000, 7), Rate(2_000, 5)
+    assert (Weather(rate=slow) + Weather(rate=fast)).rate == (Weather(rate=fast) + Weather(rate=slow)).rate == slow
+    assert (Weather(rate=fast) + Weather()).rate == (Weather() + Weather(rate=fast)).rate == fast
+    assert (Weather(rate=Rate(1_000, 9)) + Weather(rate=slow)).rate == slow
+
+
+def test_a_rate_comes_and_goes_with_its_fault() -> None:
+    scene = Scene(LinkFault("n1", delay_max_us=0, rate_kbit_per_s=1_500, direction="from"))
+    scene.inject()
+    assert scene.action.what == "link: 1,500 kbit/s on links from n1"
+    assert set(scene.ground.weather.values()) == {Weather(rate=Rate(1_500_000, QUEUE_BYTES))}
+    assert scene.heal()
+    assert set(scene.ground.weather.values()) == {Weather()}
+    assert LinkFault(rate_kbit_per_s=8, queue_bytes=9).rate == Rate(8_000, 9)
+
+
+def test_a_rate_that_is_not_asked_for_is_no_part_of_a_plan() -> None:
+    assert b"rate" not in msgspec.json.encode(LinkFault())
+    assert b"queue" not in msgspec.json.encode(LinkFault())
+    assert msgspec.json.decode(msgspec.json.encode(LinkFault(rate_kbit_per_s=3)), type=LinkFault).rate_kbit_per_s == 3
+
+
+def test_a_reset_says_how_many_connections_broke() -> None:
+    scene = Scene(Reset("minority"))
+    scene.inject()
+    assert f"reset {','.join(scene.action.targets)}" in scene.ground.log
+    assert scene.heal()
+    assert (scene.status, scene.evidence[0]) == (INSTALLED, "6 connections broken")
+
+
+def test_a_reset_that_met_no_connection_is_indeterminate() -> None:
+    scene = Scene(Reset("n3"))
+    scene.ground.traffic = False
+    scene.inject()
+    assert scene.heal()
+    assert (scene.status, scene.evidence) == (INDETERMINATE, ["there was no connection to break"])
 
 
 def test_a_swarm_has_every_kind_in_the_model_and_none_beyond_it() -> None:

@@ -12,9 +12,10 @@ from harness.simulation import network
 from harness.simulation.loop import VirtualLoop, virtual_loop
 from harness.simulation.network import FAIR, SimulatedNetwork
 from nemesis.delays import Delay
-from nemesis.ground import MILLION, Link, LinkCounters, Loss, Reorder, Weather
+from nemesis.ground import MILLION, Link, LinkCounters, Loss, Rate, Reorder, Weather
 
 THERE, BACK = Link("n1", "n2"), Link("n2", "n1")
+MS = 1_000_000
 
 
 class Scene:
@@ -28,6 +29,9 @@ class Scene:
     def send(self, count: int = 1, link: Link = THERE) -> None:
         for number in range(count):
             self.network.send(link, self._arrive, b"%d" % number)
+
+    def reset(self, node: str) -> None:
+        self.network.reset(frozenset({node}))
 
     def _arrive(self, frame: bytes) -> None:
         self.arrived.append((self.loop.now_ns, frame))
@@ -185,3 +189,68 @@ def test_a_clog_holds_so_many_frames_and_loses_the_rest(monkeypatch: pytest.Monk
     scene.network.set_weather({THERE: Weather(clogged=True)})
     counters = scene.run((0, lambda: scene.send(5)))
     assert (counters.clogged, counters.lost) == (2, 3)
+
+
+def test_a_rate_lets_frames_out_one_after_the_other() -> None:
+    scene = Scene()
+    scene.network.set_weather({THERE: Weather(rate=Rate(8_000, 1_000))})  # a byte a millisecond
+    counters = scene.run((0, lambda: scene.send(10)))
+    assert [frame for _, frame in scene.arrived] == [b"%d" % number for number in range(10)]
+    for number, (at, _) in enumerate(scene.arrived, start=1):
+        assert number * MS + FAIR.low <= at <= number * MS + FAIR.high
+    assert counters == LinkCounters(10, 0, throttled=10)
+
+
+def test_what_does_not_fit_before_a_rate_is_lost_and_an_empty_queue_takes_all() -> None:
+    scene = Scene()
+    scene.network.set_weather({THERE: Weather(rate=Rate(8_000, 3))})
+    counters = scene.run((0, lambda: scene.send(10)), (10**9, lambda: scene.send(1)))
+    assert [frame for _, frame in scene.arrived] == [b"0", b"1", b"2", b"0"]
+    assert counters == LinkCounters(4, 0, lost=7, throttled=4)
+
+
+def test_a_reset_takes_what_is_under_way_and_what_comes_before_the_connection_is_back() -> None:
+    scene = Scene()
+    broken: list[int] = []
+    scene.network.set_weather({THERE: Weather((Delay(10**9, 10**9),))})
+    counters = scene.run(
+        (0, lambda: scene.send(3)),
+        (10**6, lambda: broken.append(scene.network.reset(frozenset({"n1"})))),
+        (2 * 10**6, lambda: scene.send(2)),
+        (2 * 10**6, lambda: scene.send(1, BACK)),
+        (network.RECONNECT_NS + 2 * 10**6, lambda: scene.send(4)),
+        (5 * 10**9, lambda: scene.network.set_weather({THERE: Weather()})),
+        (6 * 10**9, lambda: scene.send(1)),
+    )
+    assert broken == [2]
+    assert len(scene.arrived) == 5
+    assert counters == LinkCounters(8, 5, delayed=7)
+
+
+def test_resets_and_cuts_leave_each_other_alone() -> None:
+    scene = Scene()
+    scene.run(
+        (0, lambda: scene.network.cut(frozenset({THERE}))),
+        (1, lambda: scene.reset("n1")),
+        (10**9, lambda: scene.send(1)),
+        (2 * 10**9, lambda: scene.reset("n1")),
+        (2 * 10**9, lambda: scene.reset("n2")),
+        (2 * 10**9 + 1, lambda: scene.network.cut(frozenset())),
+        (2 * 10**9 + 2, lambda: scene.send(1)),
+        (3 * 10**9, lambda: scene.send(1)),
+    )
+    assert len(scene.arrived) == 1
+    assert scene.network.counters()[THERE].dropped == 2
+
+
+def test_what_waits_on_a_clogged_link_is_lost_in_a_reset() -> None:
+    scene = Scene()
+    scene.network.set_weather({THERE: Weather(clogged=True)})
+    counters = scene.run(
+        (0, lambda: scene.send(3)),
+        (1, lambda: scene.reset("n2")),
+        (10**9, lambda: scene.send(1)),
+        (2 * 10**9, lambda: scene.network.set_weather({THERE: Weather()})),
+    )
+    assert len(scene.arrived) == 1
+    assert (counters.dropped, counters.clogged) == (3, 4)

@@ -37,6 +37,8 @@ def test_a_place_without_physics_says_so_and_does_nothing() -> None:
     async def main() -> None:
         with pytest.raises(ClusterError, match="can do nothing to disks and power"):
             await memory.power_off("n1", Arrival.DROP)
+        with pytest.raises(ClusterError, match="can do nothing to what its links carry"):
+            await memory.set_weather({})
 
     virtual_loop().run(main())
 

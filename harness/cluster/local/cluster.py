@@ -22,8 +22,9 @@ from typing import TypeVar
 import msgspec
 
 from harness.cluster.base import Ability, Address, ClusterError, Launch, Wire
-from harness.cluster.local import cgroups, channel, disk_messages, ledger, pids
+from harness.cluster.local import cgroups, channel, disk_messages, ledger, links, pids, sky
 from harness.cluster.local.caller import Caller
+from harness.cluster.local.capture import DELIVERED, FILE_BYTES_MAX, LOST
 from harness.cluster.local.clocks import LocalClocks
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.messages import (
@@ -48,6 +49,8 @@ from harness.cluster.local.messages import (
     PowerOff,
     Reply,
     Request,
+    ResetConnections,
+    ResetDone,
     Resume,
     Seen,
     SetRation,
@@ -71,6 +74,7 @@ from nemesis.ground import (
     Ration,
     Resources,
     Run,
+    Weather,
 )
 from nemesis.undo import Arrival, Damage, Damaged
 
@@ -86,18 +90,15 @@ SOURCE_ROOT = Path(__file__).resolve().parents[3]
 
 _R = TypeVar("_R", bound=Reply)
 
-_MECHANISMS = {
-    "root": ("network namespaces, as root", "AF_PACKET switch"),
-    "userns": ("user namespace + network namespaces", "user namespace + AF_PACKET switch"),
-    "loopback": ("none: plain loopback", "none: plain loopback"),
-}
-_NOT_YET = {
-    "weather": "links cannot be slowed or made lossy here yet: the switch only forwards and cuts; use place simulated",
+_MACHINES = {
+    "root": "network namespaces, as root",
+    "userns": "user namespace + network namespaces",
+    "loopback": "none: plain loopback",
 }
 
 
 class LocalCluster:
-    """Nodes on this machine: ``Cluster``, ``Timekeeping``, ``Storage`` and ``Rationing`` of ``cluster.base``."""
+    """Nodes on this machine; implements all protocols of ``harness.cluster.base``."""
 
     def __init__(
         self,
@@ -108,11 +109,14 @@ class LocalCluster:
         *,
         disks: Mapping[str, Path] | None = None,
         bends_clocks: bool = False,
+        capture: Path | None = None,
     ) -> None:
         """Describe a cluster of ``nodes`` nodes; ``directory`` takes the warden's log and ledger.
 
-        ``tree`` has the run's seed. ``disks``: each node's data folder, if these are to be disks that can fail and
-        forget. With ``bends_clocks`` nodes are started with the clock library, where there is one.
+        ``tree`` has the run's seed: what links do by chance hangs on it. ``disks``: each node's data folder, if these
+        are to be disks that can fail and forget. With ``bends_clocks`` nodes are started with the clock library, where
+        there is one. ``capture`` is the folder for a capture of all frames (``capture``); where there are no frames,
+        there is no capture.
         """
         if not 1 <= nodes <= MAX_NODES:
             raise ClusterError(f"a local cluster has 1 to {MAX_NODES} nodes, not {nodes}")
@@ -123,12 +127,15 @@ class LocalCluster:
         self._tree = tree or SeedTree(0)
         self._disk_draws = {node: self._tree.stream(f"local/disk/{node}") for node in self._names}
         self._directory = directory.resolve()
+        self._seed = tree.seed if tree is not None else 0
+        self._capture = capture.resolve() if capture is not None else None
+        self._counted: Counted | None = None  # as of the last look
         self._warden: subprocess.Popen[bytes] | None = None
         self._caller: Caller | None = None
         self._opened: Opened | None = None
         self._started: set[Identity] = set()
         self._dialling = {node: asyncio.Semaphore(DIALS_PER_NODE) for node in self._names}
-        self._wires: weakref.WeakSet[LocalWire] = weakref.WeakSet()
+        self._wires: weakref.WeakKeyDictionary[LocalWire, str] = weakref.WeakKeyDictionary()
 
     @property
     def place(self) -> str:
@@ -146,35 +153,28 @@ class LocalCluster:
         places = self._opened.places if self._opened else ()
         return {place.node: Address(place.host, place.port) for place in places}
 
+    def addresses_for(self, node: str) -> Mapping[str, Address]:
+        """Return the addresses as this node has to know them: its own, and where it reaches the others."""
+        detours = self._opened.detours if self._opened else ()
+        own = {detour.destination: Address(detour.host, detour.port) for detour in detours if detour.source == node}
+        return {**self.addresses, **own}
+
     @property
     def abilities(self) -> tuple[Ability, ...]:
         """Return what works here and how; empty before ``setup``."""
         if self._opened is None:
             return ()
-        machines, links = _MECHANISMS[self._opened.mode]
-        processes = Ability("processes", True, "process groups + pidfd")
-        rations = (Ability("cpu", True, _how_to_starve()), Ability("limits", True, "prlimit on the running process"))
-        disks = _disk_abilities(self._opened, asked=bool(self._disks))
-        not_yet = tuple(Ability(name, False, "none", missing) for name, missing in _NOT_YET.items())
-        if self._opened.mode == "loopback":
-            lost = self._opened.lost
-            return (
-                Ability("namespaces", False, machines, f"nodes share the host's network: {lost}"),
-                Ability("links", False, links, f"no link can be cut: {lost}"),
-                processes,
-                *rations,
-                *disks,
-                *self._clocks.abilities,
-                *not_yet,
-            )
+        opened = self._opened
+        machines = _MACHINES[opened.mode]
+        lost = f"nodes share the host's network: {opened.lost}" if opened.mode == "loopback" else ""
         return (
-            Ability("namespaces", True, machines),
-            Ability("links", True, f"{links}; {self._opened.recovery}"),
-            processes,
-            *rations,
-            *disks,
+            Ability("namespaces", not lost, machines, lost),
+            *links.abilities(opened),
+            Ability("processes", True, "process groups + pidfd"),
+            Ability("cpu", True, _how_to_starve()),
+            Ability("limits", True, "prlimit on the running process"),
+            *_disk_abilities(opened, asked=bool(self._disks)),
             *self._clocks.abilities,
-            *not_yet,
         )
 
     async def setup(self) -> None:
@@ -188,7 +188,8 @@ class LocalCluster:
         try:
             self._caller = self._start_warden()
             disks = {node: str(folder.resolve()) for node, folder in self._disks.items()}
-            request = Open(self._mode, self._names, str(self._directory), controller, disks)
+            capture = str(self._capture) if self._capture is not None else ""
+            request = Open(self._mode, self._names, str(self._directory), controller, disks, self._seed, capture)
             opened = _expect(Opened, await self._ask(request, SETUP_LIMIT_S))
             if self._clocks.bent:
                 await asyncio.to_thread(self._clocks.prepare)
@@ -257,23 +258,47 @@ class LocalCluster:
         if descriptor is None:
             raise ClusterError(f"the warden sent no socket with the connection to {node}")
         wire = await LocalWire.adopt(descriptor)
-        self._wires.add(wire)
+        self._wires[wire] = node
         return wire
 
     async def cut(self, links: frozenset[Link]) -> None:
-        """Let exactly these links be cut; ``frames`` defines what a cut in one direction lets through."""
-        if self._opened is not None and self._opened.mode == "loopback":
-            if links:
-                raise ClusterError(f"links cannot be cut here: {self._opened.lost}")
-            return
+        """Let exactly these links be cut; ``frames`` and ``proxies`` say what a cut in one direction lets through."""
         _expect(Done, await self._ask(Cut(tuple(sorted((link.source, link.destination) for link in links)))))
 
-    async def link_counters(self) -> Mapping[Link, LinkCounters]:
-        """Return what each link between nodes has carried and dropped; empty on plain loopback."""
+    async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
+        """Let these links have this weather; all others keep theirs."""
+        _expect(Done, await self._ask(sky.told(weather)))
+
+    async def reset_connections(self, nodes: frozenset[str]) -> int:
+        """Break every connection of these nodes, at both ends; return how many there were."""
+        broken = _expect(ResetDone, await self._ask(ResetConnections(tuple(sorted(nodes))))).connections
         if self._opened is not None and self._opened.mode == "loopback":
-            return {}
-        rows = _expect(Counted, await self._ask(Count())).rows
-        return {Link(row.source, row.destination): LinkCounters(row.forwarded, row.dropped) for row in rows}
+            broken += sum(wire.reset() for wire, node in [*self._wires.items()] if node in nodes)
+        return broken
+
+    def told(self) -> tuple[str, ...]:
+        """Say where the capture is, and how much of the run it holds."""
+        if self._capture is None:
+            return ()
+        if self._opened is None or self._opened.mode == "loopback" or self._counted is None:
+            return ("no frames were captured: that takes the switch, and so namespaces",)
+        delivered, lost, left_out = self._counted.captured
+        full = f"; {left_out} more did not fit into its {FILE_BYTES_MAX >> 20} MiB" if left_out else ""
+        failed = f"; ended before its time: {self._counted.capture_failed}" if self._counted.capture_failed else ""
+        files = (
+            f"{self._capture / DELIVERED} ({delivered} frames as delivered), {LOST} beside it ({lost} not delivered)"
+        )
+        return (f"capture: {files}{full}{failed}",)
+
+    async def link_counters(self) -> Mapping[Link, LinkCounters]:
+        """Return what each link between nodes has carried, and what became of the rest."""
+        counted = await self._count()
+        assert self._opened is not None
+        return links.counters(counted, self._opened)
+
+    async def _count(self) -> Counted:
+        self._counted = _expect(Counted, await self._ask(Count()))
+        return self._counted
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
         """Let the node's disk have this trouble and no other from now on."""
@@ -319,9 +344,7 @@ class LocalCluster:
 
     async def overruns(self) -> int:
         """Return the frames lost because the switch was too slow: losses that no fault has asked for."""
-        if self._opened is not None and self._opened.mode == "loopback":
-            return 0
-        return _expect(Counted, await self._ask(Count())).overruns
+        return (await self._count()).overruns
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         """Let the node's clocks run so from now on."""
@@ -357,6 +380,9 @@ class LocalCluster:
         for wire in list(self._wires):
             wire.close()
         self._clocks.close()
+        if self._capture is not None and self._opened is not None and self._caller is not None:
+            with contextlib.suppress(ClusterError):
+                await self._count()
         warden, caller = self._warden, self._caller
         self._warden = self._caller = None
         if warden is None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """Network and switch, or a reservation of loopback addresses; the one or the other."""
+    """Network and switch, or a reservation of loopback addresses and proxies; ``switch_control`` is of either."""
 
     opened: Opened
     directory: Path

@@ -1,7 +1,8 @@
 """The few system calls that Python 3.11 does not offer: namespaces and what happens when a parent dies.
 
-``unshare`` and ``setns`` came to ``os`` with 3.12, ``prctl`` never did. Namespaces are held by open descriptors only:
-nothing is mounted and nothing is named under /run, so the kernel frees them with the last process that held them.
+``unshare`` and ``setns`` came to ``os`` with 3.12, ``timerfd_create`` with 3.13, ``prctl`` never did. Namespaces are
+held by open descriptors only: nothing is mounted and nothing is named under /run, so the kernel frees them with the
+last process that held them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ CLONE_NEWNS = 0x00020000
 MS_REC_PRIVATE = 0x4000 | 0x40000
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+CLOCK_MONOTONIC = 1
+TFD_TIMER_ABSTIME = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -94,3 +97,24 @@ def adopt_orphans() -> None:
     """Let processes whose parent died become children of this one, so that it can wait for them too."""
     if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise LocalError(f"cannot become a child subreaper: {os.strerror(ctypes.get_errno())}")
+
+
+class _TimerSpec(ctypes.Structure):
+    """struct itimerspec: the interval, then the first expiry, each in seconds and nanoseconds."""
+
+    _fields_ = (("values", ctypes.c_long * 4),)
+
+
+def new_timer() -> int:
+    """Return the descriptor of a timer on the monotonic clock, not armed; it becomes readable when it expires."""
+    descriptor = _libc.timerfd_create(CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+    if descriptor < 0:
+        raise LocalError(f"cannot create a timer: {os.strerror(ctypes.get_errno())}")
+    return int(descriptor)
+
+
+def arm_timer(descriptor: int, at_ns: int) -> None:
+    """Let a timer expire once, at a time on the monotonic clock; one that is past expires at once."""
+    spec = _TimerSpec((ctypes.c_long * 4)(0, 0, *divmod(max(1, at_ns), 10**9)))
+    if _libc.timerfd_settime(descriptor, TFD_TIMER_ABSTIME, ctypes.byref(spec), None) != 0:
+        raise LocalError(f"cannot set a timer: {os.strerror(ctypes.get_errno())}")

@@ -2,7 +2,8 @@
 
 Requests and replies are typed and tagged, so a message that does not fit is refused with a sentence before anything
 has been done. Each request carries a number and its reply repeats it: several may be under way at once, and a slow
-dial holds up nobody. The switch speaks a subset (``Cut``, ``Count``) of the same language.
+dial holds up nobody. The switch speaks a subset (``Cut``, ``SetWeather``, ``Count``) of the
+same language; so do the proxies of plain loopback.
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ class Message(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True)
 
 
 class Open(Message, frozen=True):
-    """Make machines and links; the first request, and only the first."""
+    """Make machines and links; the first request, and only the first.
+
+    ``seed`` is the run's, for what links do by chance. ``capture`` is the folder for the capture of all frames, "" for
+    none.
+    """
 
     mode: Mode
     nodes: tuple[str, ...]
@@ -33,6 +38,8 @@ class Open(Message, frozen=True):
     controller: Identity
     disks: dict[str, str] = {}
     """Data folders that are to be disks that forget, by node: all or none."""
+    seed: int = 0
+    capture: str = ""
 
 
 class Spawn(Message, frozen=True):
@@ -105,6 +112,25 @@ class Cut(Message, frozen=True):
     links: tuple[tuple[str, str], ...]
 
 
+class WeatherOn(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A weather (a ``nemesis.ground.Weather`` as MessagePack: the warden only passes it on) and its links."""
+
+    weather: bytes
+    links: tuple[tuple[str, str], ...]
+
+
+class SetWeather(Message, frozen=True):
+    """Let these directed links have this weather from now on; all others keep theirs."""
+
+    weathers: tuple[WeatherOn, ...]
+
+
+class ResetConnections(Message, frozen=True):
+    """Break every connection of these nodes."""
+
+    nodes: tuple[str, ...]
+
+
 class Count(Message, frozen=True):
     """Report the counters of every link."""
 
@@ -143,6 +169,8 @@ Request = (
     | Account
     | Dial
     | Cut
+    | SetWeather
+    | ResetConnections
     | Count
     | Disk
     | PowerOff
@@ -158,11 +186,22 @@ class Place(msgspec.Struct, frozen=True):
     port: int
 
 
+class Detour(msgspec.Struct, frozen=True, array_like=True):
+    """Where one node reaches another one, if that is not the other one's own place."""
+
+    source: str
+    destination: str
+    host: str
+    port: int
+
+
 class Opened(Message, frozen=True):
     """The network is up. ``lost`` says why namespaces are not used and how to get them ("" where they are).
 
     ``disk`` says by what means disks forget ("": they do not), and ``no_disk`` why they do not although they should.
     ``one_epoch`` says why nodes cannot have time namespaces ("" where they can).
+    ``switch`` is whoever carries what nodes say to each other: on plain loopback the proxies, at their ``detours``.
+    ``no_resets`` says why connections cannot be broken ("" if they can).
     """
 
     mode: UsedMode
@@ -174,6 +213,8 @@ class Opened(Message, frozen=True):
     no_disk: str = ""
     disks: dict[str, Identity] = {}
     one_epoch: str = ""
+    detours: tuple[Detour, ...] = ()
+    no_resets: str = ""
 
 
 class Spawned(Message, frozen=True):
@@ -218,21 +259,39 @@ class Done(Message, frozen=True):
     """It is in effect."""
 
 
-class Row(msgspec.Struct, frozen=True):
-    """What one directed link has carried and dropped, in frames."""
+class ResetDone(Message, frozen=True):
+    """So many connections were broken."""
+
+    connections: int
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True):
+    """What one directed link has carried, dropped, and done otherwise to frames (``nemesis.ground.LinkCounters``)."""
 
     source: str
     destination: str
     forwarded: int
     dropped: int
+    lost: int = 0
+    duplicated: int = 0
+    delayed: int = 0
+    reordered: int = 0
+    clogged: int = 0
+    throttled: int = 0
 
 
 class Counted(Message, frozen=True):
-    """All links between nodes; ``overruns`` are frames that the kernel dropped because the switch was too slow."""
+    """All links between nodes; ``overruns`` are frames that the kernel dropped because the switch was too slow.
+
+    ``captured`` are the frames in a capture: delivered, lost, and left out because it was full; ``capture_failed`` says
+    why it ended before its time.
+    """
 
     rows: tuple[Row, ...]
     overruns: int
     strays: int
+    captured: tuple[int, int, int] = (0, 0, 0)
+    capture_failed: str = ""
 
 
 class Refused(Message, frozen=True):
@@ -247,7 +306,7 @@ class DiskSaid(Message, frozen=True):
     reply: bytes
 
 
-Reply = Opened | Spawned | Seen | Accounted | Dialled | Unreachable | Done | Counted | DiskSaid | Refused
+Reply = Opened | Spawned | Seen | Accounted | Dialled | Unreachable | Done | Counted | ResetDone | DiskSaid | Refused
 
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.cluster.local import cgroups, channel, kernel, ledger
+from harness.cluster.local import cgroups, channel, kernel, ledger, resets
 from harness.cluster.local.caller import Caller
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.estate import Estate
@@ -41,9 +41,12 @@ from harness.cluster.local.messages import (
     Refused,
     Reply,
     Request,
+    ResetConnections,
+    ResetDone,
     Resume,
     Seen,
     SetRation,
+    SetWeather,
     Spawn,
     Spawned,
     Terminate,
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
     from harness.cluster.local.disk_callers import Disks
 
 SWITCH_LIMIT_S = 5.0
+SWITCH_END_S = 1.0
 REPLY_LIMIT_S = 10.0
 REPLY_RETRY_S = 0.001
 PARENT_INTERVAL_S = 1.0
@@ -83,13 +87,14 @@ class Service:
         self._disks: Disks | None = None
         self._switch_pidfd: int | None = None
         self._reading = False
+        self._carrier = "the switch" if estate.network is not None else "the proxies' process"
 
     async def run(self) -> int:
         """Serve; at the end leave nothing behind. Returns 1 if something could not be ended."""
         loop = asyncio.get_running_loop()
         self._control.setblocking(False)
         if self._estate.switch_control is not None and self._estate.opened.switch is not None:
-            self._switch = Caller(self._estate.switch_control, "the switch")
+            self._switch = Caller(self._estate.switch_control, self._carrier)
             self._switch_pidfd = os.pidfd_open(self._estate.opened.switch.pid)
         if self._estate.disks:
             from harness.cluster.local.disk_callers import Disks  # noqa: PLC0415 - only for runs that need it
@@ -187,8 +192,10 @@ class Service:
         match request:
             case Dial():
                 return await self._dial(request)
-            case Cut() | Count():
+            case Cut() | SetWeather() | Count():
                 return await self._ask_switch(request), None
+            case ResetConnections():
+                return await self._reset_connections(request), None
             case Spawn():
                 return await self._spawn(request), None
             case SetRation():
@@ -300,16 +307,27 @@ class Service:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    async def _ask_switch(self, request: Cut | Count) -> Reply:
+    async def _reset_connections(self, request: ResetConnections) -> Reply:
+        """Break connections where they end; on plain loopback, the proxies break those between nodes."""
+        for node in request.nodes:
+            self._process(node)  # refuses an unknown name
+        built = self._estate.network
+        if built is None:
+            return await self._ask_switch(request)
+        return ResetDone(resets.reset(built, request.nodes))
+
+    async def _ask_switch(self, request: Cut | SetWeather | ResetConnections | Count) -> Reply:
         if self._switch is None:
-            raise LocalError(f"links cannot be cut here: {self._estate.opened.lost}")
+            raise LocalError("nobody carries what the nodes say to each other: the cluster is closed")
         return await self._switch.ask(request, SWITCH_LIMIT_S)
 
     def _check_switch(self) -> None:
         """Refuse to go on without the switch: what looks like a partition then is no fault that anyone planned."""
         if self._switch_pidfd is None or not select.select([self._switch_pidfd], [], [], 0)[0]:
             return
-        raise LocalError("the switch has died, so no frame passes any more: this run cannot be judged; tear it down")
+        raise LocalError(
+            f"{self._carrier} has died, so nothing passes any more: this run cannot be judged; tear it down"
+        )
 
     def _process(self, node: str) -> NodeProcess | None:
         if node not in self._places:
@@ -366,6 +384,7 @@ class Service:
         if self._switch is None or self._switch_pidfd is None or self._estate.opened.switch is None:
             return
         self._switch.close()
+        select.select([self._switch_pidfd], [], [], SWITCH_END_S)  # it ends by itself, and writes its capture before
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._switch_pidfd, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):

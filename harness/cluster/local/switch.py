@@ -2,28 +2,26 @@
 
 It is a process of its own, forked by the warden before that starts its event loop. A process, since forwarding must
 not stand still while the warden forks a node or waits for one to die, and since nothing else may run between two
-frames. Forked rather than executed, since a second start of Python would double the time of a set-up. No thread, no
-asyncio: one epoll, and at most ``BURST`` frames from one port before the others, and the control socket, get a turn.
+frames. No thread, no asyncio: one epoll, and at most ``BURST`` frames from one port before the others, the control
+socket and frames that have become due get a turn.
 
-A request to cut is answered after it is in effect: frames that were waiting in a port at that time come under the
-new state. The clients' links are paths like all others, except that nobody can name them in a cut.
+A request is answered after it is in effect: frames that were waiting in a port at that time come under the new state.
+The clients' links are paths like all others, except that nobody can name them in a cut or a weather.
 """
 
 from __future__ import annotations
 
-import os
 import select
-import signal
 import socket
 import struct
-import sys
-import traceback
 from collections.abc import Sequence
 
-from harness.cluster.local import channel, kernel
+from harness.cluster.local import channel, forking
+from harness.cluster.local.capture import Capture
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.frames import ETHERNET_BYTES, VNET_BYTES
-from harness.cluster.local.messages import Answer, Ask, Count, Counted, Cut, Done, Refused, Reply, Row
+from harness.cluster.local.later import Later
+from harness.cluster.local.messages import Answer, Ask, Count, Counted, Cut, Done, Refused, Reply, Row, SetWeather
 from harness.cluster.local.network import CLIENTS, SOL_PACKET, Machine, Network, open_port
 from harness.cluster.local.paths import Path, apply_cut
 
@@ -52,16 +50,19 @@ class Port:
 class Switch:
     """The forwarding loop and the state of all links."""
 
-    def __init__(self, ports: Sequence[Port], control: socket.socket) -> None:
+    def __init__(self, ports: Sequence[Port], control: socket.socket, seed: int, capture: Capture | None) -> None:
         self._ports = {port.socket.fileno(): port for port in ports}
         self._control = control
         self._buffer = bytearray(FRAME_LIMIT_BYTES)
         self._view = memoryview(self._buffer)
         self._strays = 0
+        self._seed = seed
+        self._capture = capture
+        self._later = Later()
         for port in ports:
             for other in ports:
                 if other is not port:
-                    path = Path(port.machine.name, other.machine.name, other.socket)
+                    path = Path(port.machine.name, other.machine.name, other.socket, self._later, capture)
                     port.paths[other.machine.mac] = path
         self._links = {
             (path.source, path.destination): path
@@ -73,15 +74,20 @@ class Switch:
     def run(self) -> None:
         """Forward until the warden is gone."""
         poll = select.epoll()
-        for descriptor in (*self._ports, self._control.fileno()):
+        timer = self._later.timer
+        for descriptor in (*self._ports, self._control.fileno(), timer):
             poll.register(descriptor, select.EPOLLIN)
+        release, ports = self._later.release, self._ports
         while True:
             for descriptor, _ in poll.poll():
-                port = self._ports.get(descriptor)
+                port = ports.get(descriptor)
                 if port is not None:
                     self._drain(port)
+                elif descriptor == timer:
+                    self._later.wake()
                 elif not self._serve():
                     return
+            release()
 
     def _drain(self, port: Port) -> None:
         receive, view, paths = port.socket.recv_into, self._view, port.paths
@@ -130,18 +136,58 @@ class Switch:
                     return Refused(f"no link between nodes: {unknown}")
                 apply_cut(self._links, links)
                 return Done()
+            case SetWeather() as request:
+                return self._set_weather(request)
             case Count():
                 return self._counted()
             case other:
                 return Refused(f"the switch does not do {type(other).__name__}")
 
+    def _set_weather(self, request: SetWeather) -> Reply:
+        from harness.cluster.local import sky  # noqa: PLC0415 - loaded by now; see there
+
+        try:
+            sky.apply(request, self._links, self._seed)
+        except LocalError as error:
+            return Refused(str(error))
+        return Done()
+
     def _counted(self) -> Counted:
-        rows = tuple(Row(path.source, path.destination, path.forwarded, path.dropped) for path in self._links.values())
+        rows = tuple(map(_row, self._links.values()))
         overruns = sum(port.read_overruns() for port in self._ports.values())
-        return Counted(rows, overruns, self._strays)
+        if self._capture is None:
+            return Counted(rows, overruns, self._strays)
+        self._capture.flush()
+        return Counted(rows, overruns, self._strays, self._capture.counts, self._capture.failed)
+
+    def close(self) -> None:
+        """Write what has not been written yet."""
+        if self._capture is not None:
+            self._capture.flush()
 
 
-def fork_switch(network: Network, inherited: socket.socket) -> tuple[int, socket.socket]:
+def _row(path: Path) -> Row:
+    """Return what a link has done; what found no room to wait in was lost like what a rate had no room for."""
+    passage = path.passage
+    if passage is None:
+        return Row(path.source, path.destination, path.forwarded, path.dropped)
+    return Row(
+        path.source,
+        path.destination,
+        path.forwarded,
+        path.dropped,
+        passage.lost + path.overflowed,
+        passage.duplicated,
+        passage.delayed,
+        passage.reordered,
+        path.clogged,
+        passage.throttled,
+    )
+
+
+def fork_switch(
+    network: Network, inherited: socket.socket, seed: int, capture: Capture | None
+) -> tuple[int, socket.socket]:
     """Start the switch; return its pid and the warden's end of its control socket.
 
     ``inherited`` is the warden's own control socket: were a copy of it to stay open in the switch, the controller
@@ -149,28 +195,18 @@ def fork_switch(network: Network, inherited: socket.socket) -> tuple[int, socket
     """
     ports = [Port(machine) for machine in network.machines]
     ours, theirs = channel.pair()
-    parent = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        _live(parent, Switch(ports, theirs), (inherited, ours))
+    switch = Switch(ports, theirs, seed, capture)
+    pid = forking.fork(lambda: _work(switch), (inherited, ours))
     theirs.close()
     for port in ports:
         port.socket.close()
     return pid, ours
 
 
-def _live(parent: int, switch: Switch, foreign: Sequence[socket.socket]) -> None:
-    """Be the switch until the warden ends; never return to the code that forked."""
-    status = 1
+def _work(switch: Switch) -> None:
+    from harness.cluster.local import sky  # noqa: F401, PLC0415 - now, and not while frames wait for it
+
     try:
-        kernel.die_with_parent(parent)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for descriptor in foreign:
-            descriptor.close()
         switch.run()
-        status = 0
-    except BaseException:  # noqa: BLE001 - whatever it is, it must reach the log and not the forked parent's code
-        traceback.print_exc()
-        sys.stderr.flush()
     finally:
-        os._exit(status)
+        switch.close()

@@ -18,12 +18,13 @@ from pathlib import Path
 
 import msgspec
 
-from harness.cluster.local import channel, epochs, kernel, ledger, network, pids, probe
+from harness.cluster.local import channel, epochs, kernel, ledger, network, pids, probe, resets
+from harness.cluster.local.capture import Capture
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.estate import Estate
 from harness.cluster.local.ledger import Ledger
-from harness.cluster.local.loopback import reserve
-from harness.cluster.local.messages import MAX_NODES, Answer, Open, Opened, Place, Refused, UsedMode
+from harness.cluster.local.loopback import fork_proxies, reserve
+from harness.cluster.local.messages import MAX_NODES, Answer, Detour, Open, Opened, Place, Refused, UsedMode
 from harness.cluster.local.network import NODE_PORT
 from harness.cluster.local.switch import fork_switch
 
@@ -73,23 +74,29 @@ def _establish(request: Open, control: socket.socket) -> Estate:
     kernel.adopt_orphans()
     mode, lost = _choose(request)
     if mode == "loopback":
-        return _with_disks(request, _establish_loopback(request, lost))
+        return _with_disks(request, _establish_loopback(request, lost, control))
     try:
         built = network.build(request.nodes, user_namespace=mode == "userns")
-        switch, switch_control = fork_switch(built, control)
+        capture = Capture(Path(request.capture)) if request.capture else None
+        switch, switch_control = fork_switch(built, control, request.seed, capture)
     except LocalError as error:
         raise LocalError(f"mode {mode} does not work here: {error}; {probe.advice(mode)}") from error
     places = tuple(Place(name, str(built.machine(name).address), NODE_PORT) for name in request.nodes)
     identity = pids.Identity(switch, pids.start_ticks(switch))
-    opened = Opened(mode, places, built.recovery, "", identity, one_epoch=epochs.why_not())
+    opened = Opened(
+        mode, places, built.recovery, "", identity, one_epoch=epochs.why_not(), no_resets=resets.why_not(built)
+    )
     estate = Estate(opened, Path(request.directory), _begin(request, opened), built, switch_control, None)
     return _with_disks(request, estate)
 
 
-def _establish_loopback(request: Open, lost: str) -> Estate:
+def _establish_loopback(request: Open, lost: str, control: socket.socket) -> Estate:
     reservation = reserve(request.nodes)
-    opened = Opened("loopback", reservation.places, "", lost, None, epochs.why_not())
-    return Estate(opened, Path(request.directory), _begin(request, opened), None, None, reservation)
+    proxies, proxies_control = fork_proxies(reservation, control, request.seed)
+    identity = pids.Identity(proxies, pids.start_ticks(proxies))
+    detours = tuple(Detour(route.source, route.destination, route.host, route.port) for route in reservation.routes)
+    opened = Opened("loopback", reservation.places, "", lost, identity, one_epoch=epochs.why_not(), detours=detours)
+    return Estate(opened, Path(request.directory), _begin(request, opened), None, proxies_control, reservation)
 
 
 def _with_disks(request: Open, estate: Estate) -> Estate:

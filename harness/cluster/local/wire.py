@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 
 READ_BYTES = 64 << 10
 WRITE_LIMIT_BYTES = 16 << 20
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
 
 
 class LocalWire:
@@ -48,6 +50,15 @@ class LocalWire:
             return await self._reader.read(READ_BYTES)
         except OSError:
             return b""
+
+    def reset(self) -> bool:
+        """Break the stream, so that both ends see it; False if it was over already."""
+        transport = self._writer.transport
+        if transport.is_closing():
+            return False
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        transport.abort()
+        return True
 
     def close(self) -> None:
         """Close at once, dropping what is still queued; closing twice is harmless."""

@@ -38,8 +38,11 @@ ANSWERS = frozenset({"promise", "pre-vote-reply", "accepted", "heartbeat-ack", "
 QUIET = frozenset({"heartbeat", "heartbeat-ack", "statusrequest", "status"})
 """What goes on all the time and says little."""
 LABEL_CHARS_MAX = 48
+MILLION = 1_000_000
 FAIR_DELAY_NS = 240_000
 """No frame takes longer on a link that nothing disturbs."""
+RECONNECT_NS = 50_000_000
+"""Nothing gets through for so long after a connection was reset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class Links:
     def __init__(self, lines: Iterable[TraceLine], gaps: Sequence[Gap] = ()) -> None:
         self._gaps = gaps
         self._cuts: list[tuple[int, frozenset[tuple[str, str]]]] = [(0, frozenset())]
+        self._resets: list[tuple[int, frozenset[str]]] = []
         self._weather: defaultdict[tuple[str, str], list[Weather]] = defaultdict(lambda: [Weather(0)])
         self._absences: defaultdict[str, list[tuple[int, bool]]] = defaultdict(lambda: [(0, True)])
         self._end = 0
@@ -124,6 +128,8 @@ class Links:
         self._end = max(self._end, line.at)
         if line.kind == "links" and line.what == "cut":
             self._cuts.append((line.at, frozenset(_pairs(line.body))))
+        elif line.kind == "links" and line.what == "reset":
+            self._resets.append((line.at, frozenset(map(str, line.body if isinstance(line.body, list) else ()))))
         elif line.kind == "links" and line.what == "weather":
             for link, weather in _weathers(line):
                 self._weather[link].append(weather)
@@ -141,6 +147,8 @@ class Links:
             return "unrecorded", "whether it arrived is not recorded: lines of the trace are left out here"
         if any(sent.at < at <= latest and link in links for at, links in self._cuts):
             return "cut", f"the link {sent.node} → {sent.peer} was cut while it was under way"
+        if any(sent.at - RECONNECT_NS <= at <= latest and nodes & {*link} for at, nodes in self._resets):
+            return "lost", f"lost: the connection {sent.node} → {sent.peer} was reset"
         if self._is_absent(sent.peer, sent.at, latest):
             return "gone", f"no process of {sent.peer} was there to receive it"
         if latest >= self._end:
@@ -174,7 +182,12 @@ def _weathers(line: TraceLine) -> Iterable[tuple[tuple[str, str], Weather]]:
     for entry in line.body if isinstance(line.body, list) else ():
         for link in _pairs([entry]):
             now = entry[2] if len(entry) > 2 else None
-            yield link, Weather(line.at, _number(now, "delay_max"), _number(now, "loss_ppm"))
+            latest = sum(_number(delay, "high") for delay in items(now, "delays"))
+            latest += sum(_number(reorder, "held") for reorder in items(now, "reorders"))
+            kept_ppm = MILLION
+            for loss in items(now, "losses"):
+                kept_ppm = kept_ppm * (MILLION - _number(loss, "ppm")) // MILLION
+            yield link, Weather(line.at, latest, MILLION - kept_ppm)
 
 
 def _number(body: Any, name: str) -> int:
