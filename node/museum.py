@@ -24,17 +24,31 @@ ANNOUNCEMENT = "the planted bug did wrong for the first time"
 
 
 @dataclass(frozen=True, slots=True)
+class Real:
+    """How a planted bug is caught on real processes, where it takes another scenario than in simulation.
+
+    A minute in which what exposes the bug comes again and again: no disk is as slow and no moment as exact as it can be
+    simulated. ``caught_by`` is what checkers have to say, as nobody can look for a broken invariant there.
+    """
+
+    scenario: str
+    caught_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Exhibit:
     """How one planted bug is caught.
 
     ``scenario``: TOML as of a scenario file, without ``name``, ``place``, ``bug`` and ``seed``. ``caught_by``: what
     has to be said of a run, "checker: kind of anomaly", where ``*`` is anything; any one of them is a catch.
-    ``checkers_alone``: the same where no invariant may end the run; nothing if the checkers cannot see it.
+    ``checkers_alone``: the same where no invariant may end the run; nothing if the checkers cannot see it. ``real``:
+    both on real processes, if they are others there.
     """
 
     scenario: str
     caught_by: tuple[str, ...]
     checkers_alone: tuple[str, ...] = ()
+    real: Real | None = None
 
 
 class Misdeeds:

@@ -27,6 +27,8 @@ class Exhibit:
     scenario: Scenario
     caught_by: tuple[str, ...]
     checkers_alone: tuple[str, ...]
+    real: Exhibit | None = None
+    """The same bug as it is shown on real processes, if that takes another scenario."""
 
     @property
     def title(self) -> str:
@@ -60,12 +62,21 @@ def exhibit(name: str) -> Exhibit:
         raise UnknownBugError(f"no planted bug is named {name!r}; there are: {', '.join(bug_names())}")
     module = importlib.import_module(f"node.bugs.{name.replace('-', '_')}")
     shown: museum.Exhibit = module.EXHIBIT
+    story = (module.__doc__ or "").strip()
+    real = None
+    if shown.real is not None:
+        scenario = _scenario(name, shown.real.scenario, f"{module.__file__}: EXHIBIT.real")
+        real = Exhibit(name, story, scenario, shown.real.caught_by, shown.real.caught_by)
+    scenario = _scenario(name, shown.scenario, f"{module.__file__}: EXHIBIT.scenario")
+    return Exhibit(name, story, scenario, shown.caught_by, shown.checkers_alone, real)
+
+
+def _scenario(name: str, text: str, where: str) -> Scenario:
     try:
-        data = tomllib.loads(shown.scenario)
-        scenario = changed(from_data({"name": f"{NAME_PREFIX}{name}", "place": "simulated", **data}), bug=name)
+        data = {"name": f"{NAME_PREFIX}{name}", "place": "simulated", **tomllib.loads(text)}
+        return changed(from_data(data), bug=name)
     except (ScenarioError, tomllib.TOMLDecodeError) as error:
-        raise ScenarioError(f"{module.__file__}: EXHIBIT.scenario: {error}") from error
-    return Exhibit(name, (module.__doc__ or "").strip(), scenario, shown.caught_by, shown.checkers_alone)
+        raise ScenarioError(f"{where}: {error}") from error
 
 
 def exhibits(names: Sequence[str] = ()) -> tuple[Exhibit, ...]:

@@ -27,9 +27,10 @@ NODE_LOG = "node.log"
 
 
 def showable(exhibits: Sequence[Exhibit]) -> tuple[Exhibit, ...]:
-    """Return those that can be shown on real processes."""
+    """Return those that can be shown on real processes, as they are shown there."""
+    here = (exhibit.real or exhibit for exhibit in exhibits)
     return tuple(
-        e for e in exhibits if e.checkers_alone and all(r.measure != "event" for r in parse_all(e.scenario.required))
+        e for e in here if e.checkers_alone and all(r.measure != "event" for r in parse_all(e.scenario.required))
     )
 
 

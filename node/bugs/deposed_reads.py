@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from node.assembly import Assembly
-from node.museum import Exhibit, misdeeds
+from node.museum import Exhibit, Real, misdeeds
 from node.paxos.reading import Reading
 
 
@@ -60,5 +60,24 @@ lease_ms = 100
     checkers_alone=(
         "linearizable: *",
         "final-reads: *",
+    ),
+    real=Real(
+        scenario="""
+nodes = 3
+time = "60s"
+rate = 200
+concurrency = 30
+faults = []
+schedule = [
+    { at = "3s", until = "4500ms", every = "6s", fault = { type = "pause", target = "leader" } },
+    { at = "6s", until = "8s", every = "6s", fault = { type = "partition", shape = "leader" } },
+]
+
+[node]
+election_timeout_ms = 1000
+election_spread_ms = 100
+lease_ms = 100
+""",
+        caught_by=("linearizable: *", "final-reads: *"),
     ),
 )

@@ -19,7 +19,7 @@ from dataclasses import replace
 import msgspec
 
 from node.assembly import Assembly
-from node.museum import Exhibit, misdeeds
+from node.museum import Exhibit, Real, misdeeds
 from node.paxos.ballot import Ballot
 from node.paxos.config import Config
 from node.paxos.leader import Leader
@@ -74,4 +74,25 @@ election_spread_ms = 1
 heartbeat_ms = 500
 """,
     caught_by=("invariants: n# holds the lease while n# holds it",),
+    real=Real(
+        scenario="""
+nodes = 3
+time = "60s"
+rate = 200
+concurrency = 30
+faults = []
+schedule = [
+    { at = "1s", until = "6800ms", every = "6s", fault = { type = "clock-drift", target = "leader", ppm = -150000 } },
+    { at = "1s", until = "6800ms", every = "6s", fault = { type = "clock-drift", target = "follower", ppm = 150000 } },
+    { at = "3s", until = "6s", every = "6s", fault = { type = "partition", shape = "leader" } },
+]
+
+[node]
+drift_ppm = 200000
+lease_ms = 1500
+election_timeout_ms = 1500
+election_spread_ms = 1
+""",
+        caught_by=("linearizable: *", "final-reads: *"),
+    ),
 )

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from node.assembly import Assembly
 from node.committer import Committer
-from node.museum import Exhibit, misdeeds
+from node.museum import Exhibit, Real, misdeeds
 from node.paxos.records import Record
 
 
@@ -56,5 +56,18 @@ schedule = [
         "linearizable: *",
         "final-reads: *",
         "recovery: *is not running (exit status *",
+    ),
+    real=Real(
+        scenario="""
+nodes = 3
+time = "60s"
+rate = 100
+faults = []
+schedule = [
+    { at = "500ms", until = "59s", fault = { type = "disk-slow", target = "all", times = 50 } },
+    { at = "4s", until = "4500ms", every = "5s", fault = { type = "power-off", target = "all", mode = "drop" } },
+]
+""",
+        caught_by=("linearizable: *", "final-reads: *", "node-audit: *"),
     ),
 )

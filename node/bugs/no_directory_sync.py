@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from node.assembly import Assembly
-from node.museum import Exhibit, misdeeds
+from node.museum import Exhibit, Real, misdeeds
 from node.storage.disk import Disk
 from node.storage.journal import Journal
 from node.storage.shims import FileShim, ShimmedDisk
@@ -65,5 +65,20 @@ log_segment_bytes = 2000
         "linearizable: *",
         "final-reads: *",
         "recovery: *is not running (exit status *",
+    ),
+    real=Real(
+        scenario="""
+nodes = 3
+time = "60s"
+rate = 100
+faults = []
+schedule = [
+    { at = "4s", until = "4500ms", every = "5s", fault = { type = "power-off", target = "all", mode = "names" } },
+]
+
+[node]
+log_segment_bytes = 4000
+""",
+        caught_by=("linearizable: *", "final-reads: *", "node-audit: *"),
     ),
 )

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from node.assembly import Assembly
-from node.museum import Exhibit, misdeeds
+from node.museum import Exhibit, Real, misdeeds
 from node.storage.journal import Journal
 from node.storage.wal import CorruptLogError, Wal, _Scan
 
@@ -56,4 +56,17 @@ schedule = [
 """,
     caught_by=("recovery: *is not running (exit status *",),
     checkers_alone=("recovery: *is not running (exit status *",),
+    real=Real(
+        scenario="""
+nodes = 3
+time = "60s"
+rate = 200
+faults = []
+schedule = [
+    { at = "500ms", until = "59s", fault = { type = "disk-slow", target = "all", times = 50 } },
+    { at = "4s", until = "4500ms", every = "5s", fault = { type = "power-off", target = "all", mode = "torn" } },
+]
+""",
+        caught_by=("recovery: *is not running (exit status *",),
+    ),
 )

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from node.assembly import Assembly
-from node.museum import Exhibit, misdeeds
+from node.museum import Exhibit, Real, misdeeds
 from node.storage.disk import Disk
 from node.storage.journal import Journal
 from node.storage.shims import FileShim, ShimmedDisk
@@ -64,4 +64,17 @@ schedule = [
         "recovery: *is not running (exit status *",
     ),
     checkers_alone=("recovery: *is not running (exit status *",),
+    real=Real(
+        scenario="""
+nodes = 3
+time = "60s"
+rate = 100
+faults = []
+schedule = [
+    { at = "4s", until = "4700ms", every = "5s", fault = { type = "disk-eio", target = "leader" } },
+    { at = "4100ms", until = "4600ms", every = "5s", fault = { type = "power-off", target = "all" } },
+]
+""",
+        caught_by=("recovery: *is not running (exit status *", "linearizable: *", "final-reads: *", "node-audit: *"),
+    ),
 )

@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from node.assembly import Assembly
-from node.museum import Exhibit, misdeeds
+from node.museum import Exhibit, Real, misdeeds
 from node.storage.frame import Framed
 from node.storage.journal import Journal
 from node.storage.wal import Wal
@@ -58,5 +58,19 @@ schedule = [
     caught_by=(
         "invariants: n# has forgotten what it had answered for: slot #, accepted in ballot #*",
         "invariants: n# remembers a promise of # after it had answered for #*",
+    ),
+    real=Real(
+        scenario="""
+nodes = 3
+time = "60s"
+rate = 100
+faults = []
+schedule = [
+    { at = "3s", until = "4s", every = "5s", fault = { type = "partition", shape = "one" } },
+    { at = "3900ms", until = "4050ms", every = "5s", fault = { type = "disk-rot", target = "n3", where = "head" } },
+    { at = "4s", until = "6s", every = "5s", fault = { type = "partition", shape = "leader" } },
+]
+""",
+        caught_by=("linearizable: *", "final-reads: *", "node-audit: *"),
     ),
 )

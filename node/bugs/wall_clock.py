@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from node.assembly import Assembly
-from node.museum import Exhibit, misdeeds
+from node.museum import Exhibit, Real, misdeeds
 from node.replica import Output, Replica, ReplicaEvent
 
 
@@ -74,5 +74,26 @@ schedule = [
     checkers_alone=(
         "linearizable: *",
         "final-reads: *",
+    ),
+    real=Real(
+        scenario="""
+nodes = 3
+time = "60s"
+rate = 200
+faults = []
+
+[[schedule]]
+at = "3s"
+until = "5s"
+every = "5s"
+fault = { type = "partition", shape = "leader" }
+
+[[schedule]]
+at = "3050ms"
+until = "5s"
+every = "5s"
+fault = { type = "clock-bump", target = "leader", clock = "wall", delta_ms = -3000 }
+""",
+        caught_by=("linearizable: *", "final-reads: *"),
     ),
 )
