@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nemesis.fuse import mount
 from nemesis.fuse.volume import Volume
 from nemesis.inode import Directory
 from nemesis.troubled import TroubledDisk, never
@@ -170,6 +171,21 @@ def test_an_abandoned_sync_fails_and_makes_nothing_durable(tmp_path: Path) -> No
     assert lying_there(tmp_path) == {"f": b"x"}
     volume.attach()
     volume.sync(handle)
+    close(volume)
+
+
+def test_a_bug_is_answered_with_an_error_and_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    volume = Volume(tmp_path, TroubledDisk())
+    answers = mount._Answers(None, volume, lambda: None)
+    with pytest.raises(OSError, match="a bug of the file system's") as answered:
+        answers.read(None, 1, 0, 999)
+    assert answered.value.errno == errno.EIO
+    assert volume.failure == "read: KeyError: 999"
+    with pytest.raises(FileNotFoundError):
+        answers.open("/no", os.O_RDONLY)
+    answers.create("/f", 0o644)
+    assert volume.failure == "read: KeyError: 999", "an error that a program makes is none of ours"
+    assert "KeyError: 999" in capsys.readouterr().err
     close(volume)
 
 

@@ -338,7 +338,11 @@ class Service:
         reasons = [str(outcome) for outcome in outcomes if isinstance(outcome, BaseException)]
         self._end_switch()
         if self._disks is not None:
-            self._disks.end()
+            self._disks.end()  # whoever waited for one in the kernel is free now
+            if reasons:
+                again = (process.kill() for process in self._processes.values())
+                outcomes = await asyncio.gather(*again, return_exceptions=True)
+                reasons = [str(outcome) for outcome in outcomes if isinstance(outcome, BaseException)]
         if not reasons:
             try:
                 ledger.remove(self._estate.directory, self._estate.ledger.warden)
