@@ -33,6 +33,7 @@ from harness.cluster.local.messages import (
     Dialled,
     Disk,
     DiskSaid,
+    DisksBy,
     Done,
     Kill,
     Look,
@@ -90,17 +91,19 @@ class LocalCluster:
         tree: SeedTree | None = None,
         *,
         disks: Mapping[str, Path] | None = None,
+        disks_by: DisksBy = "auto",
     ) -> None:
         """Describe a cluster of ``nodes`` nodes; ``directory`` takes the warden's log and ledger.
 
         ``tree`` has the run's seed. ``disks``: each node's data folder, if these are to be disks that can fail and
-        forget.
+        forget, ``disks_by`` by what means.
         """
         if not 1 <= nodes <= MAX_NODES:
             raise ClusterError(f"a local cluster has 1 to {MAX_NODES} nodes, not {nodes}")
         self._names = tuple(f"n{number}" for number in range(1, nodes + 1))
         self._mode: Mode = mode
         self._disks = disks or {}
+        self._disks_by: DisksBy = disks_by
         self._tree = tree or SeedTree(0)
         self._disk_draws = {node: self._tree.stream(f"local/disk/{node}") for node in self._names}
         self._directory = directory.resolve()
@@ -164,7 +167,7 @@ class LocalCluster:
         try:
             self._caller = self._start_warden()
             disks = {node: str(folder.resolve()) for node, folder in self._disks.items()}
-            request = Open(self._mode, self._names, str(self._directory), controller, disks)
+            request = Open(self._mode, self._names, str(self._directory), controller, disks, self._disks_by)
             opened = _expect(Opened, await self._ask(request, SETUP_LIMIT_S))
         except BaseException as error:
             tail = self._log_tail()
@@ -290,7 +293,7 @@ class LocalCluster:
         told = [f"the switch was too slow for {lost} frames, which were lost"] if lost else []
         for node in self._opened.disks if self._opened is not None else ():
             if overflows := (await self._disk_report(node)).overflows:
-                told.append(f"the disk of {node} could not keep all it might have lost ({overflows} times)")
+                told.append(f"the disk of {node} cannot take back all it might have lost ({overflows} times)")
         return tuple(told)
 
     async def teardown(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,8 @@ def find(directory: Path) -> list[Leftover]:
     found = ledger.living(book)
     if not found:
         _unmount(book)
+        for state in directory.glob("disk-*"):
+            shutil.rmtree(state, ignore_errors=True)
         ledger.remove(directory, book.warden)
     elif pids.is_alive(book.controller):
         return []

@@ -15,6 +15,7 @@ from harness.cluster.local.pids import Identity
 
 Mode = Literal["auto", "root", "userns", "loopback"]
 UsedMode = Literal["root", "userns", "loopback"]
+DisksBy = Literal["auto", "fuse", "preload"]
 RunName = Literal["running", "stopped", "gone"]
 
 MAX_NODES = 64
@@ -33,6 +34,7 @@ class Open(Message, frozen=True):
     controller: Identity
     disks: dict[str, str] = {}
     """Data folders that are to be disks that forget, by node: all or none."""
+    disks_by: DisksBy = "auto"
 
 
 class Spawn(Message, frozen=True):

@@ -250,6 +250,8 @@ class Service:
         machine = self._estate.network.machine(request.node) if self._estate.network else None
         if self._disks is not None:
             await self._disks.attach(request.node)
+            environment = self._disks.environment(request.node, request.environment)
+            request = msgspec.structs.replace(request, environment=environment)
         process = start(
             request, machine.network if machine else None, self._on_gone, partial(self._let_go, request.node)
         )
