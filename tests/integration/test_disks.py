@@ -189,6 +189,19 @@ DURABLE = {
         "os.ftruncate(f, 4096); m = mmap.mmap(f, 4096); m[:4] = b'kept'; m.flush()",
         {"f": b"kept" + bytes(4092)},
     ),
+    "a duplicated descriptor": (
+        "g = os.dup(f); os.write(g, b'kept'); os.fsync(g); os.write(f, b'lost')",
+        {"f": b"kept"},
+    ),
+    "a child": (
+        "c = os.fork() or (os.write(f, b'kept'), os.fsync(f), os.pwrite(f, b'lost', 4), os._exit(0)); os.waitpid(c, 0)",
+        {"f": b"kept"},
+    ),
+    "a program that was executed": (
+        "import subprocess\n"
+        "subprocess.run(('sh', '-c', 'echo kept > f; echo gone > g; rm g; echo lost > h'), check=True); os.fsync(f)",
+        {"f": b"kept\n"},
+    ),
     "overwritten": ("os.write(f, b'kept'); os.fsync(f); os.pwrite(f, b'LOST', 0)", {"f": b"kept"}),
     "cut": ("os.write(f, b'kept'); os.fsync(f); os.ftruncate(f, 1)", {"f": b"kept"}),
     "a name without its folder": (
@@ -230,6 +243,34 @@ def test_what_was_synced_is_there_after_a_power_cut_and_nothing_else(by: DisksBy
                     assert await run(cluster, tmp_path, f"print(open({path!r}, 'rb').read())") == str(data), name
                 await cluster.damage_disk("n1", Damage(Harm.WIPE))
             await told_of_what_is_not_seen(cluster, by)
+
+    asyncio.run(scene())
+
+
+@means
+def test_what_one_process_left_unsynced_another_one_can_sync(by: DisksBy, tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with disks_of(1, tmp_path, by=by) as cluster:
+            await run(cluster, tmp_path, "os.write(os.open('f', os.O_RDWR | os.O_CREAT), b'kept')")
+            await cluster.kill("n1")
+            synced = "f = os.open('f', os.O_RDWR); os.fsync(f); os.fsync(os.open('.', os.O_RDONLY))\n"
+            await run(cluster, tmp_path, f"{synced}os.rename('f', 'g'); os.pwrite(f, b'lost', 4)")
+            await cluster.power_off("n1", Arrival.DROP)
+            assert contents(tmp_path) == {"f": b"kept"}
+
+    asyncio.run(scene())
+
+
+def test_a_preload_library_makes_good_what_a_death_left_between_a_change_and_its_record(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with disks_of(1, tmp_path, by="preload") as cluster:
+            await run(cluster, tmp_path, f"{NAMED}open('old', 'w')\nos.fsync(d)")
+            await cluster.kill("n1")
+            (tmp_path / "n1" / "unrecorded").write_bytes(b"there")
+            (tmp_path / "n1" / "old").unlink()
+            await run(cluster, tmp_path, "os.fsync(os.open('.', os.O_RDONLY))")
+            await cluster.power_off("n1", Arrival.DROP)
+            assert contents(tmp_path) == {"f": b"", "unrecorded": b"there"}
 
     asyncio.run(scene())
 
@@ -503,6 +544,36 @@ def test_nobody_else_sees_the_file_system_and_nothing_is_left_of_it(mode: UsedMo
 
     asyncio.run(scene())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cluster", "n1", "n1.log", "n2"]
+
+
+def test_where_fuse_is_closed_a_preload_library_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FUSE_LIBRARY_PATH", "/nowhere/libfuse.so")
+
+    async def scene(directory: Path, works: bool) -> str:
+        folders = {"n1": directory / "n1"}
+        cluster = LocalCluster(1, "loopback", directory / "cluster", SeedTree(7), disks=folders)
+        await cluster.setup()
+        try:
+            disk = {ability.name: ability for ability in cluster.abilities}["disk"]
+            assert disk.works is works
+            if works:
+                await run(cluster, directory, f"{NAMED}os.write(f, b'lost')")
+                await cluster.power_off("n1", Arrival.DROP)
+                assert contents(directory) == {"f": b""}
+        finally:
+            await cluster.teardown()
+        assert {path.name for path in (directory / "cluster").iterdir()} == {"warden.log"}
+        return disk.missing or disk.mechanism
+
+    assert asyncio.run(scene(tmp_path / "with", True)) == "preload library with an undo journal"
+    for name in ("XDG_CACHE_HOME", "TMPDIR", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "empty"))
+    monkeypatch.setenv("PATH", "/nowhere")
+    missing = asyncio.run(scene(tmp_path / "without", False))
+    assert "mfusepy cannot use /nowhere/libfuse.so" in missing
+    assert "no C compiler for the preload library; on Debian and Ubuntu: apt-get install gcc libc6-dev" in missing
 
 
 def test_a_disk_that_died_is_no_verdict_on_the_node(tmp_path: Path) -> None:
