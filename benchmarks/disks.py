@@ -1,10 +1,10 @@
-"""What does a disk that forgets cost? Plain folders, and the same folders below the file system of the place local.
+"""What does a disk that forgets cost? Plain folders, and the same below FUSE and under the preload library.
 
     .venv/bin/python benchmarks/disks.py [FOLDER ...]
 
 In each FOLDER (by default the one for temporary files, and /dev/shm, where a sync costs nothing and all that is left is
 what the file system takes) a program appends 200 bytes and syncs, overwrites 4 KiB and syncs, and writes 4 KiB without,
-in turns with and without; µs for one, the median and what one in a hundred exceeds. Then: how long a cluster of five
+in turns; µs for one, the median and what one in a hundred exceeds. Then: how long a cluster of five
 nodes takes to be up, with and without disks.
 """
 
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from harness.cluster.base import Launch
 from harness.cluster.local.cluster import LocalCluster
+from harness.cluster.local.messages import DisksBy
 from nemesis.ground import Run
 
 TURNS = 5
@@ -57,24 +58,34 @@ async def compare(place: Path) -> None:
     with tempfile.TemporaryDirectory(dir=place, prefix="antipaxos-bench-") as name:
         root = Path(name)
         (root / "plain").mkdir()
-        plain = LocalCluster(1, "loopback", root / "cluster-plain")
-        disks = LocalCluster(1, "loopback", root / "cluster-disks", disks={"n1": root / "disk"})
+        kinds: dict[str, DisksBy | None] = {"plain": None, "fuse": "fuse", "preload": "preload"}
+        clusters = {
+            kind: LocalCluster(
+                1,
+                "loopback",
+                root / f"cluster-{kind}",
+                disks={"n1": root / kind} if by else None,
+                disks_by=by or "auto",
+            )
+            for kind, by in kinds.items()
+        }
         took: dict[tuple[str, str], list[float]] = {}
         try:
-            await plain.setup()
-            await disks.setup()
-            missing = [ability.missing for ability in disks.abilities if ability.name == "disk"]
-            if missing[0]:
-                sys.exit(missing[0])
+            for kind, cluster in clusters.items():
+                await cluster.setup()
+                missing = [ability.missing for ability in cluster.abilities if ability.name == "disk"]
+                if kinds[kind] and missing[0]:
+                    sys.exit(missing[0])
             for _ in range(TURNS):
-                for kind, cluster, folder in (("plain", plain, root / "plain"), ("disk", disks, root / "disk")):
-                    for what, samples in (await turn(cluster, folder)).items():
+                for kind, cluster in clusters.items():
+                    for what, samples in (await turn(cluster, root / kind)).items():
                         took.setdefault((what, kind), []).extend(samples)
         finally:
-            await plain.teardown()
-            await disks.teardown()
+            for cluster in clusters.values():
+                await cluster.teardown()
         for what in dict.fromkeys(what for what, _ in took):
-            print(f"{place!s:<10} {what:<22} plain {told(took[what, 'plain'])}   disk {told(took[what, 'disk'])}")
+            row = "   ".join(f"{kind} {told(took[what, kind])}" for kind in kinds)
+            print(f"{place!s:<10} {what:<22} {row}")
 
 
 def told(samples: Iterable[float]) -> str:
