@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.cluster.base import Ability, Address, ClusterError, Launch, Wire
-from harness.cluster.local import channel, disk_messages, ledger, pids
+from harness.cluster.local import channel, disk_messages, ledger, leftovers, pids
 from harness.cluster.local.caller import Caller
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.messages import (
@@ -336,6 +336,7 @@ class LocalCluster:
         with contextlib.suppress(LocalError, OSError):
             book = ledger.read(self._directory)
             if book is not None and book.warden.pid == warden:
+                leftovers.clear_disks(book, self._directory)
                 ledger.remove(self._directory, book.warden)
 
     def _start_warden(self) -> Caller:

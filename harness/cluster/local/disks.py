@@ -3,8 +3,8 @@
 They are forked by the warden before it does anything else with time in it, and only if the run's faults need disks. The
 file systems are mounted over the very folders, in a mount namespace of the warden's and its nodes' alone: nobody else
 ever sees them, the files below are plain files for everybody else at all times, and the kernel unmounts with the last
-process of the namespace. Where that is forbidden, fusermount3 mounts for everybody to see, and unmounts when the disk's
-process is gone.
+process of the namespace. Where that is forbidden, fusermount3 mounts for everybody to see; the warden unmounts at its
+end, and who clears up after a killed one does (``leftovers``). Where FUSE is closed, a preload library takes its place.
 
 A disk is told what to do over a pair of connected sockets, like the switch, and dies with the warden.
 """
