@@ -61,6 +61,7 @@ static struct control *control;
 static char root[PATH_MAX], graves[PATH_MAX], journal_path[PATH_MAX + 8];
 static size_t root_length;
 static int journal = -1;
+static ino_t journal_inode;
 static int mapped; /* this process has a writable mapping of a file of ours */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -76,6 +77,8 @@ static void open_journal(void) {
             journal = high;
         }
     }
+    struct stat found;
+    if (journal >= 0 && fstat(journal, &found) == 0) journal_inode = found.st_ino;
 }
 
 static void after_fork(void) { /* a lock of the parent's own would not keep the child out */
@@ -106,8 +109,13 @@ __attribute__((constructor)) static void begin(void) {
 /* -- the journal ----------------------------------------------------------------------------------------------- */
 
 static void enter(void) {
+    int kept = errno;
+    struct stat found;
     pthread_mutex_lock(&mutex);
+    /* A program that closes every descriptor it can has closed this one, and may have another file there by now. */
+    if (fstat(journal, &found) < 0 || found.st_ino != journal_inode) open_journal();
     while (syscall(SYS_flock, journal, LOCK_EX) < 0 && errno == EINTR) {}
+    errno = kept;
 }
 
 static void leave(void) {

@@ -26,7 +26,7 @@ from tests.integration.local_support import eventually, require_namespaces
 pytestmark = pytest.mark.integration
 modes = pytest.mark.parametrize("mode", ["root", "userns", "loopback"])
 means = pytest.mark.parametrize("by", ["fuse", "preload"])
-PROGRAM_LIMIT_S = 20.0
+PROGRAM_LIMIT_S = 60.0
 
 
 @asynccontextmanager
@@ -191,6 +191,12 @@ DURABLE = {
     ),
     "a duplicated descriptor": (
         "g = os.dup(f); os.write(g, b'kept'); os.fsync(g); os.write(f, b'lost')",
+        {"f": b"kept"},
+    ),
+    "a program that closes all it can": (
+        "n = os.open('/dev/null', os.O_RDWR); os.closerange(n + 1, 2000); os.write(f, b'kept'); os.fsync(f)\n"
+        "for _ in range(1000): os.dup(n)\n"
+        "os.write(f, b'lost')",
         {"f": b"kept"},
     ),
     "a child": (
@@ -462,14 +468,14 @@ def test_a_slow_disk_is_slow_and_a_stalled_one_stalls_until_it_is_healed(by: Dis
 
     async def scene() -> None:
         async with disks_of(1, tmp_path, by=by) as cluster:
-            await cluster.set_disk("n1", DiskTrouble(times=1_000))
-            assert float(await run(cluster, tmp_path, timed)) > 0.25
+            await cluster.set_disk("n1", DiskTrouble(times=100))
+            assert float(await run(cluster, tmp_path, timed)) > 0.05
             await cluster.set_disk("n1", DiskTrouble(stalled=True))
             stalled = asyncio.create_task(run(cluster, tmp_path, timed))
             await asyncio.sleep(1)
             assert not stalled.done()
             await cluster.set_disk("n1", DiskTrouble())
-            assert 0.5 < float(await stalled) < 15
+            assert 0.5 < float(await stalled)
             assert (await cluster.disk_counters("n1")).slowed >= 3
 
     asyncio.run(scene())
