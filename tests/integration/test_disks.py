@@ -475,7 +475,7 @@ def test_a_slow_disk_is_slow_and_a_stalled_one_stalls_until_it_is_healed(by: Dis
             await asyncio.sleep(1)
             assert not stalled.done()
             await cluster.set_disk("n1", DiskTrouble())
-            assert 0.5 < float(await stalled)
+            assert float(await stalled) > 0.5
             assert (await cluster.disk_counters("n1")).slowed >= 3
 
     asyncio.run(scene())
