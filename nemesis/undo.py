@@ -238,6 +238,24 @@ class Folder:
         name, inode = full[-1] if damage.harm is Harm.TRUNCATE else full[below(len(full))]
         return _HARMS[damage.harm](name, inode.content, damage, below)
 
+    # -- what was done while nobody was told ------------------------------------------------------------------------
+
+    def note_write(self, inode: Inode, write: Write) -> None:
+        """A write, or a setting of the size, was done that this is told of now."""
+        if not inode.journal:
+            self._dirty.append(inode)
+        write.after = self._begun
+        inode.journal.append(write)
+        self._journal_bytes += WRITE_BYTES + len(write.before)
+
+    def note_change(self, *names: tuple[Directory, str, Inode | None]) -> None:
+        """Names were changed together that are as they are by now."""
+        self._changes.append(NameChange(names, self._begun))
+
+    def forget_change(self) -> None:
+        """The last change of names was not done after all."""
+        self._changes.pop()
+
     def walk(self) -> Iterator[tuple[str, Inode]]:
         """Yield all files, folders left out, by their paths, sorted."""
         found: dict[str, Inode] = {}

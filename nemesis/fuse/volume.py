@@ -74,7 +74,14 @@ class Volume:
         self._hiding = ""
         """Where the file was that is being hidden, until it is clear what for."""
         self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.numbers: dict[int, Inode] = {os.fstat(self._folder).st_ino: disk.folder.root}
+        """What was there at first, by the numbers that the machine has for it."""
         self._adopt("", disk.folder.root)
+
+    @property
+    def overflows(self) -> int:
+        """How often the journal was over its limit."""
+        return self.disk.folder.overflows
 
     # -- control ------------------------------------------------------------------------------------------------------
 
@@ -122,6 +129,16 @@ class Volume:
         """Note that something went wrong that no fault has asked for."""
         with self._changed:
             self.failure = self.failure or what
+
+    def close(self) -> None:
+        """Let go of every file; nothing more is asked of this."""
+        inodes = {id(inode): inode for inode in (*self.numbers.values(), *self._lost_names, *self._handles.values())}
+        inodes |= {id(inode): inode for _, inode in self.disk.folder.walk()}
+        for inode in inodes.values():
+            if isinstance(inode.content, Stored) and inode.content.fd >= 0:
+                inode.content.close()
+                inode.content.fd = -1
+        os.close(self._folder)
 
     # -- files --------------------------------------------------------------------------------------------------------
 
@@ -407,9 +424,12 @@ class Volume:
             os.close(below)
         for name in names:
             inner = f"{path}/{name}"
-            mode = os.stat(_relative(inner), dir_fd=self._folder, follow_symlinks=False).st_mode
+            known = os.stat(_relative(inner), dir_fd=self._folder, follow_symlinks=False)
+            mode = known.st_mode
             inode: Inode
-            if stat.S_ISDIR(mode):
+            if known.st_ino in self.numbers:
+                inode = self.numbers[known.st_ino]
+            elif stat.S_ISDIR(mode):
                 inode = Directory()
                 self._adopt(inner, inode)
             elif stat.S_ISREG(mode):
@@ -418,6 +438,7 @@ class Volume:
                 inode = Symlink(self.read_symlink(inner))
             else:
                 raise OSError(errno.EOPNOTSUPP, "neither a file, a folder nor a symbolic link", inner)
+            self.numbers[known.st_ino] = inode
             self.disk.folder.adopt(name, inode, folder)
 
     def _close_forgotten(self) -> None:

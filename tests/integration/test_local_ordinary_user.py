@@ -103,6 +103,81 @@ def test_an_ordinary_user_gets_the_same_cluster(tmp_path: Path) -> None:
         shutil.rmtree(directory)
 
 
+DISKS = """
+import asyncio, json, os, signal, sys
+from pathlib import Path
+from harness.cluster.base import Launch
+from harness.cluster.local import ledger, leftovers
+from harness.cluster.local.cluster import LocalCluster
+from nemesis.undo import Arrival
+
+PROGRAM = "import os, time; f = os.open('f', os.O_RDWR | os.O_CREAT); os.fsync(os.open('.', 0)); os.write(f, b'lost')"
+
+async def main(directory, mode, how):
+    cluster = LocalCluster(2, mode, directory / "cluster", disks={n: directory / n for n in ("n1", "n2")})
+    await cluster.setup()
+    launch = Launch((sys.executable, "-S", "-c", PROGRAM + "; time.sleep(60)"), directory / "n1", directory / "log", {})
+    await cluster.spawn("n1", launch)
+    while not (directory / "n1" / "f").exists() or (directory / "n1" / "f").read_bytes() != b"lost":
+        await asyncio.sleep(0.01)
+    await cluster.power_off("n1", Arrival.DROP)
+    assert (await cluster.disk_counters("n1")).taken_back_bytes == 4
+    mechanism = {ability.name: ability for ability in cluster.abilities}["disk"].mechanism
+    book = ledger.read(directory / "cluster")
+    if how == "teardown":
+        await cluster.teardown()
+    else:
+        os.kill(book.warden.pid, signal.SIGKILL)
+        if how == "forgotten":
+            await cluster.teardown()
+        while ledger.living(book):
+            await asyncio.sleep(0.01)
+        leftovers.find(directory / "cluster")
+    left = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(directory) in line]
+    print(json.dumps({"mechanism": mechanism, "left": left, "files": sorted(os.listdir(directory / "cluster"))}))
+    assert (directory / "n1" / "f").read_bytes() == b""
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize("mode", ["userns", "loopback"])
+@pytest.mark.parametrize("how", ["teardown", "forgotten", "cleaned"])
+def test_an_ordinary_users_disks_forget_and_nothing_is_left_of_them(mode: str, how: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become an ordinary user; and whoever is one already runs all tests as one")
+    if not ORDINARY_PYTHON.exists() or sys.version_info[:2] != (3, 11):
+        pytest.skip(f"{ORDINARY_PYTHON} is missing, or not of the version that the packages are installed for")
+    require_namespaces("userns")
+    directory = Path("/tmp") / f"antipaxos-disks-{os.getpid()}-{mode}-{how}"
+    directory.mkdir()
+    os.chown(directory, NOBODY, NOBODY)
+    try:
+        done = subprocess.run(
+            (ORDINARY_PYTHON, "-P", "-c", DISKS, str(directory), mode, how),
+            env={
+                "PYTHONPATH": ":".join([str(REPOSITORY), *packages()]),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "PATH": os.environ["PATH"],
+                "HOME": str(directory),
+            },
+            cwd="/",
+            user=NOBODY,
+            group=NOBODY,
+            extra_groups=(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert "undo journal" in found["mechanism"]
+        assert (found["left"], found["files"]) == ([], ["warden.log"])
+    finally:
+        shutil.rmtree(directory)
+
+
 FORBIDDEN = """
 import asyncio, json, sys
 from pathlib import Path

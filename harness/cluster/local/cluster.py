@@ -22,7 +22,7 @@ from typing import TypeVar
 import msgspec
 
 from harness.cluster.base import Ability, Address, ClusterError, Launch, Wire
-from harness.cluster.local import cgroups, channel, disk_messages, ledger, links, pids, sky
+from harness.cluster.local import cgroups, channel, disk_messages, ledger, leftovers, links, pids, sky
 from harness.cluster.local.caller import Caller
 from harness.cluster.local.capture import DELIVERED, FILE_BYTES_MAX, LOST
 from harness.cluster.local.clocks import LocalClocks
@@ -39,6 +39,7 @@ from harness.cluster.local.messages import (
     Dialled,
     Disk,
     DiskSaid,
+    DisksBy,
     Done,
     Kill,
     Look,
@@ -108,15 +109,16 @@ class LocalCluster:
         tree: SeedTree | None = None,
         *,
         disks: Mapping[str, Path] | None = None,
+        disks_by: DisksBy = "auto",
         bends_clocks: bool = False,
         capture: Path | None = None,
     ) -> None:
         """Describe a cluster of ``nodes`` nodes; ``directory`` takes the warden's log and ledger.
 
         ``tree`` has the run's seed: what links do by chance hangs on it. ``disks``: each node's data folder, if these
-        are to be disks that can fail and forget. With ``bends_clocks`` nodes are started with the clock library, where
-        there is one. ``capture`` is the folder for a capture of all frames (``capture``); where there are no frames,
-        there is no capture.
+        are to be disks that can fail and forget, ``disks_by`` by what means. With ``bends_clocks`` nodes are started
+        with the clock library, where there is one. ``capture`` is the folder for a capture of all frames (``capture``);
+        where there are no frames, there is no capture.
         """
         if not 1 <= nodes <= MAX_NODES:
             raise ClusterError(f"a local cluster has 1 to {MAX_NODES} nodes, not {nodes}")
@@ -124,6 +126,7 @@ class LocalCluster:
         self._clocks = LocalClocks(self._names, directory.resolve(), tree or SeedTree(0), bent=bends_clocks)
         self._mode: Mode = mode
         self._disks = disks or {}
+        self._disks_by: DisksBy = disks_by
         self._tree = tree or SeedTree(0)
         self._disk_draws = {node: self._tree.stream(f"local/disk/{node}") for node in self._names}
         self._directory = directory.resolve()
@@ -189,7 +192,8 @@ class LocalCluster:
             self._caller = self._start_warden()
             disks = {node: str(folder.resolve()) for node, folder in self._disks.items()}
             capture = str(self._capture) if self._capture is not None else ""
-            request = Open(self._mode, self._names, str(self._directory), controller, disks, self._seed, capture)
+            directory = str(self._directory)
+            request = Open(self._mode, self._names, directory, controller, disks, self._disks_by, self._seed, capture)
             opened = _expect(Opened, await self._ask(request, SETUP_LIMIT_S))
             if self._clocks.bent:
                 await asyncio.to_thread(self._clocks.prepare)
@@ -372,7 +376,7 @@ class LocalCluster:
         told = [f"the switch was too slow for {lost} frames, which were lost"] if lost else []
         for node in self._opened.disks if self._opened is not None else ():
             if overflows := (await self._disk_report(node)).overflows:
-                told.append(f"the disk of {node} could not keep all it might have lost ({overflows} times)")
+                told.append(f"the disk of {node} cannot take back all it might have lost ({overflows} times)")
         return (*told, *self._clocks.doubts())
 
     async def teardown(self) -> None:
@@ -419,6 +423,7 @@ class LocalCluster:
         with contextlib.suppress(LocalError, OSError):
             book = ledger.read(self._directory)
             if book is not None and book.warden.pid == warden:
+                leftovers.clear_disks(book, self._directory)
                 ledger.remove(self._directory, book.warden)
 
     def _start_warden(self) -> Caller:

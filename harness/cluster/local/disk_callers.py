@@ -7,7 +7,7 @@ back before the disk has forgotten: both are one lock a node (``idle``), which a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.cluster.local import disk_messages
 from harness.cluster.local.caller import Caller
@@ -17,6 +17,7 @@ from harness.cluster.local.errors import LocalError
 from harness.cluster.local.messages import Disk, Reply
 
 DISK_LIMIT_S = 15.0
+PRELOAD = "LD_PRELOAD"
 
 
 class Disks:
@@ -31,6 +32,12 @@ class Disks:
     def idle(self, node: str) -> asyncio.Lock:
         """Return what is held while a node must not be started."""
         return self._idle[node]
+
+    def environment(self, node: str, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return a node's environment with what its disk adds to it."""
+        added = self._processes[node].environment
+        preloaded = [words[PRELOAD] for words in (environment, added) if PRELOAD in words]
+        return {**environment, **added, **({PRELOAD: ":".join(preloaded)} if preloaded else {})}
 
     async def ask(self, request: Disk) -> Reply:
         """Ask a node's disk. Raises LocalError."""

@@ -3,8 +3,8 @@
 They are forked by the warden before it does anything else with time in it, and only if the run's faults need disks. The
 file systems are mounted over the very folders, in a mount namespace of the warden's and its nodes' alone: nobody else
 ever sees them, the files below are plain files for everybody else at all times, and the kernel unmounts with the last
-process of the namespace. Where that is forbidden, fusermount3 mounts for everybody to see, and unmounts when the disk's
-process is gone.
+process of the namespace. Where that is forbidden, fusermount3 mounts for everybody to see; the warden unmounts at its
+end, and who clears up after a killed one does (``leftovers``). Where FUSE is closed, a preload library takes its place.
 
 A disk is told what to do over a pair of connected sockets, like the switch, and dies with the warden.
 """
@@ -20,9 +20,11 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.cluster.local import channel, disk_messages, kernel, pids
 from harness.cluster.local.disk_messages import (
@@ -40,12 +42,15 @@ from harness.cluster.local.disk_messages import (
     Trouble,
 )
 from harness.cluster.local.errors import LocalError
-from harness.cluster.local.messages import Answer, Disk, DiskSaid, Done, Refused, Reply
+from harness.cluster.local.messages import Answer, Disk, DiskSaid, DisksBy, Done, Refused, Reply
 from harness.seeds import Stream
 from nemesis.fuse import mount
 from nemesis.fuse.mount import FuseError
 from nemesis.fuse.volume import Volume
 from nemesis.troubled import TroubledDisk
+
+if TYPE_CHECKING:
+    from nemesis.shim.shimmed import Shimmed
 
 MOUNT_LIMIT_S = 10.0
 END_LIMIT_S = 5.0
@@ -60,6 +65,8 @@ class DiskProcess:
     identity: pids.Identity
     control: socket.socket
     helper_mount: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    state: Path | None = None
 
     def end(self) -> None:
         """Unmount where that does not go by itself, and SIGKILL: what was written is in the files below."""
@@ -70,22 +77,57 @@ class DiskProcess:
             os.kill(self.identity.pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.identity.pid, 0)
+        if self.state is not None:
+            shutil.rmtree(self.state, ignore_errors=True)
 
 
-def start(folders: Mapping[str, str]) -> tuple[DiskProcess, ...]:
+def start(folders: Mapping[str, str], by: DisksBy, directory: Path) -> tuple[DiskProcess, ...]:
     """Start a disk for each node over its data folder. Raises LocalError, and leaves nothing, if one cannot be had.
 
-    To be called by the warden, before it has threads or an event loop: it moves to a mount namespace of its own.
+    ``directory`` is for what a preload library needs. To be called by the warden, before it has threads or an event
+    loop: it moves to a mount namespace of its own.
     """
+    if by == "preload":
+        return _start_preloaded(folders, directory)
+    try:
+        return _start_mounted(folders)
+    except LocalError as error:
+        if by == "fuse":
+            raise
+        try:
+            return _start_preloaded(folders, directory)
+        except LocalError as other:
+            raise LocalError(f"{error}; {other}") from error
+
+
+def _start_mounted(folders: Mapping[str, str]) -> tuple[DiskProcess, ...]:
     try:
         mount.load()  # once for all that are forked
     except FuseError as error:
         raise LocalError(str(error)) from error
     by_helper = not _own_mounts()
+    return _start_all([partial(_fork, node, Path(folder), by_helper) for node, folder in folders.items()])
+
+
+def _start_preloaded(folders: Mapping[str, str], directory: Path) -> tuple[DiskProcess, ...]:
+    from nemesis.shim import library  # noqa: PLC0415 - only where FUSE is closed
+
+    try:
+        built = library.build()
+    except library.ShimError as error:
+        raise LocalError(str(error)) from error
+    forks = [
+        partial(_fork_preloaded, node, Path(folder), directory / f"disk-{node}", built)
+        for node, folder in folders.items()
+    ]
+    return _start_all(forks)
+
+
+def _start_all(forks: Sequence[Callable[[], DiskProcess]]) -> tuple[DiskProcess, ...]:
     started: list[DiskProcess] = []
     try:
-        for node, folder in folders.items():
-            started.append(_fork(node, Path(folder), by_helper))
+        for fork in forks:
+            started.append(fork())
         for disk in started:
             _await_mounted(disk)
     except BaseException:
@@ -97,6 +139,8 @@ def start(folders: Mapping[str, str]) -> tuple[DiskProcess, ...]:
 
 def mechanism(disks: tuple[DiskProcess, ...]) -> str:
     """Say in a few words by what means."""
+    if any(disk.environment for disk in disks):
+        return "preload library with an undo journal"
     where = "fusermount3" if any(disk.helper_mount for disk in disks) else "mount namespace"
     return f"FUSE passthrough with an undo journal ({where})"
 
@@ -126,6 +170,24 @@ def _fork(node: str, folder: Path, by_helper: bool) -> DiskProcess:
         _live(parent, node, folder, theirs, by_helper)
     theirs.close()
     return DiskProcess(node, pids.Identity(pid, pids.start_ticks(pid)), ours, str(folder) if by_helper else "")
+
+
+def _fork_preloaded(node: str, folder: Path, state: Path, library: Path) -> DiskProcess:
+    from nemesis.shim.shimmed import Shimmed  # noqa: PLC0415 - only where FUSE is closed
+
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        shimmed = Shimmed(folder, state)
+    except OSError as error:
+        raise LocalError(f"the disk of {node} cannot be begun at {state}: {error}") from error
+    ours, theirs = channel.pair()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        _live_preloaded(parent, node, shimmed, theirs)
+    theirs.close()
+    environment = {**shimmed.environment, "LD_PRELOAD": str(library)}
+    return DiskProcess(node, pids.Identity(pid, pids.start_ticks(pid)), ours, "", environment, state)
 
 
 def _await_mounted(disk: DiskProcess) -> None:
@@ -167,6 +229,25 @@ def _live(parent: int, node: str, folder: Path, control: socket.socket, by_helpe
         os._exit(status)
 
 
+def _live_preloaded(parent: int, node: str, shimmed: Shimmed, control: socket.socket) -> None:
+    """Be the disk of a node whose program has the shim, until the warden ends."""
+    status = 1
+    try:
+        kernel.die_with_parent(parent)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _close_all_but(control.fileno())
+        server = _Server(shimmed, control)
+        server.say(0, Done())
+        server.serve()
+        status = 0
+    except BaseException:  # noqa: BLE001 - as above
+        sys.stderr.write(f"the disk of {node}:\n")
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
 def _close_all_but(kept: int) -> None:
     """Hold no socket of the warden's open: its peers could not see its end."""
     os.closerange(3, kept)
@@ -176,20 +257,21 @@ def _close_all_but(kept: int) -> None:
 class _Server:
     """Serves the warden, in a thread beside the file system's."""
 
-    def __init__(self, volume: Volume, control: socket.socket) -> None:
+    def __init__(self, volume: Volume | Shimmed, control: socket.socket) -> None:
         self._volume = volume
         self._control = control
 
     def mounted(self) -> None:
         """The file system is there: say so, and take orders from now on."""
-        threading.Thread(target=self._serve, name="control", daemon=True).start()
+        threading.Thread(target=self.serve, name="control", daemon=True).start()
         self.say(0, Done())
 
     def say(self, number: int, reply: Reply) -> None:
         """Answer a request."""
         self._control.send(channel.encode(Answer(number, reply)))
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
+        """Answer until the warden is gone."""
         try:
             while (packet := channel.receive(self._control)) is not None:
                 number = channel.number_of(packet.data)
@@ -228,5 +310,5 @@ class _Server:
                 done = volume.damage(damage, Stream(seed).below)
                 return Places(done[:PLACES_MAX], len(done[PLACES_MAX:]))
             case Count():
-                return Report(volume.counters(), volume.failure, volume.disk.folder.overflows)
+                return Report(volume.counters(), volume.failure, volume.overflows)
         return Did()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ def find(directory: Path) -> list[Leftover]:
     found = ledger.living(book)
     if not found:
         cgroups.remove(book.warden)
-        _unmount(book)
+        clear_disks(book, directory)
         ledger.remove(directory, book.warden)
     elif pids.is_alive(book.controller):
         return []
@@ -73,19 +74,25 @@ def end(leftover: Leftover) -> bool:
     return True
 
 
-def _unmount(book: ledger.Ledger) -> None:
-    """Detach what fusermount3 had mounted and could not unmount, being killed itself."""
+def clear_disks(book: ledger.Ledger, directory: Path) -> None:
+    """Detach what fusermount3 had mounted, and remove what preload libraries had to be told, when nobody is left.
+
+    fusermount3 promises to unmount what was mounted with it when the file system's process dies; it did not where this
+    was tried.
+    """
+    for state in directory.glob("disk-*"):
+        shutil.rmtree(state, ignore_errors=True)
     if not book.mounts:
         return
     mounted = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
     from harness.cluster.local import disks  # noqa: PLC0415 - hardly ever needed
 
     for path in book.mounts:
-        if escaped(path) in mounted:
+        if _escaped(path) in mounted:
             disks.unmount(path)
 
 
-def escaped(path: str) -> str:
+def _escaped(path: str) -> str:
     """Return a path as /proc writes it."""
     return "".join(f"\\{ord(letter):03o}" if letter in " \t\n\\" else letter for letter in path)
 

@@ -16,6 +16,7 @@ from harness.cluster.local.pids import Identity
 
 Mode = Literal["auto", "root", "userns", "loopback"]
 UsedMode = Literal["root", "userns", "loopback"]
+DisksBy = Literal["auto", "fuse", "preload"]
 RunName = Literal["running", "stopped", "gone"]
 
 MAX_NODES = 64
@@ -38,6 +39,7 @@ class Open(Message, frozen=True):
     controller: Identity
     disks: dict[str, str] = {}
     """Data folders that are to be disks that forget, by node: all or none."""
+    disks_by: DisksBy = "auto"
     seed: int = 0
     capture: str = ""
 

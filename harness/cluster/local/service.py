@@ -266,6 +266,8 @@ class Service:
         machine = self._estate.network.machine(request.node) if self._estate.network else None
         if self._disks is not None:
             await self._disks.attach(request.node)
+            environment = self._disks.environment(request.node, request.environment)
+            request = msgspec.structs.replace(request, environment=environment)
         process = start(
             request, machine.network if machine else None, self._on_gone, partial(self._let_go, request.node)
         )
@@ -372,7 +374,11 @@ class Service:
         self._rationing.end()
         self._end_switch()
         if self._disks is not None:
-            self._disks.end()
+            self._disks.end()  # whoever waited for one in the kernel is free now
+            if reasons:
+                again = (process.kill() for process in self._processes.values())
+                outcomes = await asyncio.gather(*again, return_exceptions=True)
+                reasons = [str(outcome) for outcome in outcomes if isinstance(outcome, BaseException)]
         if not reasons:
             try:
                 ledger.remove(self._estate.directory, self._estate.ledger.warden)

@@ -106,7 +106,7 @@ def _with_disks(request: Open, estate: Estate) -> Estate:
     from harness.cluster.local import disks  # noqa: PLC0415 - only for runs that need it
 
     try:
-        started = disks.start(request.disks)
+        started = disks.start(request.disks, request.disks_by, Path(request.directory))
     except LocalError as error:
         return replace(estate, opened=msgspec.structs.replace(estate.opened, no_disk=str(error)))
     identities = {disk.node: disk.identity for disk in started}
