@@ -23,7 +23,7 @@ import asyncio, json, os, sys
 from pathlib import Path
 from harness.cluster.base import ClusterError
 from harness.cluster.local.cluster import LocalCluster
-from nemesis.ground import Link
+from nemesis.ground import Link, Ration
 from tests.integration.local_support import connect, hears, start_all
 
 async def main(directory):
@@ -49,6 +49,13 @@ async def main(directory):
         dropped = (await cluster.link_counters())[Link("n1", "n2")].dropped
         await cluster.cut(frozenset())
         await hears(nodes, "n2", "a", "helloagain")
+        await cluster.set_ration("n3", Ration(times=4, descriptor_room=0))
+        rationed = await cluster.resources("n3")
+        assert "with 3 competitors" in rationed.starved, rationed
+        assert rationed.descriptors_free == 0
+        await cluster.set_ration("n3", Ration())
+        fed = await cluster.resources("n3")
+        assert (fed.starved, fed.descriptors_free) == ("", None), fed
         await cluster.kill("n2")
         mechanisms = [ability.mechanism for ability in cluster.abilities]
     finally:
