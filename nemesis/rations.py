@@ -111,7 +111,8 @@ class LimitMemory(_PutOnRations):
 
     def look_at_once(self, node: str, now: Resources) -> None:
         """The limit that is shown."""
-        self.observed.note(f"{node}: process {now.pid} has {now.memory_bytes} bytes of {now.memory_max_bytes}")
+        limit = "without a limit" if now.memory_max_bytes is None else f"of {now.memory_max_bytes}"
+        self.observed.note(f"{node}: process {now.pid} has {now.memory_bytes} bytes {limit}")
 
     def look_back(self, node: str, before: Resources, now: Resources) -> None:
         """It has an effect if the process has grown up to its limit."""
@@ -164,7 +165,7 @@ class LimitDescriptors(_PutOnRations):
         self.observed.effect(f"{', '.join(nodes)}: ended for want of descriptors")
 
     def _look(self, node: str, now: Resources) -> None:
-        left = "no more" if not now.descriptors_free else str(now.descriptors_free)
+        left = "as many as ever" if now.descriptors_free is None else str(now.descriptors_free or "no more")
         sentence = f"{node}: process {now.pid} has {now.descriptors} descriptors and can open {left}"
         if now.descriptors_free == 0:
             self.observed.effect(sentence)
