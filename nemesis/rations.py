@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from nemesis.action import OnNodes
 from nemesis.faults import FdLimit, MemoryLimit, Starve
-from nemesis.ground import Ground, Ration, Resources
-from nemesis.in_force import Stack
+from nemesis.ground import DiskTrouble, Ground, Ration, Resources
+from nemesis.in_force import InForce, Stack
 
 PAGE_BYTES = 4_096
 """Less than this is no room: memory comes in pages."""
@@ -51,8 +51,7 @@ class _PutOnRations(OnNodes):
             healed = self.look_whether_healed(node, await self.ground.resources(node)) and healed
         await self.note_leader()
         ended = [node for node in self.targets if await self.ended_by_itself(node)]
-        if ended:
-            self.note_ends(ended)
+        self.note_ends(ended)
         return await self.start_all(ended) and healed
 
     def look_at_once(self, node: str, now: Resources) -> None:
@@ -105,8 +104,9 @@ class LimitMemory(_PutOnRations):
 
     needs = "limits"
 
-    def __init__(self, ground: Ground, order: Sequence[str], fault: MemoryLimit, rations: Stack[str, Ration]) -> None:
-        super().__init__(ground, order, fault.target, rations, Ration(memory_room_bytes=fault.room_bytes))
+    def __init__(self, ground: Ground, order: Sequence[str], fault: MemoryLimit, in_force: InForce) -> None:
+        super().__init__(ground, order, fault.target, in_force.rations, Ration(memory_room_bytes=fault.room_bytes))
+        self._disks = in_force.disks
         self.verb = f"memory-limit +{fault.room_bytes} bytes"
 
     def look_at_once(self, node: str, now: Resources) -> None:
@@ -132,8 +132,12 @@ class LimitMemory(_PutOnRations):
         return free
 
     def note_ends(self, nodes: Sequence[str]) -> None:
-        """That is the effect."""
-        self.observed.effect(f"{', '.join(nodes)}: ended for want of memory")
+        """That is the effect, but where a disk in trouble may have been the cause."""
+        for node in nodes:
+            if self._disks.of(node) == DiskTrouble():
+                self.observed.effect(f"{node}: ended by itself under the limit")
+            else:
+                self.observed.note(f"{node}: ended by itself under the limit, and its disk was in trouble besides")
 
 
 class LimitDescriptors(_PutOnRations):
@@ -159,10 +163,6 @@ class LimitDescriptors(_PutOnRations):
         free = now.descriptors_free is None or self._rations.of(node).descriptor_room is not None
         self.observed.heals(f"{node}: may open descriptors as ever" if free else f"{node}: still limited")
         return free
-
-    def note_ends(self, nodes: Sequence[str]) -> None:
-        """That is the effect."""
-        self.observed.effect(f"{', '.join(nodes)}: ended for want of descriptors")
 
     def _look(self, node: str, now: Resources) -> None:
         left = "as many as ever" if now.descriptors_free is None else str(now.descriptors_free or "no more")
