@@ -12,7 +12,7 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import msgspec
 
 from checkers.history import HistoryError
 from harness import __version__, environment
+from harness.exposure import Evidence
 from harness.judgement import Judgement, beyond_model, judge, judged
 from harness.places import Stage, stage
 from harness.plan import Plan, make_plan
@@ -290,7 +291,9 @@ def _broken_off(error: InvariantError, plan: Plan, folder: RunFolder, outcome: O
     sentence = f"invariants: {told}.{beyond_model(outcome.faults)}"
     if not (folder / HISTORY).stat().st_size:
         return Judgement(RunVerdict.VIOLATION, sentence, (said,), OperationCounts(), Latency(), Unavailability())
-    return judged(RunVerdict.VIOLATION, sentence, (said,), folder.history(), plan)
+    history = folder.history()
+    evidence = Evidence(outcome.faults, history.operations(), plan.time)
+    return replace(judged(RunVerdict.VIOLATION, sentence, (said,), history, plan), coverage=evidence.exposures())
 
 
 def _tear_down_where_it_stands(place: Stage) -> None:

@@ -283,7 +283,7 @@ def _of_rations(
         case Starve():
             return StarveNodes(ground, order, fault, in_force.rations)
         case MemoryLimit():
-            return LimitMemory(ground, order, fault, in_force.rations)
+            return LimitMemory(ground, order, fault, in_force)
         case FdLimit():
             return LimitDescriptors(ground, order, fault, in_force.rations)
 

@@ -70,7 +70,6 @@ class Nemesis:
     async def _carry_out(self, scheduled: ScheduledFault) -> None:
         await self._until(scheduled.at)
         action = action_for(scheduled.fault, self._ground, scheduled.order, self._in_force)
-        leader = None
         lacking = self._ground.can(action.needs)
         if lacking:
             self._skip(scheduled, lacking)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from nemesis.action import OnNodes
 from nemesis.faults import FdLimit, MemoryLimit, Starve
-from nemesis.ground import Ground, Ration, Resources
-from nemesis.in_force import Stack
+from nemesis.ground import DiskTrouble, Ground, Ration, Resources
+from nemesis.in_force import InForce, Stack
 
 PAGE_BYTES = 4_096
 """Less than this is no room: memory comes in pages."""
@@ -51,8 +51,7 @@ class _PutOnRations(OnNodes):
             healed = self.look_whether_healed(node, await self.ground.resources(node)) and healed
         await self.note_leader()
         ended = [node for node in self.targets if await self.ended_by_itself(node)]
-        if ended:
-            self.note_ends(ended)
+        self.note_ends(ended)
         return await self.start_all(ended) and healed
 
     def look_at_once(self, node: str, now: Resources) -> None:
@@ -105,13 +104,15 @@ class LimitMemory(_PutOnRations):
 
     needs = "limits"
 
-    def __init__(self, ground: Ground, order: Sequence[str], fault: MemoryLimit, rations: Stack[str, Ration]) -> None:
-        super().__init__(ground, order, fault.target, rations, Ration(memory_room_bytes=fault.room_bytes))
+    def __init__(self, ground: Ground, order: Sequence[str], fault: MemoryLimit, in_force: InForce) -> None:
+        super().__init__(ground, order, fault.target, in_force.rations, Ration(memory_room_bytes=fault.room_bytes))
+        self._disks = in_force.disks
         self.verb = f"memory-limit +{fault.room_bytes} bytes"
 
     def look_at_once(self, node: str, now: Resources) -> None:
         """The limit that is shown."""
-        self.observed.note(f"{node}: process {now.pid} has {now.memory_bytes} bytes of {now.memory_max_bytes}")
+        limit = "without a limit" if now.memory_max_bytes is None else f"of {now.memory_max_bytes}"
+        self.observed.note(f"{node}: process {now.pid} has {now.memory_bytes} bytes {limit}")
 
     def look_back(self, node: str, before: Resources, now: Resources) -> None:
         """It has an effect if the process has grown up to its limit."""
@@ -131,8 +132,12 @@ class LimitMemory(_PutOnRations):
         return free
 
     def note_ends(self, nodes: Sequence[str]) -> None:
-        """That is the effect."""
-        self.observed.effect(f"{', '.join(nodes)}: ended for want of memory")
+        """That is the effect, but where a disk in trouble may have been the cause."""
+        for node in nodes:
+            if self._disks.of(node) == DiskTrouble():
+                self.observed.effect(f"{node}: ended by itself under the limit")
+            else:
+                self.observed.note(f"{node}: ended by itself under the limit, and its disk was in trouble besides")
 
 
 class LimitDescriptors(_PutOnRations):
@@ -159,12 +164,8 @@ class LimitDescriptors(_PutOnRations):
         self.observed.heals(f"{node}: may open descriptors as ever" if free else f"{node}: still limited")
         return free
 
-    def note_ends(self, nodes: Sequence[str]) -> None:
-        """That is the effect."""
-        self.observed.effect(f"{', '.join(nodes)}: ended for want of descriptors")
-
     def _look(self, node: str, now: Resources) -> None:
-        left = "no more" if not now.descriptors_free else str(now.descriptors_free)
+        left = "as many as ever" if now.descriptors_free is None else str(now.descriptors_free or "no more")
         sentence = f"{node}: process {now.pid} has {now.descriptors} descriptors and can open {left}"
         if now.descriptors_free == 0:
             self.observed.effect(sentence)

@@ -81,8 +81,9 @@ def of_plan(scenario: Scenario, plan: Plan) -> Candidate:
 
 def to_scenario(base: Scenario, candidate: Candidate, seed: int) -> Scenario:
     """Return the scenario that carries a candidate out in simulation; the rest is as in ``base``."""
+    plain = msgspec.structs.replace(base, intensity=None)  # every fault is given, so none is drawn
     return changed(
-        base,
+        plain,
         seed=seed,
         place="simulated",
         nodes=candidate.nodes,

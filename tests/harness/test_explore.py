@@ -150,6 +150,18 @@ def test_counts_add_up() -> None:
     assert tally.reached["x"] == 3
 
 
+def test_a_requirement_is_met_if_any_seed_meets_it_by_itself() -> None:
+    tally = Tally(("kill>=3", "noops_filled", "pause"))
+    tally.add(SeedReport(seed=0, verdict=NOT_MET, installed={"pause": 1}, seconds={"pause": 1.5}))
+    assert tally.never_happened() == ["kill>=3", "noops_filled"]
+    assert tally.exit_code() == 4
+    tally.add(SeedReport(seed=1, verdict=NOT_MET, met=("kill>=3",), on_leader={"kill": 2}, seconds={"pause": 0.25}))
+    tally.add(SeedReport(seed=2, verdict=NOT_MET, met=("kill>=3", "noops_filled")))
+    assert tally.never_happened() == []
+    assert tally.exit_code() == 0
+    assert (tally.met["kill>=3"], tally.on_leader["kill"], tally.seconds["pause"]) == (2, 2, 1.75)
+
+
 def test_only_the_first_folders_of_a_signature_are_kept() -> None:
     tally = Tally(())
     for seed in range(KEPT_PER_SIGNATURE):

@@ -13,13 +13,14 @@ import msgspec
 import pytest
 
 from checkers.history import Event, EventType, History, Operation
+from harness.exposure import Exposure
 from harness.report import texts, timeline, write_report
 from harness.report.diagram import diagram_of
 from harness.report.html import NO_BOKEH, render_report
 from harness.report.lanes import concurrency_of
 from harness.report.page import Lookup, Zoom, anomalies_of
 from harness.report.timeline import BARS_MAX, LANES_MAX, seconds_under_faults, timeline_of
-from harness.results import Anomaly, CheckerResult, OperationCounts, RunResult, RunVerdict
+from harness.results import Anomaly, CheckerResult, OperationCounts, RunResult, RunVerdict, Served
 from nemesis.record import FaultRecord, FaultStatus
 from tests.harness.report_sample import SECOND, Sample, bare, run_of, without_times
 
@@ -167,6 +168,22 @@ def test_a_run_in_which_nothing_happened_says_so() -> None:
         "No faults were planned", "No node was asked", "no operation returned ok",
     ):  # fmt: skip
         assert part in page.text, part
+
+
+def test_what_a_run_was_exposed_to_is_a_table_with_what_was_required() -> None:
+    result = msgspec.structs.replace(
+        bare(),
+        expected=True,
+        coverage=(Exposure(kind="disk-lie", installed=2, leader=1, seconds=3.25, ok=40, info=2),),
+        served=(Served(kind="disk-lie", mechanism="FUSE", beyond_model="it lies"),),
+        required=("disk-lie", "kill>=9"),
+        unmet={"kill>=9": "kill>=9 was required, and 0 are shown to have happened"},
+    )
+    text = page_of(result, history()).text
+    assert "expected: beyond the model" in text
+    assert "disk-lie beyond the model FUSE 2 0 0 1 3.2 s 40 0 2" in text
+    assert "kill>=9 : kill>=9 was required, and 0 are shown to have happened" in text
+    assert "disk-lie : met" in text
 
 
 def test_a_run_without_faults_has_a_timeline() -> None:

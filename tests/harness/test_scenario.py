@@ -309,3 +309,20 @@ def test_all_kinds_that_are_asked_for_are_required_unless_it_says_which() -> Non
 
 def test_what_is_not_set_is_not_written() -> None:
     assert not {"seed", "require", "bug"} & tomllib.loads(dump(Scenario())).keys()
+
+
+def test_every_key_is_documented() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "scenarios.md").read_text()
+    rows = "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
+    assert set(rows.replace("`", " ").replace(",", " ").split()) == set(Scenario.__struct_fields__)
+
+
+@pytest.mark.parametrize("require", [["kill>=3"], ["partition.leader", "seconds(partition)>=5", "noops_filled>=1"]])
+def test_requirements_are_written_back_as_they_were(require: list[str]) -> None:
+    scenario = from_data({"require": require, "intensity": "low"})
+    assert from_data(tomllib.loads(dump(scenario))) == scenario
+    assert scenario.required == tuple(require)
+
+
+def test_a_package_is_required_as_a_whole() -> None:
+    assert from_data({"faults": ["clock", "kill"]}).required == ("clock", "kill")

@@ -22,13 +22,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from harness.cluster.local import cgroups
+from harness.cluster.local.rtnetlink import Batch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 INSIDE = "--inside"
 STORE = Path("/tmp/soak-store")
 SETTLED_WITHIN_S = 10.0
 ENDS_WITHIN_S = 90.0
-TIME_S = 7
+TIME_S = 9
 FAULTS = (
     "partition,kill,pause",
     "kill,starve,fd-limit",
@@ -36,6 +37,8 @@ FAULTS = (
     "pause,starve,partition",
     "rolling-restart,starve",
 )
+NO_RUN = (2, 5)
+"""Exit statuses of what was no run: a wrong command, a failure of the harness."""
 MODES = ("auto", "auto", "userns", "loopback")
 
 
@@ -158,6 +161,7 @@ def one_run(number: int, seed: int) -> str:
         process.kill()
     told = " ".join(words[:1] if explores else (words[0], faults, mode))
     if killed_after_s is None:
+        assert process.returncode not in NO_RUN, f"{told}: status {process.returncode}: that was no run"
         return f"{told}: ended with status {process.returncode}"
     clean()
     return f"{told}: killed after {killed_after_s:.2f} s"
@@ -209,6 +213,8 @@ def make_a_place() -> None:
         REPOSITORY.mkdir(parents=True)
         mount("--move", str(aside), str(REPOSITORY))
     STORE.mkdir()
+    with Batch() as batch:
+        batch.up("lo")
 
 
 def mount(*words: str) -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 from harness.cluster.base import ClusterError
 from harness.cluster.local.cluster import LocalCluster
 from nemesis.delays import Delay
-from nemesis.ground import Link, Loss, Weather
+from nemesis.ground import Link, Loss, Ration, Weather
 from tests.integration.local_support import connect, hears, start_all
 
 async def main(directory):
@@ -57,6 +57,13 @@ async def main(directory):
         await nodes["n1"](f"fire {address.host} {address.port} 20 0.001")
         lost = (await cluster.link_counters())[Link("n1", "n2")].lost
         broken = await cluster.reset_connections(frozenset({"n2"}))
+        await cluster.set_ration("n3", Ration(times=4, descriptor_room=0))
+        rationed = await cluster.resources("n3")
+        assert "with 3 competitors" in rationed.starved, rationed
+        assert rationed.descriptors_free == 0
+        await cluster.set_ration("n3", Ration())
+        fed = await cluster.resources("n3")
+        assert (fed.starved, fed.descriptors_free) == ("", None), fed
         await cluster.kill("n2")
         mechanisms = [ability.mechanism for ability in cluster.abilities]
     finally:

@@ -73,7 +73,7 @@ class FakeGround:
         self.damages: dict[str, Damage] = {}
         self.damaged: tuple[Damaged, ...] = (Damaged("f", 7, 1, "bit 3 flipped"),)
         self.disk_counts = dict.fromkeys(self.nodes, DiskCounters())
-        self._disturbed = 0
+        self._disturbed = self._forwarded = 0
         self._pids = FIRST_PID
         self._states = {node: self._running(node) for node in self.nodes}
         self._dropped = dict.fromkeys((Link(a, b) for a in self.nodes for b in self.nodes if a != b), 0)
@@ -131,8 +131,9 @@ class FakeGround:
             self._dropped = {link: count + (link in self.cut_now) for link, count in self._dropped.items()}
         rains = [link for link, weather in self.weather.items() if weather != Weather()]
         self._disturbed += bool(rains) and self.traffic
+        self._forwarded += self.traffic
         return {
-            link: LinkCounters(0, count, *(self._disturbed if link in rains else 0,) * 5)
+            link: LinkCounters(self._forwarded, count, *(self._disturbed if link in rains else 0,) * 5)
             for link, count in self._dropped.items()
         }
 

@@ -279,3 +279,26 @@ def test_a_kill_during_a_pause_leaves_the_node_running_in_the_end() -> None:
 
 def test_an_empty_schedule_ends_at_once() -> None:
     assert Scene().play() == ()
+
+
+def test_a_record_has_the_fault_as_it_was_asked_for_and_who_led() -> None:
+    scene = Scene(at(0, 1, 2, Kill("one")), at(1, 3, 4, Pause("n7")))
+    kill, pause = scene.play()
+    assert (kill.requested, kill.leader, kill.targets) == (Kill("one"), "n1", ("n1",))
+    assert (pause.requested, pause.leader, pause.status) == (Pause("n7"), None, FaultStatus.SKIPPED)
+
+
+def test_a_healed_partition_is_watched_until_frames_pass_and_was_healed_before_that() -> None:
+    scene = Scene(at(0, 1, 2, Partition("one")))
+    (record,) = scene.play()
+    assert record.healing == ("frames pass again on 8 of the 8 links",)
+    assert record.healed_at is not None
+    assert abs(record.healed_at - 2 * SECOND) < SLACK
+
+
+def test_links_on_which_nothing_passes_are_told_and_those_that_another_fault_cuts_are_left_out() -> None:
+    scene = Scene(at(0, 1, 2, Partition("one")), at(1, 1, 9, Partition("", {"n2": ("n1",)})))
+    scene.ground.traffic = False
+    first, _ = scene.play()
+    assert first.healing == ("frames pass again on 0 of the 7 links",)
+    assert first.healed

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nemesis.faults import KINDS, FaultError, FdLimit, MemoryLimit, RollingRestart, Starve
+from nemesis.faults import KINDS, DiskFull, FaultError, FdLimit, MemoryLimit, RollingRestart, Starve
 from nemesis.ground import Ration, Resources, Run
 from nemesis.needs import NEEDS
 from nemesis.packages import PACKAGES, ROUNDS, expand
@@ -81,7 +81,7 @@ def test_memory_counts_when_the_node_has_ended_for_want_of_it() -> None:
     scene.ground.put("n1", Run.GONE, 70)
     assert scene.heal()
     assert scene.status is INSTALLED
-    assert "n1: ended for want of memory" in scene.evidence
+    assert "n1: ended by itself under the limit" in scene.evidence
     assert scene.ground.state("n1") is Run.RUNNING
 
 
@@ -91,6 +91,18 @@ def test_memory_that_nobody_asked_for_was_refused_to_nobody() -> None:
     scene.inject()
     assert scene.heal()
     assert (scene.status, scene.evidence[-1]) == (INDETERMINATE, "n1: grew by 0 bytes, 100 were left")
+
+
+def test_a_node_whose_disk_was_full_besides_may_have_ended_of_that() -> None:
+    scene = Scene(MemoryLimit("n1"), seen(n1=[Resources()]))
+    disk = scene.another(DiskFull("n1"))
+    scene.inject()
+    disk.resolve("n1")
+    run_virtually(disk.inject())
+    scene.ground.put("n1", Run.GONE, 70)
+    assert scene.heal()
+    assert scene.status is INDETERMINATE
+    assert "n1: ended by itself under the limit, and its disk was in trouble besides" in scene.evidence
 
 
 def test_a_node_that_a_signal_has_ended_is_another_faults_to_start() -> None:
