@@ -19,7 +19,7 @@ from harness.museum.showing import Ordered
 from harness.museum.worker import MISDEEDS
 from harness.scenario import changed
 from harness.store import RunFolder, Store
-from nemesis.faults import EVERYWHERE
+from nemesis.faults import EVERYWHERE, OF_LINKS
 from node.museum import ANNOUNCEMENT
 
 PLACE = "local"
@@ -28,7 +28,7 @@ NODE_LOG = "node.log"
 
 def showable(exhibits: Sequence[Exhibit]) -> tuple[Exhibit, ...]:
     """Return those that can be shown on real processes."""
-    return tuple(e for e in exhibits if e.checkers_alone and set(e.scenario.required) <= set(EVERYWHERE))
+    return tuple(e for e in exhibits if e.checkers_alone and set(e.scenario.required) <= {*EVERYWHERE, *OF_LINKS})
 
 
 def show_here(ordered: Ordered, store: Store, started_at: datetime) -> SeedReport:
