@@ -87,15 +87,15 @@ async def there(cluster: LocalCluster) -> LinkCounters:
 @modes
 def test_a_delay_is_one_way_and_on_its_own_link_only(mode: UsedMode, tmp_path: Path) -> None:
     async def act(cluster: LocalCluster, nodes: Nodes) -> None:
-        assert await ping_us(cluster, nodes) < 20 * US
+        assert await ping_us(cluster, nodes) < 30 * US
         await cluster.set_weather({THERE: Weather((Delay(30 * MS, 30 * MS),))})
         assert 30 * US <= await ping_us(cluster, nodes) < 60 * US
         await cluster.set_weather({BACK: Weather((Delay(30 * MS, 30 * MS),))})
         assert 60 * US <= await ping_us(cluster, nodes) < 120 * US
-        assert await ping_us(cluster, nodes, "n1", "n3") < 20 * US
+        assert await ping_us(cluster, nodes, "n1", "n3") < 30 * US
         assert (await there(cluster)).delayed >= 30
         await cluster.set_weather({THERE: Weather(), BACK: Weather()})
-        assert await ping_us(cluster, nodes) < 20 * US
+        assert await ping_us(cluster, nodes) < 30 * US
 
     play(mode, tmp_path, act, 3)
 
@@ -121,7 +121,7 @@ def test_every_law_of_jitter_stays_within_its_bounds(distribution: Distribution,
         address = cluster.addresses["n2"]
         lates = [int(await nodes["n1"](f"ping {address.host} {address.port} 1")) for _ in range(30)]
         assert min(lates) >= 5 * US
-        assert sorted(lates)[15] < 40 * US
+        assert sorted(lates)[15] < 100 * US
         assert len({late // 100 for late in lates}) > 5
         arrived = await fire(cluster, nodes, 200)
         assert sorted(arrived) == list(range(200))
@@ -276,7 +276,7 @@ def test_what_is_under_way_at_a_heal_comes_when_it_was_to_and_is_not_overtaken(t
         await firing
         assert await numbers(nodes, 0.8) == list(range(200))
         assert (await there(cluster)).lost == 0
-        assert await ping_us(cluster, nodes) < 20 * US
+        assert await ping_us(cluster, nodes) < 30 * US
 
     play("userns", tmp_path, act)
 

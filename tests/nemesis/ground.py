@@ -39,7 +39,8 @@ def names(count: int) -> tuple[str, ...]:
 class FakeGround:
     """A ground on which a test decides what goes wrong.
 
-    ``leads``: who leads now. ``traffic``: whether cut links have anything to drop. ``lacking``: abilities that are
+    ``leads``: who leads now. ``traffic``: whether cut links have anything to drop, and
+    ``unit`` what they count. ``lacking``: abilities that are
     missing, with the reason. ``breaks``: calls (``kill n1``, ``start``…) that raise. ``start_in_vain``: nodes that end
     as soon as they are started. ``unstoppable``: nodes that signals do not reach. ``killed_with``: the exit
     status of what is killed; another one if it ended by itself just before. ``unanswered``: changes of the members
@@ -50,6 +51,7 @@ class FakeGround:
         self.nodes = names(count)
         self.leads: str | None = "n1"
         self.traffic = True
+        self.unit = "packets"
         self.lacking: dict[str, str] = {}
         self.breaks: set[str] = set()
         self.start_in_vain: set[str] = set()
@@ -127,7 +129,7 @@ class FakeGround:
         rains = [link for link, weather in self.weather.items() if weather != Weather()]
         self._disturbed += bool(rains) and self.traffic
         return {
-            link: LinkCounters(0, count, *(self._disturbed if link in rains else 0,) * 5)
+            link: LinkCounters(0, count, *(self._disturbed if link in rains else 0,) * 5, unit=self.unit)
             for link, count in self._dropped.items()
         }
 
