@@ -134,6 +134,9 @@ async def measure(mode: str, seconds: float) -> dict[str, Any]:
                 address = cluster.addresses[node]
                 await cluster.spawn(node, launch(node, "--serve", address.host, str(address.port)))
 
+            for node in ("n2", "n3", "n4", "n5"):
+                await _until_it_listens(cluster, node)
+
             async def run(what: str) -> dict[str, Any]:
                 out = folder / f"{what}.json"
                 targets = {"link": (peer.host, peer.port), "own": (own.host, own.port)}
@@ -151,6 +154,18 @@ async def measure(mode: str, seconds: float) -> dict[str, Any]:
         finally:
             await cluster.teardown()
         return found
+
+
+async def _until_it_listens(cluster: LocalCluster, node: str) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while True:
+        try:
+            (await cluster.dial(node)).close()
+            return
+        except ConnectionError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.01)
 
 
 def show(mode: str, runs: list[dict[str, Any]]) -> None:

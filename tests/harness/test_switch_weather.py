@@ -16,7 +16,8 @@ from harness.cluster.local.capture import HEADER, PcapFile
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.frames import ACK, VNET_BYTES
 from harness.cluster.local.later import FRAME_OVERHEAD_BYTES, Later
-from harness.cluster.local.messages import SetWeather, WeatherOn
+from harness.cluster.local.links import abilities
+from harness.cluster.local.messages import Opened, SetWeather, UsedMode, WeatherOn
 from harness.cluster.local.paths import Crossing, Path, apply_cut
 from harness.seeds import SeedTree
 from nemesis.delays import Delay
@@ -251,3 +252,15 @@ def test_a_capture_that_cannot_be_written_says_so(tmp_path: File) -> None:
     full.add(DATA)
     full.flush()
     assert "No space left" in full.failed
+
+
+@pytest.mark.parametrize("mode", ["root", "userns", "loopback"])
+def test_what_links_cannot_do_says_why_and_what_to_do(mode: UsedMode) -> None:
+    opened = Opened(mode, (), "fast", "use auto" if mode == "loopback" else "", None, no_resets="not built in")
+    lacking = {ability.name: ability.missing for ability in abilities(opened) if not ability.works}
+    if mode == "loopback":
+        assert lacking == {"frames": "nothing can be lost, doubled or overtaken by proxies: use auto"}
+    else:
+        why = "connections cannot be broken: not built in; it takes a kernel with CONFIG_INET_DIAG_DESTROY"
+        assert lacking == {"resets": why}
+    assert {ability.name for ability in abilities(opened)} == {"links", "weather", "frames", "resets"}

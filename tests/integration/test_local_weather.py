@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -80,6 +81,10 @@ async def ping_us(cluster: LocalCluster, nodes: Nodes, source: str = "n1", desti
     return int(await nodes[source](f"ping {address.host} {address.port} 15", 60))
 
 
+async def is_broken(nodes: Nodes, node: str, key: str) -> bool:
+    return "<Connection" in await nodes[node](f"heard {key}")
+
+
 async def there(cluster: LocalCluster) -> LinkCounters:
     return (await cluster.link_counters())[THERE]
 
@@ -87,15 +92,15 @@ async def there(cluster: LocalCluster) -> LinkCounters:
 @modes
 def test_a_delay_is_one_way_and_on_its_own_link_only(mode: UsedMode, tmp_path: Path) -> None:
     async def act(cluster: LocalCluster, nodes: Nodes) -> None:
-        assert await ping_us(cluster, nodes) < 20 * US
+        assert await ping_us(cluster, nodes) < 30 * US
         await cluster.set_weather({THERE: Weather((Delay(30 * MS, 30 * MS),))})
         assert 30 * US <= await ping_us(cluster, nodes) < 60 * US
         await cluster.set_weather({BACK: Weather((Delay(30 * MS, 30 * MS),))})
         assert 60 * US <= await ping_us(cluster, nodes) < 120 * US
-        assert await ping_us(cluster, nodes, "n1", "n3") < 20 * US
+        assert await ping_us(cluster, nodes, "n1", "n3") < 30 * US
         assert (await there(cluster)).delayed >= 30
         await cluster.set_weather({THERE: Weather(), BACK: Weather()})
-        assert await ping_us(cluster, nodes) < 20 * US
+        assert await ping_us(cluster, nodes) < 30 * US
 
     play(mode, tmp_path, act, 3)
 
@@ -121,7 +126,7 @@ def test_every_law_of_jitter_stays_within_its_bounds(distribution: Distribution,
         address = cluster.addresses["n2"]
         lates = [int(await nodes["n1"](f"ping {address.host} {address.port} 1")) for _ in range(30)]
         assert min(lates) >= 5 * US
-        assert sorted(lates)[15] < 40 * US
+        assert sorted(lates)[15] < 100 * US
         assert len({late // 100 for late in lates}) > 5
         arrived = await fire(cluster, nodes, 200)
         assert sorted(arrived) == list(range(200))
@@ -240,8 +245,8 @@ def test_a_rate_limits_a_bulk_stream_each_way_for_itself(mode: UsedMode, tmp_pat
 
 def test_what_finds_no_room_before_a_rate_is_lost(tmp_path: Path) -> None:
     async def act(cluster: LocalCluster, nodes: Nodes) -> None:
-        await cluster.set_weather({THERE: Weather(rate=Rate(100_000, 1_000))})
-        arrived = await fire(cluster, nodes, 500)
+        await cluster.set_weather({THERE: Weather(rate=Rate(20_000, 1_000))})  # some fifty a second
+        arrived = await fire(cluster, nodes, 500, 0)
         assert 0 < len(arrived) < 400
         assert arrived == sorted(arrived)
         assert (await there(cluster)).lost >= 500 - len(arrived)
@@ -276,7 +281,7 @@ def test_what_is_under_way_at_a_heal_comes_when_it_was_to_and_is_not_overtaken(t
         await firing
         assert await numbers(nodes, 0.8) == list(range(200))
         assert (await there(cluster)).lost == 0
-        assert await ping_us(cluster, nodes) < 20 * US
+        assert await ping_us(cluster, nodes) < 30 * US
 
     play("userns", tmp_path, act)
 
@@ -313,7 +318,7 @@ def test_every_connection_of_a_node_is_reset_at_both_ends(mode: UsedMode, tmp_pa
         await cluster.cut(frozenset({THERE, BACK}))  # no reset gets through: it needs none
         assert await cluster.reset_connections(frozenset({"n1"})) == 3  # and the client's
         for node, key in (("n2", "a"), ("n3", "b")):
-            assert "<Connection" in await nodes[node](f"heard {key}")
+            await eventually(partial(is_broken, nodes, node, key), 10)
         assert await nodes["n3"]("heard c") == "heard "
         with pytest.raises(ConnectionError):
             await nodes["n1"]("heard a")

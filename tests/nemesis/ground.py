@@ -41,18 +41,19 @@ def names(count: int) -> tuple[str, ...]:
 class FakeGround:
     """A ground on which a test decides what goes wrong.
 
-    ``leads``: who leads now. ``traffic``: whether cut links have anything to drop. ``lacking``: abilities that are
-    missing, with the reason (of one node: ``clocks n1``). ``breaks``: calls (``kill n1``, ``start``…) that raise.
-    ``start_in_vain``: nodes that end as soon as they are started. ``unstoppable``: nodes that signals do not reach.
-    ``killed_with``: the exit status of what is killed; another one if it ended by itself just before. ``unanswered``:
-    changes of the members (``remove n1``…) that time out, and whether they happen all the same. ``silent``: nobody
-    says who the members are.
+    ``leads``: who leads now. ``traffic``: whether cut links have anything to drop, and ``unit`` what they count.
+    ``lacking``: abilities that are missing, with the reason (of one node: ``clocks n1``). ``breaks``: calls
+    (``kill n1``, ``start``…) that raise. ``start_in_vain``: nodes that end as soon as they are started.
+    ``unstoppable``: nodes that signals do not reach. ``killed_with``: the exit status of what is killed; another one if
+    it ended by itself just before. ``unanswered``: changes of the members (``remove n1``…) that time out, and whether
+    they happen all the same. ``silent``: nobody says who the members are.
     """
 
     def __init__(self, count: int = 5) -> None:
         self.nodes = names(count)
         self.leads: str | None = "n1"
         self.traffic = True
+        self.unit = "packets"
         self.lacking: dict[str, str] = {}
         self.breaks: set[str] = set()
         self.start_in_vain: set[str] = set()
@@ -133,7 +134,7 @@ class FakeGround:
         self._disturbed += bool(rains) and self.traffic
         self._forwarded += self.traffic
         return {
-            link: LinkCounters(self._forwarded, count, *(self._disturbed if link in rains else 0,) * 5)
+            link: LinkCounters(self._forwarded, count, *(self._disturbed if link in rains else 0,) * 5, unit=self.unit)
             for link, count in self._dropped.items()
         }
 

@@ -34,6 +34,7 @@ from nemesis.faults import (
     FaultError,
     LinkClog,
     LinkFault,
+    Partition,
     PowerOff,
     Reset,
 )
@@ -67,6 +68,19 @@ def test_weather_comes_to_all_links_and_goes_again() -> None:
     assert (
         scene.evidence[-1] == "frames on the disturbed links: 20 delayed, 20 lost, 20 doubled, 20 held back, 20 clogged"
     )
+
+
+def test_a_place_that_carries_streams_counts_what_it_has() -> None:
+    scene = Scene(LinkFault("n1"))
+    scene.ground.unit = "chunks"
+    scene.inject()
+    assert scene.heal()
+    assert scene.evidence[-1].startswith("chunks on the disturbed links: 8 delayed")
+    cut = Scene(Partition("one"))
+    cut.ground.unit = "chunks"
+    cut.inject()
+    assert cut.heal()
+    assert cut.evidence[-1] == "8 chunks held back on the cut links"
 
 
 def test_weather_that_met_no_frame_is_indeterminate() -> None:

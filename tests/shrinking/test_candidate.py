@@ -84,6 +84,14 @@ def test_what_is_plainer(lighter: Partition, heavier: Partition) -> None:
     assert fault_weight(lighter) < fault_weight(heavier)
 
 
+def test_a_rate_is_left_out_before_it_is_made_lower() -> None:
+    limited = LinkFault(delay_max_us=5, rate_kbit_per_s=800, queue_bytes=9_000)
+    assert LinkFault(delay_max_us=5, rate_kbit_per_s=800) in plainer(limited, ("n1", "n2"))
+    assert LinkFault(delay_max_us=5) in plainer(LinkFault(delay_max_us=5, rate_kbit_per_s=800), ("n1", "n2"))
+    alone = LinkFault("one", delay_max_us=0, rate_kbit_per_s=800)
+    assert all(isinstance(other, LinkFault) and other.rate for other in plainer(alone, ("n1", "n2")))
+
+
 def test_lower_numbers_are_few_round_and_of_the_same_sign() -> None:
     assert lower_numbers(0) == []
     assert lower_numbers(1) == [0]
