@@ -16,6 +16,7 @@ _BY_KIND = {
     "starve": "cpu",
     "memory-limit": "limits",
     "fd-limit": "limits",
+    "reset": "resets",
 }
 
 NEEDS: dict[str, str] = {
