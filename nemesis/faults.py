@@ -256,6 +256,16 @@ class ClockStrobe(_OnNodes, frozen=True, tag="clock-strobe"):
         return _DRIFTS if self.clock == "monotonic" and self.ppm > DRIFT_BOUND_PPM else ""
 
 
+class ClockReset(_OnNodes, frozen=True, tag="clock-reset"):
+    """The nodes' wall clocks are set right once, as a time daemon does: what drifts and freezes have left is gone.
+
+    What other faults do to them goes on: a bump that lasts is on top of the right time, and a clock that is fast runs
+    on. Monotonic clocks keep what they have gained; nothing sets those. In the model: wall clocks promise nothing.
+    """
+
+    target: str = "all"
+
+
 def _clock(fault: str, clock: str) -> None:
     if clock not in CLOCKS:
         raise FaultError(f"{fault}: no clock {clock!r}; there are: {', '.join(CLOCKS)}")
@@ -401,6 +411,7 @@ Fault = (
     | ClockFreeze
     | ClockBump
     | ClockStrobe
+    | ClockReset
     | DiskSlow
     | DiskEio
     | DiskFull
@@ -424,6 +435,7 @@ KINDS: dict[str, type[Fault]] = {
     "clock-freeze": ClockFreeze,
     "clock-bump": ClockBump,
     "clock-strobe": ClockStrobe,
+    "clock-reset": ClockReset,
     "disk-slow": DiskSlow,
     "disk-eio": DiskEio,
     "disk-full": DiskFull,
@@ -436,7 +448,7 @@ KINDS: dict[str, type[Fault]] = {
 }
 """The faults by their names in scenarios."""
 
-OF_CLOCKS = ("clock-drift", "clock-freeze", "clock-bump", "clock-strobe")
+OF_CLOCKS = ("clock-drift", "clock-freeze", "clock-bump", "clock-strobe", "clock-reset")
 """The kinds that bend clocks."""
 
 EVERYWHERE = ("partition", "kill", "pause", "restart")
@@ -445,7 +457,7 @@ EVERYWHERE = ("partition", "kill", "pause", "restart")
 OF_THE_SYSTEM = ("membership",)
 """The kinds that ask the system under test for something, and the place for nothing."""
 
-ANYWHERE = (*EVERYWHERE, *OF_THE_SYSTEM)
+ANYWHERE = (*EVERYWHERE, *OF_CLOCKS, *OF_THE_SYSTEM)
 """What can be asked for by name wherever a run is."""
 
 IN_MODEL = tuple(name for name, fault in KINDS.items() if not fault().beyond_model)

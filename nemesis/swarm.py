@@ -17,7 +17,6 @@ from nemesis.delays import Distribution
 from nemesis.faults import (
     EVERYWHERE,
     IN_MODEL,
-    OF_THE_SYSTEM,
     ClockBump,
     ClockDrift,
     ClockStrobe,
@@ -160,12 +159,12 @@ STRENGTHS: dict[str, tuple[tuple[Fault, ...], tuple[Fault, ...], tuple[Fault, ..
 
 KINDS_OF_PLACES: dict[str, tuple[str, ...]] = {
     "local": EVERYWHERE,
-    "simulated": tuple(kind for kind in IN_MODEL if kind not in OF_THE_SYSTEM),
+    "simulated": tuple(kind for kind in IN_MODEL if kind in STRENGTHS),
 }
 """Which kinds a swarm may choose from: a matter of the place's name, as a plan is made before its place is there.
 
-One kind more, and every seed would have another plan. So changes of the members come besides a swarm, by their name:
-``--faults swarm,membership``.
+One kind more, and every seed would have another plan. So changes of the members and what has no strengths above come
+besides a swarm, by their name: ``--faults swarm,membership``.
 """
 
 

@@ -199,6 +199,7 @@ schedule = [
 { at = "3s", until = "5s", fault = { type = "clock-strobe", target = "follower", clock = "wall" } },
 { at = "5s", until = "6s", fault = { type = "clock-freeze", target = "follower" } },
 { at = "6s", until = "7s", fault = { type = "clock-bump", target = "follower", clock = "monotonic", delta_ms = 5000 } },
+{ at = "6500ms", until = "6800ms", fault = { type = "clock-reset" } },
 { at = "7s", until = "8s", fault = { type = "clock-strobe", target = "leader", clock = "monotonic", ppm = 900 } },
 ]
 """
@@ -210,11 +211,12 @@ def test_faults_of_clocks_run_from_a_scenario_with_their_evidence_and_their_pict
     (tmp_path / "clocks.toml").write_text(SCENARIO)
     done = antipaxos(tmp_path, "run", str(tmp_path / "clocks.toml"), "--seed", "5", "--json")
     assert done.status == 0, done.err
-    assert [fault["status"] for fault in done.json["faults"]] == ["installed"] * 6
+    assert [fault["status"] for fault in done.json["faults"]] == ["installed"] * 7
     assert all(fault["healed"] for fault in done.json["faults"])
     told = " ".join(sentence for fault in done.json["faults"] for sentence in fault["evidence"])
     assert "its wall clock jumped by -30.000 s" in told
     assert "its monotonic clock jumped by +5.000 s" in told
+    assert "its wall clock was set right, by -0.00" in told
     assert not [note for note in done.json["notes"] if "clock" in note]
     samples = read_samples(Path(done.json["store"]) / CLOCKS)
     assert min(sample.wall for sample in samples) <= -30 * SECOND_NS

@@ -140,7 +140,7 @@ class LocalClocks:
         self._page(node).jump(by)
 
     def reset(self, node: str) -> None:
-        """Set the node's clocks right; the monotonic one keeps what it has gained."""
+        """Set the node's wall clock right, but for what is done to it now."""
         self._page(node).reset()
 
     async def read(self, node: str) -> ClockReading:
