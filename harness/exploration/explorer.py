@@ -150,7 +150,7 @@ class _Explorer:
             request.command,
             {**os.environ, "PYTHONPATH": path},
             lambda directory: msgspec.json.encode(
-                Job(request.scenario, str(directory), request.started_at, os.getpid())
+                Job(str(directory), request.started_at, os.getpid(), request.scenario)
             ),
             request.jobs,
             self._work,

@@ -1,8 +1,6 @@
 """The process that carries runs out, one after the other: ``python -m harness.exploration.worker``.
 
-Lines of JSON on standard input: first the job, then one seed a line; it answers each seed with one line, a
-``SeedReport``, and ends when its input does. Standard output belongs to the answers alone: whatever else prints goes to
-standard error, and so does the stack of every thread if the process is killed by a fault of its own (faulthandler).
+An order is one seed (``harness.exploration.serving`` is how orders and answers go to and fro).
 
 Whatever a seed does, it is an answer. An exception that nobody expected is a harness failure with its traceback in the
 run's folder; and since a simulation that broke off leaves coroutines behind that nobody will ever finish, the process
@@ -12,21 +10,15 @@ then asks to be replaced (``spent``).
 from __future__ import annotations
 
 import contextlib
-import faulthandler
-import os
 import shutil
-import sys
 import time
 import traceback
-from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
-from harness.cluster.local.kernel import die_with_parent
 from harness.execution import carry_out, prepare, unfinished
+from harness.exploration import serving
 from harness.exploration.findings import INVARIANTS, SeedReport, harness_finding, report
 from harness.results import RunResult, RunVerdict
 from harness.runner import Progress
@@ -37,13 +29,10 @@ TRACEBACK = "traceback.txt"
 MODULE = "harness.exploration.worker"
 
 
-class Job(msgspec.Struct, frozen=True):
-    """What a worker is told once: the scenario, the folder for its runs, when the exploration began, and by whom."""
+class Job(serving.Job, frozen=True):
+    """What a worker is told once, the scenario of all seeds included."""
 
     scenario: Scenario
-    directory: str
-    started_at: datetime
-    controller: int
 
 
 class Unwatched:
@@ -76,12 +65,6 @@ def explore_seed(job: Job, seed: int) -> SeedReport:
     return msgspec.structs.replace(answer, spent=broke_off or answer.verdict is RunVerdict.HARNESS_FAILURE)
 
 
-def serve(job: Job, orders: BinaryIO, answer: Callable[[bytes], None]) -> None:
-    """Answer every seed until the orders end."""
-    for line in orders:
-        answer(msgspec.json.encode(explore_seed(job, int(line))) + b"\n")
-
-
 def _unexpected(job: Job, seed: int, error: Exception, folder: RunFolder | None, cpu_s: float) -> SeedReport:
     why = f"{type(error).__name__}: {error}"
     with contextlib.suppress(OSError):  # the disk may be what failed; the answer says why all the same
@@ -102,25 +85,9 @@ def _write(result: RunResult, folder: RunFolder) -> None:
     folder.write(RESULTS, msgspec.json.format(msgspec.json.encode(result)))
 
 
-def take_standard_output() -> int:
-    """Keep standard output for answers; let everything else that prints go to standard error."""
-    answers = os.dup(1)
-    os.dup2(2, 1)
-    return answers
-
-
 def main() -> None:
     """Serve one exploration."""
-    faulthandler.enable()
-    answers = take_standard_output()
-    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
-    die_with_parent(job.controller)
-
-    def answer(line: bytes) -> None:
-        while line:
-            line = line[os.write(answers, line) :]
-
-    serve(job, sys.stdin.buffer, answer)
+    serving.serve(Job, lambda job, order: explore_seed(job, int(order)))
 
 
 if __name__ == "__main__":

@@ -22,13 +22,14 @@ import harness
 from harness.exploration.explorer import SEED_LIMIT_S, working_directory
 from harness.exploration.findings import SeedReport, harness_finding
 from harness.exploration.pool import Lost, Pool
+from harness.exploration.serving import Job
 from harness.museum.exhibits import Exhibit
 from harness.museum.here import PLACE, show_here
 from harness.museum.showing import Ordered, Showing, Shown, Terms
 from harness.museum.worker import MODULE
 from harness.results import EXIT_CODES, RunVerdict
 from harness.scenario import Scenario, changed, dump
-from harness.shrinking.worker import Job, Order
+from harness.shrinking.worker import Order
 from harness.store import Store
 
 POLL_S = 0.25

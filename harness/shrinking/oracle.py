@@ -21,12 +21,13 @@ import msgspec
 import harness
 from harness.exploration.findings import SeedReport, Signature
 from harness.exploration.pool import Lost, Pool
+from harness.exploration.serving import Job
 from harness.results import RunVerdict
 from harness.scenario import Scenario
 from harness.shrinking.candidate import sha256, size, to_scenario
 from harness.shrinking.journal import REMEDY, Journal, Tried
 from harness.shrinking.shrinker import Answer, Attempt, StoppedError
-from harness.shrinking.worker import MODULE, Job, Order
+from harness.shrinking.worker import MODULE, Order
 from harness.store import StoreError
 
 COMMAND = (sys.executable, "-P", "-m", MODULE)

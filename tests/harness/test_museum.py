@@ -15,13 +15,14 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.exploration.findings import Finding, SeedReport, Signature
+from harness.exploration.serving import Job
 from harness.museum import here, page
 from harness.museum.exhibits import Exhibit, exhibit, exhibits, matches
 from harness.museum.showing import Showing, Terms
 from harness.museum.worker import MISDEEDS, show
 from harness.results import RunVerdict
 from harness.scenario import ScenarioError, changed, dump, from_data
-from harness.shrinking.worker import Job, Order
+from harness.shrinking.worker import Order
 from node.assembly import UnknownBugError, bug_names
 from node.bugs import old_incarnation
 from node.bugs.old_incarnation import Unrenewed
