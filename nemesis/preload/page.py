@@ -68,7 +68,8 @@ class ClockPage:
             self._map = mmap.mmap(file.fileno(), 2 * REGION_BYTES)
         self._words = memoryview(self._map).cast("q")
         wall, true = _together(time.CLOCK_REALTIME)
-        self._wall_over_true = wall - true
+        self.wall_over_true: Final = wall - true
+        """How far the machine's wall clock was ahead of its monotonic one, in ns: what right is here."""
         self._line = ClockLine(true, true + epoch_ns, wall)
         self._generation = 0
         self._lines: deque[tuple[int, tuple[int, int, int]]] = deque(maxlen=LINES_KEPT)
@@ -90,7 +91,7 @@ class ClockPage:
 
     def reset(self) -> None:
         """Set the wall clock right, but for what the bend in force does to it; the monotonic clock does not notice."""
-        self._change(lambda true: self._line.set_right(true, true + self._wall_over_true))
+        self._change(lambda true: self._line.set_right(true, true + self.wall_over_true))
 
     def read(self) -> ClockReading:
         """Read the clocks as the node's processes do."""

@@ -25,6 +25,7 @@ from tests.integration.local_support import (
     REPOSITORY,
     ask_once,
     cluster_of,
+    eventually,
     launch_of,
     require_namespaces,
     start_alone,
@@ -129,6 +130,10 @@ async def agree(cluster: LocalCluster, node: str) -> None:
     assert abs(reading.wall - time.time_ns() - wall) < NEAR_NS
 
 
+def program_of(pid: int) -> str:
+    return str(Path(f"/proc/{pid}/exe").readlink())
+
+
 PAUSE = "#include <unistd.h>\nint main(void) { for (;;) pause(); }\n"
 
 
@@ -145,8 +150,14 @@ def test_a_node_out_of_reach_is_told_with_the_reason_and_reads_true(tmp_path: Pa
             assert cluster.unbendable("n2") == ""
             # This one could be reached, but hands nothing on to the program that it becomes.
             forgetful = ("/usr/bin/env", "-i", sys.executable, "-S", "-c", "import time; time.sleep(600)")
-            await cluster.spawn("n2", Launch(forgetful, tmp_path, tmp_path / "n2.log", {}))
+            pid = await cluster.spawn("n2", Launch(forgetful, tmp_path, tmp_path / "n2.log", {}))
             assert cluster.unbendable("n2") == ""
+            await cluster.clock("n2")  # perhaps of what it is at first
+
+            async def has_become_another() -> bool:
+                return "python" in program_of(pid)
+
+            await eventually(has_become_another, 20)
             for node in cluster.nodes:
                 before = await cluster.clock(node)
                 await cluster.set_clock(node, ClockBend(wall_ahead=60 * SECOND_NS))
