@@ -207,6 +207,8 @@ class Server(InboundHost):
     # -- the one way in -----------------------------------------------------------------------------------------------
 
     def _step(self, event: ReplicaEvent) -> None:
+        if self._stopped:  # the last record is written: what comes in behind it, in the same turn, was never heard
+            return
         now = time.monotonic_ns()
         try:
             output = self._replica.step(now, event)
@@ -253,9 +255,8 @@ class Server(InboundHost):
 
     def _apply(self) -> None:
         self._apply_due = False
-        if not self._stopped:
-            self._step(Apply())
-            self._mail.send()
+        self._step(Apply())
+        self._mail.send()
 
     def _frame(self, message: Message) -> bytes:
         """Return a message's frame; one that goes to everybody is encoded once."""
@@ -291,7 +292,7 @@ class Server(InboundHost):
 
     def _run_ahead(self) -> None:
         """Compute one slot's results ahead: in a turn of its own, when what was to be sent has been handed over."""
-        if self._ahead_wanted and not self._stopped:
+        if self._ahead_wanted:
             self._ahead_wanted = False
             self._step(RunAhead())
 
@@ -315,9 +316,8 @@ class Server(InboundHost):
 
     def _durable(self) -> None:
         self._durable_due = False  # before the number is read: whoever sets it afterwards tells again
-        if not self._stopped:
-            self._step(Durable(self._durable_upto))
-            self._mail.send()
+        self._step(Durable(self._durable_upto))
+        self._mail.send()
 
     def _from_thread_saved(self, segments: int) -> None:
         with contextlib.suppress(RuntimeError):
