@@ -96,6 +96,12 @@ class RunGround:
         await self._timekeeping.jump_clock(node, by)
         await self._look_at_clock(node)
 
+    async def reset_clock(self, node: str) -> None:
+        """Set the node's wall clock right."""
+        await self._look_at_clock(node)
+        await self._timekeeping.reset_clock(node)
+        await self._look_at_clock(node)
+
     async def clock(self, node: str) -> ClockReading:
         """Read the node's clocks."""
         return await self._timekeeping.clock(node)

@@ -30,6 +30,7 @@ from nemesis.faults import (
     ClockBump,
     ClockDrift,
     ClockFreeze,
+    ClockReset,
     ClockStrobe,
     DiskEio,
     DiskFull,
@@ -185,6 +186,7 @@ MENUS: dict[str, Menu] = {
         (500, 3_000),
         (1_500, 3_500),
     ),
+    "clock-reset": Menu((ClockReset(), ClockReset("leader"), ClockReset("minority")), (100, 500), (1_500, 3_500)),
     "disk-slow": Menu(
         (DiskSlow("leader", 100), DiskSlow("minority", 100), DiskSlow("one", 1_000), DiskSlow("leader", 0)),
         (500, 3_000),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from nemesis import grudges
 from nemesis.action import Action, OnNodes
-from nemesis.clocks import BumpWallClocks, DriftClocks, FreezeNodes, JumpMonotonicClocks, StrobeClocks
+from nemesis.clocks import BumpWallClocks, DriftClocks, FreezeNodes, JumpMonotonicClocks, ResetWallClocks, StrobeClocks
 from nemesis.cuts import Cuts
 from nemesis.damage import DamageDisks
 from nemesis.disks import FailCalls, FillDisks, LieAboutSyncs, MisreadFiles, SlowDisks
@@ -18,6 +18,7 @@ from nemesis.faults import (
     ClockBump,
     ClockDrift,
     ClockFreeze,
+    ClockReset,
     ClockStrobe,
     DiskEio,
     DiskFull,
@@ -254,14 +255,17 @@ def action_for(fault: Fault, ground: Ground, order: Sequence[str], in_force: InF
             return _of_rations(fault, ground, order, in_force)
         case Membership():
             return ChangeMembers(ground, order, fault, in_force.absences)
-        case ClockDrift() | ClockFreeze() | ClockBump() | ClockStrobe():
+        case ClockDrift() | ClockFreeze() | ClockBump() | ClockStrobe() | ClockReset():
             return _of_clocks(fault, ground, order, in_force)
         case _:
             return _of_disks(fault, ground, order, in_force)
 
 
 def _of_clocks(
-    fault: ClockDrift | ClockFreeze | ClockBump | ClockStrobe, ground: Ground, order: Sequence[str], in_force: InForce
+    fault: ClockDrift | ClockFreeze | ClockBump | ClockStrobe | ClockReset,
+    ground: Ground,
+    order: Sequence[str],
+    in_force: InForce,
 ) -> Action:
     match fault:
         case ClockDrift():
@@ -274,6 +278,8 @@ def _of_clocks(
             return BumpWallClocks(ground, order, fault, in_force.clocks)
         case ClockStrobe():
             return StrobeClocks(ground, order, fault, in_force.clocks)
+        case ClockReset():
+            return ResetWallClocks(ground, order, fault)
 
 
 def _of_rations(

@@ -77,7 +77,6 @@ class ClockLine:
         """Let the wall clock be so far ahead of where it would be undisturbed (behind, below 0)."""
         self._wall_ahead = ahead
 
-    def reset(self, true: int, wall: int) -> None:
-        """Be right from now on: the rate is true again and the wall clock reads ``wall``; the monotonic one goes on."""
-        self.bend(true, ClockBend())
+    def set_right(self, true: int, wall: int) -> None:
+        """Let the wall clock read ``wall`` now, but for how far it is meant to be ahead; rate and local time go on."""
         self._wall_over_local = wall - self.read(true)

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Sequence
 
 from nemesis.action import OnNodes
-from nemesis.faults import ClockBump, ClockDrift, ClockFreeze, ClockStrobe
+from nemesis.faults import ClockBump, ClockDrift, ClockFreeze, ClockReset, ClockStrobe
 from nemesis.ground import ClockBend, ClockReading, Ground, Run
 from nemesis.in_force import Stack
 from nemesis.targets import TargetError
@@ -153,6 +153,31 @@ class JumpMonotonicClocks(_OnClocks):
 
     async def heal(self) -> bool:
         """Nothing: a monotonic clock never goes back."""
+        await self.note_leader()
+        return True
+
+
+class ResetWallClocks(_OnClocks):
+    """Clock-reset: once."""
+
+    verb = "clock-reset"
+
+    def __init__(self, ground: Ground, order: Sequence[str], fault: ClockReset) -> None:
+        super().__init__(ground, order, fault.target)
+
+    async def inject(self) -> None:
+        """Set right, and look how far that was."""
+        for node in self.targets:
+            before = await self.ground.clock(node)
+            await self.ground.reset_clock(node)
+            jump = _wall_jump(before, await self.ground.clock(node))
+            if jump:
+                self.observed.effect(f"{node}: its wall clock was set right, by {jump / 1e9:+.6f} s")
+            else:
+                self.observed.note(f"{node}: its wall clock was right")
+
+    async def heal(self) -> bool:
+        """Nothing: what is right stays so."""
         await self.note_leader()
         return True
 

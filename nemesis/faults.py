@@ -356,6 +356,16 @@ class ClockStrobe(_OnNodes, frozen=True, tag="clock-strobe"):
         return _DRIFTS if self.clock == "monotonic" and self.ppm > DRIFT_BOUND_PPM else ""
 
 
+class ClockReset(_OnNodes, frozen=True, tag="clock-reset"):
+    """The nodes' wall clocks are set right once, as a time daemon does: what drifts and freezes have left is gone.
+
+    What other faults do to them goes on: a bump that lasts is on top of the right time, and a clock that is fast runs
+    on. Monotonic clocks keep what they have gained; nothing sets those. In the model: wall clocks promise nothing.
+    """
+
+    target: str = "all"
+
+
 def _clock(fault: str, clock: str) -> None:
     if clock not in CLOCKS:
         raise FaultError(f"{fault}: no clock {clock!r}; there are: {', '.join(CLOCKS)}")
@@ -531,6 +541,7 @@ Fault = (
     | ClockFreeze
     | ClockBump
     | ClockStrobe
+    | ClockReset
     | DiskSlow
     | DiskEio
     | DiskFull
@@ -560,6 +571,7 @@ KINDS: dict[str, type[Fault]] = {
     "clock-freeze": ClockFreeze,
     "clock-bump": ClockBump,
     "clock-strobe": ClockStrobe,
+    "clock-reset": ClockReset,
     "disk-slow": DiskSlow,
     "disk-eio": DiskEio,
     "disk-full": DiskFull,
@@ -578,7 +590,7 @@ KINDS: dict[str, type[Fault]] = {
 }
 """The faults by their names in scenarios."""
 
-OF_CLOCKS = ("clock-drift", "clock-freeze", "clock-bump", "clock-strobe")
+OF_CLOCKS = ("clock-drift", "clock-freeze", "clock-bump", "clock-strobe", "clock-reset")
 """The kinds that bend clocks."""
 
 EVERYWHERE = ("partition", "kill", "pause", "restart")
@@ -604,10 +616,10 @@ OF_THE_SYSTEM = ("membership",)
 OF_LINKS = ("link", "link-clog", "reset")
 """The kinds for which a place has to carry what nodes say to each other: the simulation and ``local`` do."""
 
-SINCE_SWARMS = ("rolling-restart", "starve", "memory-limit", "fd-limit", "reset")
+SINCE_SWARMS = ("rolling-restart", "starve", "memory-limit", "fd-limit", "reset", "clock-reset")
 """The kinds that are younger than swarms, which leave them out: every seed would have another plan."""
 
-ANYWHERE = (*EVERYWHERE, *OF_LINKS, *OF_THE_SYSTEM, *(kind for kind in SINCE_SWARMS if kind not in OF_LINKS))
+ANYWHERE = tuple(dict.fromkeys((*EVERYWHERE, *OF_LINKS, *OF_CLOCKS, *OF_THE_SYSTEM, *SINCE_SWARMS)))
 """What can be asked for by name wherever a run is."""
 
 IN_MODEL = tuple(name for name, fault in KINDS.items() if not fault().beyond_model)

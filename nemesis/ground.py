@@ -342,6 +342,9 @@ class Ground(Protocol):
     async def jump_clock(self, node: str, by: int) -> None:
         """Let the node's monotonic clock jump forward by some ns, for good; its wall clock does not."""
 
+    async def reset_clock(self, node: str) -> None:
+        """Set the node's wall clock right, but for what is done to it now; its monotonic clock does not notice."""
+
     async def clock(self, node: str) -> ClockReading:
         """Read the node's clocks."""
 

@@ -21,6 +21,7 @@ from nemesis.faults import (
     SINCE_SWARMS,
     ClockBump,
     ClockDrift,
+    ClockReset,
     ClockStrobe,
     DiskEio,
     DiskFull,
@@ -185,6 +186,11 @@ STRENGTHS: dict[str, tuple[tuple[Fault, ...], tuple[Fault, ...], tuple[Fault, ..
         (Reset("one"), Reset("follower")),
         (Reset("leader"), Reset("minority")),
         (Reset("all"), Reset("leader")),
+    ),
+    "clock-reset": (
+        (ClockReset("one"), ClockReset("follower")),
+        (ClockReset("leader"), ClockReset("minority")),
+        (ClockReset("all"), ClockReset("leader")),
     ),
 }
 """Each kind's variants, gentle first."""

@@ -170,6 +170,9 @@ class Timekeeping(Protocol):
     async def jump_clock(self, node: str, by: int) -> None:
         """Let the node's monotonic clock jump forward by some ns."""
 
+    async def reset_clock(self, node: str) -> None:
+        """Set the node's wall clock right, but for what is done to it now."""
+
     async def clock(self, node: str) -> ClockReading:
         """Read the node's clocks."""
 

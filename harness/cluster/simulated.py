@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness.cluster.base import OPTIONAL, Ability, Address, ClusterError, Launch
 from harness.seeds import SeedTree
-from harness.simulation.clock import SimulatedClock
+from harness.simulation.clock import WALL_EPOCH, SimulatedClock
 from harness.simulation.invariants import Invariants, Unwatched
 from harness.simulation.loop import VirtualLoop
 from harness.simulation.network import SimulatedNetwork
@@ -181,6 +181,11 @@ class SimulatedCluster:
         """Let a node's monotonic clock jump."""
         self.trace.happens("clock", node, "jump", {"by": by})
         self._nodes[node].jump_clock(by)
+
+    async def reset_clock(self, node: str) -> None:
+        """Set a node's wall clock right."""
+        self.trace.happens("clock", node, "reset", {})
+        self._nodes[node].clock.set_right(self._loop.now_ns, WALL_EPOCH + self._loop.now_ns)
 
     async def clock(self, node: str) -> ClockReading:
         """Read a node's clocks."""

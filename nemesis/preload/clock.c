@@ -54,6 +54,7 @@
 #define SECOND 1000000000LL
 #define MILLION 1000000LL
 #define SLICE_NS (10 * 1000000LL)
+#define CONDITION_SLICE_NS (1000 * 1000000LL)
 #define KEEPER_NS (5 * 1000000LL)
 #define STUCK_NS (200 * 1000000LL)
 
@@ -627,12 +628,13 @@ EXPORT int pthread_timedjoin_np(pthread_t thread, void **value, const struct tim
 /* ---- condition variables ---------------------------------------------------------------------------------------- */
 
 /* A waiter must not wait again by itself between two slices: a signal that comes then would reach nobody, and only the
- * program knows what it waits for. So the end of a slice is a spurious wakeup, which POSIX allows at any time. */
+ * program knows what it waits for. So the end of a slice is a spurious wakeup, which POSIX allows at any time. It must be
+ * rare: Python's lock of the interpreter begins its 5 ms anew after each, and on a slow clock would never be handed over. */
 static int wait_for_condition(
     pthread_cond_t *condition, pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until
 ) {
     struct deadline deadline = at(clock, until);
-    int64_t rest, ns = slice(&deadline, &rest);
+    int64_t rest = left(&deadline), ns = rest < CONDITION_SLICE_NS ? rest : CONDITION_SLICE_NS;
     struct timespec spec;
     int error;
     if (real_pthread_cond_clockwait) {

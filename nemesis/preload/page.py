@@ -68,6 +68,8 @@ class ClockPage:
             self._map = mmap.mmap(file.fileno(), 2 * REGION_BYTES)
         self._words = memoryview(self._map).cast("q")
         wall, true = _together(time.CLOCK_REALTIME)
+        self.wall_over_true: Final = wall - true
+        """How far the machine's wall clock was ahead of its monotonic one, in ns: what right is here."""
         self._line = ClockLine(true, true + epoch_ns, wall)
         self._generation = 0
         self._lines: deque[tuple[int, tuple[int, int, int]]] = deque(maxlen=LINES_KEPT)
@@ -88,8 +90,8 @@ class ClockPage:
         self._change(lambda true: self._line.jump(true, by))
 
     def reset(self) -> None:
-        """Set the clocks right: the true rate, the true wall time; the monotonic clock goes on from where it is."""
-        self._change(lambda true: self._line.reset(true, true + _wall_over_true()))
+        """Set the wall clock right, but for what the bend in force does to it; the monotonic clock does not notice."""
+        self._change(lambda true: self._line.set_right(true, true + self.wall_over_true))
 
     def read(self) -> ClockReading:
         """Read the clocks as the node's processes do."""
@@ -188,11 +190,6 @@ def _together(clock: int) -> tuple[int, int]:
             break
     assert best is not None
     return best[1], best[2]
-
-
-def _wall_over_true() -> int:
-    wall, true = _together(time.CLOCK_REALTIME)
-    return wall - true
 
 
 def _tai_over() -> int:

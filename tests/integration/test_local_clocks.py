@@ -25,6 +25,7 @@ from tests.integration.local_support import (
     REPOSITORY,
     ask_once,
     cluster_of,
+    eventually,
     launch_of,
     require_namespaces,
     start_alone,
@@ -129,6 +130,10 @@ async def agree(cluster: LocalCluster, node: str) -> None:
     assert abs(reading.wall - time.time_ns() - wall) < NEAR_NS
 
 
+def program_of(pid: int) -> str:
+    return str(Path(f"/proc/{pid}/exe").readlink())
+
+
 PAUSE = "#include <unistd.h>\nint main(void) { for (;;) pause(); }\n"
 
 
@@ -145,8 +150,14 @@ def test_a_node_out_of_reach_is_told_with_the_reason_and_reads_true(tmp_path: Pa
             assert cluster.unbendable("n2") == ""
             # This one could be reached, but hands nothing on to the program that it becomes.
             forgetful = ("/usr/bin/env", "-i", sys.executable, "-S", "-c", "import time; time.sleep(600)")
-            await cluster.spawn("n2", Launch(forgetful, tmp_path, tmp_path / "n2.log", {}))
+            pid = await cluster.spawn("n2", Launch(forgetful, tmp_path, tmp_path / "n2.log", {}))
             assert cluster.unbendable("n2") == ""
+            await cluster.clock("n2")  # perhaps of what it is at first
+
+            async def has_become_another() -> bool:
+                return "python" in program_of(pid)
+
+            await eventually(has_become_another, 20)
             for node in cluster.nodes:
                 before = await cluster.clock(node)
                 await cluster.set_clock(node, ClockBend(wall_ahead=60 * SECOND_NS))
@@ -199,6 +210,7 @@ schedule = [
 { at = "3s", until = "5s", fault = { type = "clock-strobe", target = "follower", clock = "wall" } },
 { at = "5s", until = "6s", fault = { type = "clock-freeze", target = "follower" } },
 { at = "6s", until = "7s", fault = { type = "clock-bump", target = "follower", clock = "monotonic", delta_ms = 5000 } },
+{ at = "6500ms", until = "6800ms", fault = { type = "clock-reset" } },
 { at = "7s", until = "8s", fault = { type = "clock-strobe", target = "leader", clock = "monotonic", ppm = 900 } },
 ]
 """
@@ -210,11 +222,12 @@ def test_faults_of_clocks_run_from_a_scenario_with_their_evidence_and_their_pict
     (tmp_path / "clocks.toml").write_text(SCENARIO)
     done = antipaxos(tmp_path, "run", str(tmp_path / "clocks.toml"), "--seed", "5", "--json")
     assert done.status == 0, done.err
-    assert [fault["status"] for fault in done.json["faults"]] == ["installed"] * 6
+    assert [fault["status"] for fault in done.json["faults"]] == ["installed"] * 7
     assert all(fault["healed"] for fault in done.json["faults"])
     told = " ".join(sentence for fault in done.json["faults"] for sentence in fault["evidence"])
     assert "its wall clock jumped by -30.000 s" in told
     assert "its monotonic clock jumped by +5.000 s" in told
+    assert "its wall clock was set right, by -0.00" in told
     assert not [note for note in done.json["notes"] if "clock" in note]
     samples = read_samples(Path(done.json["store"]) / CLOCKS)
     assert min(sample.wall for sample in samples) <= -30 * SECOND_NS

@@ -70,6 +70,7 @@ class FakeGround:
         self.rations: dict[str, Ration] = {}
         self.seen: dict[str, list[Resources]] = {}
         self.jumps: dict[str, int] = {}
+        self.wall_off: dict[str, int] = {}
         self.arrivals: dict[str, Arrival] = {}
         self.damages: dict[str, Damage] = {}
         self.damaged: tuple[Damaged, ...] = (Damaged("f", 7, 1, "bit 3 flipped"),)
@@ -154,7 +155,12 @@ class FakeGround:
         true = round(asyncio.get_running_loop().time() * 1e9)
         bend = self.clocks.get(node, ClockBend())
         local = true * bend.rate_ppm // 1_000_000
-        return ClockReading(local + self.jumps.get(node, 0), true, local + bend.wall_ahead)
+        wall = local + bend.wall_ahead + self.wall_off.get(node, 0)
+        return ClockReading(local + self.jumps.get(node, 0), true, wall)
+
+    async def reset_clock(self, node: str) -> None:
+        await self._did("reset", node)
+        self.wall_off.pop(node, None)
 
     async def jump_clock(self, node: str, by: int) -> None:
         await self._did("jump", node)

@@ -20,6 +20,7 @@ from nemesis.faults import (
     ClockBump,
     ClockDrift,
     ClockFreeze,
+    ClockReset,
     ClockStrobe,
     DiskEio,
     DiskFull,
@@ -215,6 +216,51 @@ def test_a_monotonic_clock_jumps_forward_for_good() -> None:
     assert scene.heal()
     assert scene.ground.jumps == {"n1": 500_000_000}
     assert (scene.status, scene.evidence) == (INSTALLED, ["n1: its monotonic clock jumped by +0.500 s"])
+
+
+def test_a_wall_clock_is_set_right_once() -> None:
+    scene = Scene(ClockReset("n1+n2"))
+    scene.ground.wall_off = {"n1": 1_500_000}
+    scene.inject()
+    assert scene.ground.wall_off == {}
+    assert scene.heal()
+    assert scene.status is INSTALLED
+    assert scene.evidence == [
+        "n1: its wall clock was set right, by -0.001500 s",
+        "n2: its wall clock was right",
+    ]
+
+
+def test_a_wall_clock_that_was_right_shows_no_effect() -> None:
+    scene = Scene(ClockReset("n1"))
+    scene.inject()
+    assert scene.heal()
+    assert scene.status is INDETERMINATE
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ClockDrift("n1+n2", 500),
+        ClockFreeze("n1+n2"),
+        ClockBump("n1+n2"),
+        ClockBump("n1+n2", "monotonic", 5),
+        ClockStrobe("n1+n2"),
+        ClockReset("n1+n2"),
+    ],
+)
+def test_clocks_out_of_reach_are_left_alone_with_the_reason(fault: Fault) -> None:
+    scene = Scene(fault)
+    scene.ground.lacking = {"clocks n1": "statically linked"}
+    scene.inject()
+    assert scene.heal()
+    assert scene.action.targets == ("n2",)
+    assert scene.evidence[0] == "n1: skipped: statically linked"
+    assert not [call for call in scene.ground.log if call.endswith(" n1")]
+    scene = Scene(fault)
+    scene.ground.lacking = {"clocks n1": "statically linked", "clocks n2": "built with Go"}
+    with pytest.raises(TargetError, match="n1: skipped: statically linked; n2: skipped: built with Go"):
+        scene.resolve()
 
 
 async def _each(tell: Callable[[str, ClockBend], Awaitable[None]], bends: Mapping[str, ClockBend]) -> None:

@@ -16,6 +16,7 @@ from nemesis.faults import (
     ClockBump,
     ClockDrift,
     ClockFreeze,
+    ClockReset,
     ClockStrobe,
     DiskEio,
     DiskFull,
@@ -97,6 +98,13 @@ def test_overlapping_faults_of_one_node_are_healed_one_by_one(tmp_path: Path) ->
     ran = run(scenario(*overlapping), 11, tmp_path)
     assert (ran.broken, ran.verdict) == ("", RunVerdict.VALID), ran.sentence
     assert all(record.healed for record in ran.faults)
+
+
+def test_a_reset_takes_back_what_a_drift_has_left_of_the_wall_clock(tmp_path: Path) -> None:
+    schedule = (timed("1s", "3s", ClockDrift("n2", 500)), timed("4s", "5s", ClockReset("n2")))
+    ran = run(scenario(*schedule), 7, tmp_path)
+    assert (ran.broken, ran.verdict) == ("", RunVerdict.VALID), ran.sentence
+    assert ran.faults[1].evidence == ("n2: its wall clock was set right, by -0.001000 s",)
 
 
 # -- names ------------------------------------------------------------------------------------------------------------

@@ -35,6 +35,14 @@ NOTE_LIMIT_S = 2.0
 NOTE_INTERVAL_S = 0.001
 
 
+def _image(pid: int) -> str:
+    """Return the file that a process runs, "" if that cannot be seen."""
+    try:
+        return str(Path(f"/proc/{pid}/exe").readlink())
+    except OSError:
+        return ""
+
+
 def _has_mapped(pid: int, path: Path) -> bool:
     """Say whether a process has the page mapped now: a program that executed another one may have noted and gone."""
     try:
@@ -49,12 +57,22 @@ def _has_mapped(pid: int, path: Path) -> bool:
 class _Process:
     """A node's running process; ``out_of_reach`` says why the library has no hold of it.
 
-    ``loaded`` is whether it has the library, None as long as nobody knows.
+    ``loaded`` is whether it has the library, None as long as nobody knows; that is so for the program in ``image``, as
+    a process may execute another one (a shell that starts the node).
     """
 
     pid: int
     out_of_reach: str
     loaded: bool | None
+    image: str = ""
+
+    def look_again(self) -> None:
+        """Forget what was known of another program than the one that runs now."""
+        image = _image(self.pid)
+        if image and image != self.image:
+            if self.image:
+                self.out_of_reach, self.loaded = "", None
+            self.image = image
 
 
 class LocalClocks:
@@ -140,7 +158,7 @@ class LocalClocks:
         self._page(node).jump(by)
 
     def reset(self, node: str) -> None:
-        """Set the node's clocks right; the monotonic one keeps what it has gained."""
+        """Set the node's wall clock right, but for what is done to it now."""
         self._page(node).reset()
 
     async def read(self, node: str) -> ClockReading:
@@ -153,7 +171,8 @@ class LocalClocks:
         if page is not None and (process is None or await self._has_library(page, process)):
             return page.read()
         true = time.monotonic_ns()
-        return ClockReading(true + self.namespace_ns(node), true, true + self._wall_over_true)
+        wall_over_true = page.wall_over_true if page is not None else self._wall_over_true
+        return ClockReading(true + self.namespace_ns(node), true, true + wall_over_true)
 
     def doubts(self) -> tuple[str, ...]:
         """Say where a process has read something else than its page had said, and who has not read it at all."""
@@ -171,7 +190,9 @@ class LocalClocks:
         One that is gone, or was stopped before that, is given the benefit of the doubt.
         """
         deadline = time.monotonic() + NOTE_LIMIT_S
+        process.look_again()
         while process.loaded is None:
+            process.look_again()
             if page.note_of(process.pid) is not None and _has_mapped(process.pid, page.path):
                 process.loaded = True
             elif pids.identify(process.pid) is None or pids.is_stopped(process.pid):

@@ -359,7 +359,7 @@ class LocalCluster:
         self._clocks.jump(node, by)
 
     async def reset_clock(self, node: str) -> None:
-        """Set the node's clocks right; the monotonic one keeps what it has gained."""
+        """Set the node's wall clock right, but for what is done to it now."""
         self._clocks.reset(node)
 
     async def clock(self, node: str) -> ClockReading:
