@@ -13,8 +13,8 @@ from pathlib import Path
 
 from harness.cluster.base import ClusterError
 from harness.cluster.local import leftovers
-from harness.exploration import explorer
-from harness.store import RunFolder, Store
+from harness.exploration import workplace
+from harness.store import CLUSTER, RunFolder, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +45,14 @@ def clean(store: Store) -> list[Cleaned]:
 
 def sweep(store: Store) -> list[Path]:
     """Remove the folders that explorations whose controllers were killed have worked in; return them."""
-    return [path for parent in (explorer.MEMORY_DISK, store.root) if parent.is_dir() for path in explorer.sweep(parent)]
+    return [
+        path for parent in (workplace.MEMORY_DISK, store.root) if parent.is_dir() for path in workplace.sweep(parent)
+    ]
 
 
 def clean_run(run: RunFolder) -> list[Cleaned]:
     """End the leftovers of one run."""
-    folder = run / "cluster"
+    folder = run / CLUSTER
     if not folder.is_dir():
         return []
-    ended = [
-        Cleaned(run.name, leftover.name, leftover.process.pid)
-        for leftover in leftovers.find(folder)
-        if leftovers.end(leftover)
-    ]
-    if ended:
-        leftovers.find(folder)  # nobody is left: so what the processes had made goes, too
-    return ended
+    return [Cleaned(run.name, leftover.name, leftover.process.pid) for leftover in leftovers.end_all(folder)]

@@ -49,7 +49,7 @@ from harness.replaying.command import Asked, replay
 from harness.replaying.measured import TIMES, TIMES_MAX
 from harness.replaying.original import ReplayUsageError
 from harness.results import EXIT_CODES, EXIT_USAGE, RunVerdict
-from harness.scenario import LOCAL_MODES, LocalMode, Scenario, ScenarioError, changed, load
+from harness.scenario import LOCAL, LOCAL_MODES, SIMULATED, LocalMode, Scenario, ScenarioError, changed, load
 from harness.shrinking import reduction
 from harness.shrinking.screen import TriedLine, print_reduction
 from harness.shrinking.shrinker import RUNS_MAX
@@ -257,14 +257,18 @@ def explore_seeds(
     faults: Faults = None,
     intensity: Intensity = None,
     require: Require = None,
+    place: Annotated[
+        str, typer.Option("--place", help="simulated, or local: real processes, as many clusters as workers.")
+    ] = SIMULATED,
     bug: Bug = None,
     store: StorePath = DEFAULT_STORE,
     json: Json = False,
 ) -> None:
-    """Run a scenario with many seeds in simulation, on all processors; group what fails, and keep it to replay."""
-    chosen = _scenario(
-        scenario, nodes, time, rate, concurrency, workload, faults, "simulated", None, bug, intensity, require
-    )
+    """Run a scenario with many seeds, on all processors; group what fails, and keep it to replay.
+
+    In simulation, unless real processes are asked for, whatever the scenario file says about its place.
+    """
+    chosen = _scenario(scenario, nodes, time, rate, concurrency, workload, faults, place, None, bug, intensity, require)
     try:
         request = Request(
             scenario=chosen,
@@ -355,7 +359,7 @@ def bugs(
     ] = False,
     place: Annotated[
         str, typer.Option("--place", help="simulated, or local: real processes, what the checkers see there.")
-    ] = hall.SIMULATED,
+    ] = SIMULATED,
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, max=JOBS_MAX, help="Worker processes. [default: one a processor]")
     ] = None,
@@ -377,9 +381,9 @@ def bugs(
     if markdown:
         print(page.markdown(chosen), end="", flush=True)  # noqa: T201
         return
-    if place not in (hall.SIMULATED, here.PLACE):
-        _usage(f"--place: unknown value {place!r}; there are: {hall.SIMULATED}, {here.PLACE}")
-    real = place == here.PLACE
+    if place not in (SIMULATED, LOCAL):
+        _usage(f"--place: unknown value {place!r}; there are: {SIMULATED}, {LOCAL}")
+    real = place == LOCAL
     if real or no_invariants:
         chosen = here.showable(chosen) if real else tuple(one for one in chosen if one.checkers_alone)
         if not chosen:
@@ -391,7 +395,7 @@ def bugs(
         jobs=jobs or min(len(os.sched_getaffinity(0)), JOBS_MAX),
         store=Store(store),
         started_at=datetime.now(UTC),
-        here=real,
+        place=place,
     )
     console = Console(stderr=json)
     if names and len(chosen) == 1:

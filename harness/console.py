@@ -18,6 +18,7 @@ from harness.exposure import Exposure
 from harness.mechanisms import told
 from harness.results import RunResult, RunVerdict, Served
 from harness.runner import Progress
+from harness.scenario import SIMULATED
 from harness.store import STATE, TRACE
 from nemesis.record import FaultRecord, FaultStatus
 
@@ -134,7 +135,7 @@ def print_result(console: Console, result: RunResult) -> None:
         _line(console, "trace", str(trace))
     if (state := Path(result.store) / STATE).exists():
         _line(console, "state", str(state))
-    if result.place == "simulated" and result.verdict is RunVerdict.VIOLATION:
+    if result.place == SIMULATED and result.verdict is RunVerdict.VIOLATION:
         words = ["antipaxos", "replay", result.store, "--break-at", "failure"]
         _line(console, "look inside", shlex.join(words))
     _line(console, "replay", result.replay)

@@ -22,7 +22,7 @@ from harness.scenario import Scenario
 from harness.seeds import SeedTree
 from harness.simulation.loop import virtual_loop
 from harness.simulation.observation import Observation, World
-from harness.store import RunFolder
+from harness.store import CLUSTER, RunFolder
 from harness.systems.base import DATA
 
 _T = TypeVar("_T")
@@ -64,7 +64,7 @@ def stage(scenario: Scenario, seed: int, folder: RunFolder, observation: Observa
 def _local(scenario: Scenario, seed: int, folder: RunFolder, observation: Observation | None) -> Stage:
     if observation is not None:
         raise NotObservableError("place: only a simulated run can be traced or broken off, not one on local")
-    directory = folder / "cluster"
+    directory = folder / CLUSTER
     directory.mkdir()
     disks = {f"n{number}": folder.node(f"n{number}") / DATA for number in range(1, scenario.nodes + 1)}
     cluster = LocalCluster(

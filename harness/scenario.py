@@ -30,7 +30,8 @@ from node.assembly import bug_names
 from node.options import SETTINGS
 from workloads.catalogue import WORKLOADS
 
-PLACES = ("local", "simulated")
+LOCAL, SIMULATED = "local", "simulated"
+PLACES = (LOCAL, SIMULATED)
 PLACES_LATER = ("containers", "ssh")
 LocalMode = Literal["auto", "root", "userns", "loopback"]
 LOCAL_MODES = get_args(LocalMode)

@@ -38,6 +38,8 @@ SCENARIO, PLAN, ENVIRONMENT, REPORT = "scenario.toml", "plan.json", "environment
 TRACE = "trace.jsonl"
 CLOCKS = "clocks.jsonl"
 STATE = "state.txt"
+CLUSTER = "cluster"
+"""The folder in a run's that belongs to the cluster: who is who, sockets, what preload libraries are told."""
 
 
 class StoreError(Exception):

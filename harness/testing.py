@@ -19,7 +19,7 @@ from harness.execution import carry_out, prepare, replay_command
 from harness.exploration.findings import Signature, findings
 from harness.exploration.worker import Unwatched
 from harness.results import RunResult
-from harness.scenario import Scenario, ScenarioError, changed, load
+from harness.scenario import SIMULATED, Scenario, ScenarioError, changed, load
 from harness.store import Store
 
 _STARTED = datetime(2000, 1, 1, tzinfo=UTC)
@@ -31,7 +31,7 @@ def simulate(scenario: Scenario | Path | str, seed: int | None = None) -> RunRes
     Raises ScenarioError, also if neither the scenario nor the caller names a seed.
     """
     chosen = scenario if isinstance(scenario, Scenario) else load(Path(scenario))
-    chosen = changed(chosen, place="simulated", seed=seed)
+    chosen = changed(chosen, place=SIMULATED, seed=seed)
     if chosen.seed is None:
         raise ScenarioError("seed: a test needs one, in the scenario or as an argument")
     with tempfile.TemporaryDirectory(prefix="antipaxos-") as root:

@@ -1,10 +1,12 @@
-"""Many seeds of one simulated scenario, over all processors: what ``antipaxos explore`` does.
+"""Many seeds of one scenario, simulated or on real processes, over all processors: what ``antipaxos explore`` does.
 
     seedrange   which seeds
     findings    what one run came to, small; and what makes two failures the same
     tally       all runs together, folded in the order of their seeds
     worker      the process that carries runs out, one after the other
     pool        the workers: fed, watched, replaced
+    workplace   the directory in which they carry runs out
+    keeping     what becomes of the folder of a run that failed
     explorer    pool into tally; failing runs into the store
     screen      progress, table, summary
 

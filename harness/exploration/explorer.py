@@ -8,15 +8,12 @@ dropped, so the answer is the lowest failing seed, however many workers there we
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -24,24 +21,19 @@ from typing import Protocol
 import msgspec
 
 import harness
-from harness import environment
-from harness.execution import replay_command, unfinished
-from harness.exploration.findings import SeedReport, harness_finding
+from harness.execution import replay_command
+from harness.exploration.findings import SeedReport
+from harness.exploration.keeping import Keeper
 from harness.exploration.pool import Lost, Pool
 from harness.exploration.tally import Tally
 from harness.exploration.worker import MODULE, Job
-from harness.results import RunVerdict
-from harness.scenario import Scenario, changed, dump
-from harness.store import ENVIRONMENT, RESULTS, SCENARIO, RunFolder, Store, StoreError
+from harness.exploration.workplace import working_directory
+from harness.scenario import SIMULATED, Scenario
+from harness.store import Store
 
 SEED_LIMIT_S = 300.0
 AHEAD_MAX = 1_000
 POLL_S = 0.25
-MEMORY_DISK = Path("/dev/shm")
-MEMORY_DISK_PER_JOB_BYTES = 256 << 20
-"""How much room a worker's runs may take before the disk of memory is not used at all."""
-WORKER_STDERR = "worker.stderr"
-WORK_PREFIX = ".antipaxos-explore-"
 COMMAND = (sys.executable, "-P", "-m", MODULE)
 
 
@@ -52,7 +44,7 @@ class Pace:
     done: int
     failed: int
     total: int
-    simulated_s: float
+    run_s: float
     elapsed_s: float
 
 
@@ -99,10 +91,8 @@ def explore(
     clock: Callable[[], float] = time.monotonic,
 ) -> Exploration:
     """Explore, until all seeds are done or ``interrupted`` says so. Raises OSError, StoreError."""
-    scenario = changed(request.scenario, place="simulated")
-    with working_directory(request.store, request.jobs) as work:
-        explorer = _Explorer(replace(request, scenario=scenario), work, watcher, interrupted, clock)
-        return explorer.run()
+    with working_directory(request.store, request.jobs, real=request.scenario.place != SIMULATED) as work:
+        return _Explorer(request, work, watcher, interrupted, clock).run()
 
 
 class _Explorer:
@@ -125,8 +115,8 @@ class _Explorer:
         self._next = request.seeds.start  # the lowest seed that the tally has not taken in
         self._stopped_at: int | None = None
         self._done = self._failed = 0
-        self._simulated_s = 0.0
-        self._environment = b""
+        self._run_s = 0.0
+        self._keeper = Keeper(request.store, request.started_at)
 
     def run(self) -> Exploration:
         """Explore all seeds, or as far as it goes."""
@@ -171,11 +161,12 @@ class _Explorer:
             self._show()
 
     def _take(self, answer: SeedReport | Lost) -> None:
-        report = self._lost(answer) if isinstance(answer, Lost) else answer
-        self._waiting[report.seed] = report
+        if isinstance(answer, Lost):
+            answer = self._keeper.lost(answer, self._request.scenario, answer.seed)
+        self._waiting[answer.seed] = answer
         self._done += 1
-        self._failed += report.failed
-        self._simulated_s += report.simulated_s
+        self._failed += answer.failed
+        self._run_s += answer.run_s
 
     def _take_in_order(self) -> None:
         while self._stopped_at is None and (report := self._waiting.pop(self._next, None)) is not None:
@@ -190,98 +181,15 @@ class _Explorer:
             self._take_in(self._waiting.pop(seed))
 
     def _take_in(self, report: SeedReport) -> None:
-        kept = self._keep(report) if self._tally.worth_keeping(report) else None
-        if kept is None and report.folder is not None:
+        kept, scenario = None, self._request.scenario
+        if report.folder is not None and self._tally.worth_keeping(report):
+            kept = self._keeper.keep(report.folder, scenario, report.seed)
+        elif report.folder is not None:
             shutil.rmtree(report.folder, ignore_errors=True)
-        replay = replay_command(self._request.scenario, report.seed, kept.path if kept else None)
+        replay = replay_command(scenario, report.seed, kept.path if kept else None)
         self._tally.add(report, replay, str(kept.path) if kept else "")
-
-    def _lost(self, lost: Lost) -> SeedReport:
-        """Make a harness failure of a lost seed; what there is of its run goes with it."""
-        folder = next((e for e in sorted(lost.directory.iterdir()) if e.is_dir() and not e.is_symlink()), None)
-        if folder is None:
-            folder = lost.directory / f"s{lost.seed}"
-            folder.mkdir()
-        run, scenario = RunFolder(folder), changed(self._request.scenario, seed=lost.seed)
-        run.write(SCENARIO, dump(scenario))
-        (run / WORKER_STDERR).write_text(lost.stderr)
-        result = unfinished(scenario, lost.seed, run, self._request.started_at, lost.why)
-        run.write(RESULTS, msgspec.json.format(msgspec.json.encode(result)))
-        return SeedReport(
-            seed=lost.seed,
-            verdict=RunVerdict.HARNESS_FAILURE,
-            findings=(harness_finding(lost.why, lost.kind),),
-            folder=str(folder),
-        )
-
-    def _keep(self, report: SeedReport) -> RunFolder | None:
-        """Move a run's folder into the store, and tell its result where it is now."""
-        if report.folder is None:
-            return None
-        source, scenario = RunFolder(Path(report.folder)), self._request.scenario
-        kept = self._request.store.adopt(source.path, scenario.name, report.seed, self._request.started_at)
-        if not self._environment:
-            self._environment = environment.as_json(environment.look())  # once: to look takes longer than to write
-        kept.write(ENVIRONMENT, self._environment)
-        result = kept.results()
-        if result is None:
-            raise StoreError(f"{kept.path}: the run came without a result")
-        result = msgspec.structs.replace(
-            result, store=str(kept.path), replay=replay_command(scenario, report.seed, kept.path)
-        )
-        kept.write(RESULTS, msgspec.json.format(msgspec.json.encode(result)))
-        return kept
 
     def _show(self) -> None:
         self._watcher.pace(
-            Pace(self._done, self._failed, len(self._request.seeds), self._simulated_s, self._clock() - self._began)
+            Pace(self._done, self._failed, len(self._request.seeds), self._run_s, self._clock() - self._began)
         )
-
-
-@contextmanager
-def working_directory(store: Store, jobs: int) -> Iterator[Path]:
-    """Give a directory for the runs: in memory if there is room, else beside the store's runs; gone afterwards."""
-    parent = MEMORY_DISK if _has_room(MEMORY_DISK, jobs) else store.root
-    parent.mkdir(parents=True, exist_ok=True)
-    sweep(parent)
-    work = Path(tempfile.mkdtemp(prefix=f"{WORK_PREFIX}{os.getpid()}-", dir=parent))
-    held = os.open(work, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield work
-    finally:
-        shutil.rmtree(work)
-        os.close(held)
-
-
-def sweep(parent: Path) -> tuple[Path, ...]:
-    """Remove the directories of controllers that were killed, and return them.
-
-    Nobody has their lock, and no process their id.
-
-    The lock alone would do but for the moment between a directory's making and its locking.
-    """
-    removed = []
-    for directory in parent.glob(f"{WORK_PREFIX}*-*"):
-        pid = directory.name.removeprefix(WORK_PREFIX).partition("-")[0]
-        if Path("/proc", pid).exists() or directory.is_symlink():
-            continue
-        try:
-            held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:  # another user's, or gone meanwhile
-            continue
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(directory, ignore_errors=True)
-            removed.append(directory)
-        except BlockingIOError:  # in use, by somebody whose processes cannot be seen from here
-            continue
-        finally:
-            os.close(held)
-    return tuple(removed)
-
-
-def _has_room(disk: Path, jobs: int) -> bool:
-    if not disk.is_dir() or not os.access(disk, os.W_OK | os.X_OK):
-        return False
-    return shutil.disk_usage(disk).free >= jobs * MEMORY_DISK_PER_JOB_BYTES

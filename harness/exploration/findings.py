@@ -62,7 +62,7 @@ class SeedReport(msgspec.Struct, frozen=True, kw_only=True):
     met: tuple[str, ...] = ()
     seconds: dict[str, float] = {}
     on_leader: dict[str, int] = {}
-    simulated_s: float = 0.0
+    run_s: float = 0.0
     cpu_s: float = 0.0
     folder: str | None = None
     spent: bool = False
@@ -96,7 +96,7 @@ def findings(result: RunResult) -> tuple[Finding, ...]:
     return tuple(found.values())
 
 
-def report(result: RunResult, simulated_s: float, cpu_s: float, folder: str | None) -> SeedReport:
+def report(result: RunResult, run_s: float, cpu_s: float, folder: str | None) -> SeedReport:
     """Return what is kept of a finished run."""
     installed = Counter(record.kind for record in result.faults if record.status is FaultStatus.INSTALLED)
     return SeedReport(
@@ -109,7 +109,7 @@ def report(result: RunResult, simulated_s: float, cpu_s: float, folder: str | No
         met=tuple(text for text in result.required if text not in result.unmet),
         seconds={exposure.kind: exposure.seconds for exposure in result.coverage if exposure.installed},
         on_leader={exposure.kind: exposure.leader for exposure in result.coverage if exposure.leader},
-        simulated_s=simulated_s,
+        run_s=run_s,
         cpu_s=cpu_s,
         folder=folder,
     )

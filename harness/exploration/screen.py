@@ -18,6 +18,7 @@ from harness.coverage.table import unreached
 from harness.exploration.explorer import Exploration, Pace, Request
 from harness.exploration.tally import Group
 from harness.results import RunVerdict
+from harness.scenario import SIMULATED
 
 PLAIN_LINE_EVERY_S = 5.0
 PLAIN_TABLE_CHARACTERS = 160
@@ -69,7 +70,7 @@ def pace_line(pace: Pace) -> str:
     parts = [f"{pace.done} of {pace.total} seeds", f"{pace.failed} failed"]
     if pace.done and pace.elapsed_s > 0:
         left_s = pace.elapsed_s / pace.done * (pace.total - pace.done)
-        parts.append(f"{pace.simulated_s / pace.elapsed_s:.1f} simulated s/s")
+        parts.append(f"{pace.run_s / pace.elapsed_s:.1f} s of runs a second")
         parts.append(f"{_span(left_s)} left")
     return " · ".join(parts)
 
@@ -89,7 +90,8 @@ def print_exploration(console: Console, exploration: Exploration, request: Reque
         console.print(Text.assemble((f"seed {group.first_seed}  ", "dim"), group.replay), soft_wrap=True)
         if group.folder:
             console.print(Text(f"{'':6}antipaxos report {group.folder}", style="dim"), soft_wrap=True)
-            console.print(Text(f"{'':6}antipaxos replay {group.folder} --trace", style="dim"), soft_wrap=True)
+            trace = " --trace" if request.scenario.place == SIMULATED else ""
+            console.print(Text(f"{'':6}antipaxos replay {group.folder}{trace}", style="dim"), soft_wrap=True)
     console.print()
     for name, value in _summary(exploration):
         console.print(Text.assemble((f"{name:<13}", "dim"), value), soft_wrap=True)
@@ -132,12 +134,12 @@ def as_data(exploration: Exploration, request: Request) -> dict[str, Any]:
         "counters": dict(sorted(tally.counters.items())),
         "counters_in_seeds": dict(sorted(tally.reached.items())),
         "counters_never": unreached(tally.counters),
-        "simulated_s": round(tally.simulated_s, 6),
+        "run_s": round(tally.run_s, 6),
         "measured": {
             "elapsed_s": round(exploration.elapsed_s, 3),
             "cpu_s": round(tally.cpu_s, 3),
             "seeds_per_s": round(_ratio(tally.done, exploration.elapsed_s), 3),
-            "simulated_s_per_cpu_s": round(_ratio(tally.simulated_s, tally.cpu_s), 3),
+            "run_s_per_cpu_s": round(_ratio(tally.run_s, tally.cpu_s), 3),
         },
     }
 
@@ -175,11 +177,11 @@ def _summary(exploration: Exploration) -> list[tuple[str, str]]:
         ("faults", installed or "none installed"),
         ("required", required or "nothing"),
         ("rare events", f"{len(rare)}, how often (and in how many seeds): {', '.join(rare)}" if rare else "none"),
-        ("never", ", ".join(unreached(tally.counters)) or "no rare event that can be simulated is missing"),
+        ("never", ", ".join(unreached(tally.counters)) or "no rare event is missing"),
         (
             "speed",
-            f"{_ratio(tally.done, exploration.elapsed_s):.2f} seeds/s, {tally.simulated_s:.1f} simulated s in "
-            f"{exploration.elapsed_s:.1f} s, {_ratio(tally.simulated_s, tally.cpu_s):.2f} simulated s per CPU s",
+            f"{_ratio(tally.done, exploration.elapsed_s):.2f} seeds/s, {tally.run_s:.1f} s of runs in "
+            f"{exploration.elapsed_s:.1f} s, {_ratio(tally.run_s, tally.cpu_s):.2f} s of runs per CPU s",
         ),
     ]
 

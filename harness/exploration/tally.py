@@ -52,7 +52,7 @@ class Tally:
         """For each requirement how many seeds met it by themselves."""
         self.seconds: Counter[str] = Counter()
         self.on_leader: Counter[str] = Counter()
-        self.simulated_s = 0.0
+        self.run_s = 0.0
         self.cpu_s = 0.0
         self._groups: dict[Signature, Group] = {}
 
@@ -83,7 +83,7 @@ class Tally:
         for kind, seconds in report.seconds.items():
             self.seconds[kind] += seconds  # type: ignore[assignment]  # a Counter sums whatever adds up
         self.on_leader.update(report.on_leader)
-        self.simulated_s += report.simulated_s
+        self.run_s += report.run_s
         self.cpu_s += report.cpu_s
         for finding in report.findings:
             group = self._groups.get(finding.signature)

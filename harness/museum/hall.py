@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,24 +20,26 @@ from typing import Protocol
 import msgspec
 
 import harness
-from harness.exploration.explorer import SEED_LIMIT_S, working_directory
-from harness.exploration.findings import SeedReport, harness_finding
+from harness.exploration.explorer import SEED_LIMIT_S
+from harness.exploration.findings import SeedReport
+from harness.exploration.keeping import Keeper
 from harness.exploration.pool import Lost, Pool
 from harness.exploration.serving import Job
+from harness.exploration.workplace import working_directory
+from harness.museum import here, worker
 from harness.museum.exhibits import Exhibit
-from harness.museum.here import PLACE, show_here
 from harness.museum.showing import Ordered, Showing, Shown, Terms
-from harness.museum.worker import MODULE
 from harness.results import EXIT_CODES, RunVerdict
-from harness.scenario import Scenario, changed, dump
+from harness.scenario import SIMULATED, Scenario, dump
 from harness.shrinking.worker import Order
 from harness.store import Store
 
 POLL_S = 0.25
 RUNS_PER_WORKER = 2_000
+KEPT_OF_AN_EXHIBIT = 3
+"""How many runs that failed with the bug are kept of an exhibit; those of the healthy node are all kept."""
 MUSEUM = "museum"
 """The folder of the store that keeps a scenario of each bug's first catch."""
-SIMULATED = "simulated"
 EXIT_INTERRUPTED = 130
 
 
@@ -78,10 +81,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to show, and how: ``here``, on real processes, one after the other, or in simulation, several at a time.
-
-    ``limit_s`` is how long one simulated run may take on the wall clock.
-    """
+    """What to show, and where: in simulation or on real processes. ``limit_s``: of one run, on the wall clock."""
 
     exhibits: Sequence[Exhibit]
     terms: Terms
@@ -89,7 +89,7 @@ class Request:
     store: Store
     started_at: datetime
     limit_s: float = SEED_LIMIT_S
-    here: bool = False
+    place: str = SIMULATED
 
 
 def visit(
@@ -100,9 +100,7 @@ def visit(
 ) -> Visit:
     """Show all exhibits, until all were shown or ``interrupted`` says so. Raises OSError, StoreError."""
     began = clock()
-    if request.here:
-        return _visit_here(request, watcher, interrupted, clock)
-    with working_directory(request.store, request.jobs) as work:
+    with working_directory(request.store, request.jobs, real=request.place != SIMULATED) as work:
         hall = _Hall(request, work, clock)
         with hall.pool:
             while hall.open and not interrupted():
@@ -111,35 +109,22 @@ def visit(
         return Visit(hall.shown(), clock() - began, hall.open)
 
 
-def _visit_here(
-    request: Request, watcher: Watcher, interrupted: Callable[[], bool], clock: Callable[[], float]
-) -> Visit:
-    began, runs = clock(), 0
-    showings = [Showing(n, exhibit, request.terms) for n, exhibit in enumerate(request.exhibits)]
-    for done, showing in enumerate(showings):
-        while not showing.done and not interrupted():
-            for ordered in showing.order():
-                showing.take(ordered.seed, ordered.healthy, show_here(ordered, request.store, request.started_at))
-                runs += 1
-                watcher.pace(Pace(done, len(showings), runs, clock() - began))
-    shown = tuple(showing.shown(_keep(request.store, showing.first_catch, PLACE)) for showing in showings)
-    return Visit(shown, clock() - began, not all(showing.done for showing in showings))
-
-
-def _keep(store: Store, scenario: Scenario | None, place: str) -> str:
+def _keep(store: Store, scenario: Scenario | None) -> str:
     """Write the scenario of a first catch into the store; return the command that runs it."""
     if scenario is None:
         return ""
     folder = store.root / MUSEUM
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{scenario.bug}.toml"
-    path.write_text(dump(changed(scenario, place=place)))
+    path.write_text(dump(scenario))
     return shlex.join(["antipaxos", "run", str(path)])
 
 
 class _Hall:
     def __init__(self, request: Request, work: Path, clock: Callable[[], float]) -> None:
         self._store = request.store
+        self._keeper = Keeper(request.store, request.started_at)
+        self._kept: Counter[int] = Counter()
         self._showings = [Showing(n, exhibit, request.terms) for n, exhibit in enumerate(request.exhibits)]
         self._orders: deque[Ordered] = deque()
         self._running: dict[int, Ordered] = {}
@@ -148,7 +133,7 @@ class _Hall:
             part for part in (str(Path(harness.__file__).parents[1]), os.environ.get("PYTHONPATH")) if part
         )
         self.pool = Pool(
-            (sys.executable, "-P", "-m", MODULE),
+            (sys.executable, "-P", "-m", worker.MODULE if request.place == SIMULATED else here.MODULE),
             {**os.environ, "PYTHONPATH": path},
             lambda directory: msgspec.json.encode(Job(str(directory), request.started_at, os.getpid())),
             request.jobs,
@@ -177,12 +162,23 @@ class _Hall:
             self.pool.give(self.runs)
         for answer in self.pool.wait(POLL_S):
             ordered = self._running.pop(answer.seed)
-            report = _lost(answer) if isinstance(answer, Lost) else answer
-            self._showings[ordered.exhibit].take(ordered.seed, ordered.healthy, report)
+            self._showings[ordered.exhibit].take(ordered.seed, ordered.healthy, self._report(ordered, answer))
+
+    def _report(self, ordered: Ordered, answer: SeedReport | Lost) -> SeedReport:
+        """Make a report of an answer; the folder of a run that failed goes into the store, or away."""
+        report = self._keeper.lost(answer, ordered.scenario, ordered.seed) if isinstance(answer, Lost) else answer
+        if report.folder is None:
+            return report
+        if ordered.healthy or self._kept[ordered.exhibit] < KEPT_OF_AN_EXHIBIT:
+            self._kept[ordered.exhibit] += not ordered.healthy
+            self._keeper.keep(report.folder, ordered.scenario, ordered.seed)
+        else:
+            shutil.rmtree(report.folder)
+        return report
 
     def shown(self) -> tuple[Shown, ...]:
         """Return what all came to, and keep the scenarios of the first catches."""
-        return tuple(showing.shown(_keep(self._store, showing.first_catch, SIMULATED)) for showing in self._showings)
+        return tuple(showing.shown(_keep(self._store, showing.first_catch)) for showing in self._showings)
 
     def _next(self) -> Ordered | None:
         for showing in self._showings:
@@ -190,9 +186,3 @@ class _Hall:
                 break
             self._orders.extend(showing.order())
         return self._orders.popleft() if self._orders else None
-
-
-def _lost(lost: Lost) -> SeedReport:
-    return SeedReport(
-        seed=lost.seed, verdict=RunVerdict.HARNESS_FAILURE, findings=(harness_finding(lost.why, lost.kind),)
-    )

@@ -1,4 +1,4 @@
-"""Exhibits on real processes: one run after the other, on this machine, judged by the checkers alone.
+"""Exhibits on real processes: what a worker does there, ``python -m harness.museum.here``, and which can be shown.
 
 Only exhibits whose faults every place can inject can be shown there, and of those only what a checker sees by itself:
 a real cluster has no invariants that somebody could look at. That a planted bug did wrong is read in the nodes' logs.
@@ -6,23 +6,24 @@ a real cluster has no invariants that somebody could look at. That a planted bug
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
 
-from harness.execution import carry_out, prepare
-from harness.exploration.findings import SeedReport, findings
-from harness.exploration.worker import Unwatched
+import msgspec
+
+from harness.execution import Prepared
+from harness.exploration.findings import SeedReport
+from harness.exploration.serving import Job, serve
+from harness.exploration.worker import explore_seed
 from harness.museum.exhibits import Exhibit
-from harness.museum.showing import Ordered
 from harness.museum.worker import MISDEEDS
 from harness.requirements import parse_all
-from harness.scenario import changed
-from harness.store import RunFolder, Store
+from harness.scenario import LOCAL, changed
+from harness.shrinking.worker import Order
+from harness.store import RunFolder
 from node.museum import ANNOUNCEMENT
 
-PLACE = "local"
+MODULE = "harness.museum.here"
 NODE_LOG = "node.log"
 
 
@@ -30,28 +31,34 @@ def showable(exhibits: Sequence[Exhibit]) -> tuple[Exhibit, ...]:
     """Return those that can be shown on real processes, as they are shown there."""
     here = (exhibit.real or exhibit for exhibit in exhibits)
     return tuple(
-        e for e in here if e.checkers_alone and all(r.measure != "event" for r in parse_all(e.scenario.required))
+        replace(e, scenario=changed(e.scenario, place=LOCAL))
+        for e in here
+        if e.checkers_alone and all(r.measure != "event" for r in parse_all(e.scenario.required))
     )
 
 
-def show_here(ordered: Ordered, store: Store, started_at: datetime) -> SeedReport:
-    """Carry one run out on real processes. Its folder stays in the store if something was found."""
-    began = time.process_time()
-    run = prepare(changed(ordered.scenario, place=PLACE), ordered.seed, store, started_at)
-    result = carry_out(run, Unwatched()).result
-    found = findings(result)
-    reached = int(any(_announced(run.folder, node) for node in result.nodes))
-    if not found:
-        shutil.rmtree(run.folder.path)
-    return SeedReport(
-        seed=ordered.seed,
-        verdict=result.verdict,
-        findings=found,
-        counters={MISDEEDS: reached},
-        cpu_s=time.process_time() - began,
-    )
+def show(job: Job, order: Order) -> SeedReport:
+    """Carry one run out on real processes; its folder is there afterwards if it failed."""
+    assert order.scenario.seed is not None
+    reached = False
+
+    def look(run: Prepared) -> None:
+        nonlocal reached
+        reached = any(_announced(run.folder, f"n{number}") for number in range(1, run.scenario.nodes + 1))
+
+    report = explore_seed(job, order.scenario, order.scenario.seed, look)
+    return msgspec.structs.replace(report, seed=order.number, counters={MISDEEDS: int(reached)})
 
 
 def _announced(folder: RunFolder, node: str) -> bool:
     log = folder.node(node) / NODE_LOG
     return log.exists() and ANNOUNCEMENT.encode() in log.read_bytes()
+
+
+def main() -> None:
+    """Serve one visit of the museum."""
+    serve(Job, lambda job, order: show(job, msgspec.json.decode(order, type=Order)))
+
+
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.results import RunResult, RunVerdict
-from harness.scenario import Scenario, ScenarioError, changed, load
+from harness.scenario import SIMULATED, Scenario, ScenarioError, changed, load
 from harness.store import SCENARIO, RunFolder, Store
 
 
@@ -26,7 +26,7 @@ class Original:
     @property
     def simulated(self) -> bool:
         """True if a seed is a whole run there."""
-        return self.scenario.place == "simulated"
+        return self.scenario.place == SIMULATED
 
     @property
     def name(self) -> str:
@@ -46,7 +46,7 @@ def find(store: Store, named: str, seed: int | None) -> Original:
     if scenario.seed is None:
         raise ReplayUsageError(f"{folder / SCENARIO}: has no seed, so it is not the whole run")
     result = folder.results()
-    if result is not None and scenario.place == "simulated" and _cut_short(result):
+    if result is not None and scenario.place == SIMULATED and _cut_short(result):
         result = None
     return Original(scenario, scenario.seed, folder, result)
 

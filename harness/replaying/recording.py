@@ -24,7 +24,7 @@ from harness.exploration.worker import Unwatched
 from harness.places import NotObservableError
 from harness.replaying.inside import print_state
 from harness.results import RunResult, RunVerdict
-from harness.scenario import Scenario
+from harness.scenario import SIMULATED, Scenario
 from harness.simulation.disruptions import disrupted_at
 from harness.simulation.observation import BROKEN, Observation
 from harness.simulation.state import ClusterState, look
@@ -141,7 +141,7 @@ def _cut(at: TraceLine, lines: int) -> TraceLine:
 
 def check(scenario: Scenario, trace: bool) -> None:
     """Raise NotObservableError if a trace is asked for that the scenario's place has not."""
-    if trace and scenario.place != "simulated":
+    if trace and scenario.place != SIMULATED:
         raise NotObservableError(f"--trace: only a simulated run has a trace, not one on {scenario.place}")
 
 
@@ -172,9 +172,9 @@ def of_failure(run: Prepared, result: RunResult) -> RunResult:
 
     That a second run of the seed is another run is a failure of the harness, and says nothing against the violation.
     """
-    if result.place != "simulated" or result.verdict is not RunVerdict.VIOLATION:
+    if result.place != SIMULATED or result.verdict is not RunVerdict.VIOLATION:
         return result
-    from harness.exploration.explorer import working_directory  # noqa: PLC0415 - it knows of execution
+    from harness.exploration.workplace import working_directory  # noqa: PLC0415 - it knows of execution
 
     store = Store(run.folder.path.parent)
     try:

@@ -17,9 +17,9 @@ import msgspec
 
 from harness import environment
 from harness.execution import Prepared, carry_out, finish, prepare, replay_command, watch
-from harness.exploration.explorer import working_directory
 from harness.exploration.findings import INVARIANTS
 from harness.exploration.worker import Unwatched
+from harness.exploration.workplace import working_directory
 from harness.replaying import recording
 from harness.replaying.comparison import (
     Comparison,

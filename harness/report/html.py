@@ -32,6 +32,7 @@ from harness.report.sequence.page import Section, section_of
 from harness.report.shapes import LINE_STYLES, marker_shapes, node_colour
 from harness.report.timeline import Timeline, timeline_of
 from harness.results import RunResult, RunVerdict
+from harness.scenario import SIMULATED
 from harness.store import CLOCKS, TRACE
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _sequence(result: RunResult, history: History, trace: Path | None, concurren
     if trace is not None and trace.exists():
         picture = read_sequence(trace, result, history, concurrency)
         return picture if isinstance(picture, str) else section_of(picture)
-    if result.place == "simulated" and result.verdict is RunVerdict.VIOLATION:
+    if result.place == SIMULATED and result.verdict is RunVerdict.VIOLATION:
         return f"Messages were not recorded; {replay_of(result)} --trace records them, for a picture here."
     return None
 

@@ -16,7 +16,7 @@ import msgspec
 
 from harness.duration import format_ms, format_ns
 from harness.plan import MS, Plan, node_settings
-from harness.scenario import Scenario, Timed, TimedOperation, changed
+from harness.scenario import SIMULATED, Scenario, Timed, TimedOperation, changed
 from harness.shrinking.plainness import fault_weight, number_weight
 from nemesis.faults import Fault
 
@@ -85,7 +85,7 @@ def to_scenario(base: Scenario, candidate: Candidate, seed: int) -> Scenario:
     return changed(
         plain,
         seed=seed,
-        place="simulated",
+        place=SIMULATED,
         nodes=candidate.nodes,
         concurrency=candidate.clients,
         time=format_ms(candidate.time),

@@ -15,12 +15,12 @@ from typing import Any
 
 import msgspec
 
-from harness.exploration.explorer import working_directory
 from harness.exploration.findings import Finding, findings
 from harness.exploration.tally import EXIT_INTERRUPTED
+from harness.exploration.workplace import working_directory
 from harness.plan import Plan
 from harness.results import RunResult
-from harness.scenario import Scenario, ScenarioError, load
+from harness.scenario import SIMULATED, Scenario, ScenarioError, load
 from harness.seeds import SeedTree
 from harness.shrinking.candidate import Candidate, of_plan, sha256, size, to_scenario
 from harness.shrinking.journal import JOURNAL, Journal
@@ -187,7 +187,7 @@ def _reproduced(oracle: RunOracle, failure: _Failure) -> int:
     for number, seed in enumerate(seeds, start=1):
         if oracle.confirm(Attempt(start, seed, START, number, "the run itself")):
             return seed
-    where = "in simulation" if failure.scenario.place != "simulated" else "any more"
+    where = "in simulation" if failure.scenario.place != SIMULATED else "any more"
     signature = failure.finding.signature
     raise NotReproducedError(
         f"with its plan and {len(seeds)} seeds it does not fail {where} for the same reason "

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.duration import format_ms
+from harness.scenario import SIMULATED
 from harness.shrinking.candidate import Candidate, size
 from harness.shrinking.reduction import Reduction
 from harness.shrinking.shrinker import Attempt
@@ -76,7 +77,7 @@ def print_reduction(console: Console, reduction: Reduction) -> None:
         told += "; run it again to go on" if not reduction.used_up else f"; its {reduction.runs_max} runs are used up"
     console.print()
     _say(console, Text.assemble((word, style), f"  {told}"))
-    if reduction.place != "simulated":
+    if reduction.place != SIMULATED:
         _say(console, Text(f"the run was on the place {reduction.place}; it fails in simulation for the same reason"))
     console.print()
     _line(console, "fails", f"{finding.signature.checker}: {finding.signature.kind}")

@@ -16,7 +16,7 @@ from harness.cleaning import Cleaned, clean, sweep
 from harness.cluster.base import ClusterError
 from harness.cluster.local import cgroups, ledger, pids
 from harness.cluster.local.ledger import Ledger
-from harness.exploration import explorer
+from harness.exploration import workplace
 from harness.scenario import Scenario, dump
 from harness.store import SCENARIO, RunFolder, Store
 
@@ -110,8 +110,8 @@ def test_the_folder_of_an_exploration_that_was_killed_is_removed_and_one_in_use_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory, store = tmp_path / "shm", Store(tmp_path / "store")
-    monkeypatch.setattr(explorer, "MEMORY_DISK", memory)
-    gone, used = (memory / f"{explorer.WORK_PREFIX}{pid}-x" for pid in (dead().pid, os.getpid()))
+    monkeypatch.setattr(workplace, "MEMORY_DISK", memory)
+    gone, used = (memory / f"{workplace.WORK_PREFIX}{pid}-x" for pid in (dead().pid, os.getpid()))
     for folder in (gone, used, beside := store.root / gone.name):
         folder.mkdir(parents=True)
         (folder / "history.jsonl").write_text("x")

@@ -12,13 +12,14 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from harness.exploration import explorer
-from harness.exploration.explorer import WORK_PREFIX, Exploration, Pace, Request, explore, working_directory
+from harness.exploration import workplace
+from harness.exploration.explorer import Exploration, Pace, Request, explore
 from harness.exploration.findings import Finding, SeedReport, Signature, findings, generic, harness_finding
 from harness.exploration.pool import SEEDS_PER_WORKER
 from harness.exploration.screen import PaceLine, as_data, pace_line, print_exploration
 from harness.exploration.seedrange import SeedRangeError, parse_seeds
 from harness.exploration.tally import KEPT_PER_SIGNATURE, Tally
+from harness.exploration.workplace import WORK_PREFIX, working_directory
 from harness.results import Anomaly, CheckerResult, RunVerdict
 from harness.scenario import Scenario
 from harness.seeds import SEED_MAX
@@ -143,10 +144,8 @@ def test_the_exit_code_is_that_of_the_heaviest(verdicts: tuple[RunVerdict, ...],
 def test_counts_add_up() -> None:
     tally = Tally(())
     for seed in range(3):
-        tally.add(
-            SeedReport(seed=seed, verdict=VALID, installed={"kill": seed}, counters={"x": 2}, simulated_s=1.5, cpu_s=1)
-        )
-    assert (tally.installed["kill"], tally.counters["x"], tally.simulated_s, tally.cpu_s) == (3, 6, 4.5, 3)
+        tally.add(SeedReport(seed=seed, verdict=VALID, installed={"kill": seed}, counters={"x": 2}, run_s=1.5, cpu_s=1))
+    assert (tally.installed["kill"], tally.counters["x"], tally.run_s, tally.cpu_s) == (3, 6, 4.5, 3)
     assert tally.reached["x"] == 3
 
 
@@ -182,7 +181,7 @@ for line in sys.stdin:
     verdict, findings, spent = "valid", [], False
     {behaviour}
     print(json.dumps({{"seed": seed, "verdict": verdict, "findings": findings, "spent": spent,
-                       "counters": {{"pid": os.getpid()}}, "simulated_s": 2.0}}), flush=True)
+                       "counters": {{"pid": os.getpid()}}, "run_s": 2.0}}), flush=True)
 """
 
 
@@ -207,7 +206,7 @@ def request(
     store: Path, behaviour: str, seeds: range = range(6), jobs: int = 2, stop: bool = False, limit_s: float = 60.0
 ) -> Request:
     return Request(
-        scenario=Scenario(faults=()),
+        scenario=Scenario(place="simulated", faults=()),
         seeds=seeds,
         jobs=jobs,
         store=Store(store),
@@ -258,7 +257,7 @@ def test_a_worker_that_hangs_is_replaced(tmp_path: Path) -> None:
 def test_a_worker_that_cannot_even_start_loses_its_seeds_not_the_exploration(tmp_path: Path) -> None:
     exploration = explore(
         Request(
-            scenario=Scenario(faults=()),
+            scenario=Scenario(place="simulated", faults=()),
             seeds=range(3),
             jobs=2,
             store=Store(tmp_path),
@@ -325,7 +324,7 @@ def test_an_interrupted_exploration_tells_what_there_is(tmp_path: Path) -> None:
 
 
 def test_the_working_directory_goes_whatever_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explorer, "MEMORY_DISK", tmp_path / "none")
+    monkeypatch.setattr(workplace, "MEMORY_DISK", tmp_path / "none")
     with pytest.raises(RuntimeError, match="as it were"), working_directory(Store(tmp_path), 2) as work:
         assert work.parent == tmp_path
         (work / "worker-1").mkdir()
@@ -336,7 +335,7 @@ def test_the_working_directory_goes_whatever_happens(tmp_path: Path, monkeypatch
 def test_what_a_killed_controller_left_is_swept_and_what_is_in_use_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explorer, "MEMORY_DISK", tmp_path / "none")
+    monkeypatch.setattr(workplace, "MEMORY_DISK", tmp_path / "none")
     left = tmp_path / f"{WORK_PREFIX}{2**22 + 7}-abc"  # no process has so high an id
     (left / "worker-1").mkdir(parents=True)
     other = tmp_path / "something-else"
@@ -350,7 +349,7 @@ def test_what_a_killed_controller_left_is_swept_and_what_is_in_use_is_not(
 
 def test_the_pace_is_told_in_a_line() -> None:
     assert pace_line(Pace(0, 0, 10, 0.0, 0.0)) == "0 of 10 seeds · 0 failed"
-    assert pace_line(Pace(5, 1, 10, 60.0, 30.0)) == "5 of 10 seeds · 1 failed · 2.0 simulated s/s · 30 s left"
+    assert pace_line(Pace(5, 1, 10, 60.0, 30.0)) == "5 of 10 seeds · 1 failed · 2.0 s of runs a second · 30 s left"
     assert pace_line(Pace(1, 0, 3600, 60.0, 2.0)).endswith("1 h 59 min left")
 
 
@@ -364,7 +363,7 @@ def test_without_a_terminal_a_plain_line_comes_now_and_then() -> None:
 
 def test_a_table_with_what_to_do_next(tmp_path: Path) -> None:
     tally = Tally(("kill",))
-    tally.add(SeedReport(seed=0, verdict=VALID, simulated_s=10.0, cpu_s=2.0))
+    tally.add(SeedReport(seed=0, verdict=VALID, run_s=10.0, cpu_s=2.0))
     tally.add(failing(1, VIOLATION, "stale"), "antipaxos run --seed 1", "/store/one")
     tally.add(SeedReport(seed=2, verdict=HARNESS, findings=(harness_finding("it died"),)))
     exploration = Exploration(tally, 5.0, False, None)
@@ -375,7 +374,7 @@ def test_a_table_with_what_to_do_next(tmp_path: Path) -> None:
     for part in ("✘ VIOLATION", "3 of 3 seeds (0..3)", "checker: stale", "stale in 1", "antipaxos run --seed 1"):
         assert part in told
     assert "antipaxos report /store/one" in told
-    assert "5.00 simulated s per CPU s" in told
+    assert "5.00 s of runs per CPU s" in told
     data = as_data(exploration, asked)
     assert (data["verdict"], data["exit_code"], data["faults_never_installed"]) == (VIOLATION, 1, ["kill"])
     assert [found["first_seed"] for found in data["findings"]] == [1, 2]

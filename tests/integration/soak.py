@@ -36,6 +36,10 @@ FAULTS = (
     "starve,restart,memory-limit",
     "pause,starve,partition",
     "rolling-restart,starve",
+    "clock,kill",
+    "power,disk",
+    "link,reset,partition",
+    "power,clock,link",
 )
 NO_RUN = (2, 5)
 """Exit statuses of what was no run: a wrong command, a failure of the harness."""

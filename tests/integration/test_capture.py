@@ -67,4 +67,4 @@ def test_a_capture_tells_what_arrived_from_what_did_not(tmp_path: Path) -> None:
         said = subprocess.run(
             ("tcpdump", "-Kntr", folder / LOST), capture_output=True, text=True, check=True, timeout=30
         ).stdout
-        assert said.count("10.77.0.1.7000 > 10.77.0.2.7000: UDP, length 1") == 3
+        assert said.count("10.77.0.1.7000 > 10.77.0.2.7000: ") == 3

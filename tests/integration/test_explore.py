@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from harness.results import RunVerdict
 from harness.scenario import Scenario
 from harness.store import HISTORY, Store
 from tests.harness.controller import antipaxos, command, environment
+from tests.integration.local_support import require_disks
 
 pytestmark = pytest.mark.integration
 SHORT = ("--time", "3s", "--faults", "none")
@@ -32,9 +34,9 @@ def test_valid_seeds_leave_nothing_but_numbers(tmp_path: Path) -> None:
     told = done.json
     assert (told["verdict"], told["done"], told["failed"], told["findings"]) == ("valid", 6, 0, [])
     assert told["operations"]["ok"] >= 6 * 600
-    assert told["simulated_s"] >= 18
+    assert told["run_s"] >= 18
     assert told["counters"]["elections_won"] >= 6
-    assert told["measured"]["simulated_s_per_cpu_s"] > 0
+    assert told["measured"]["run_s_per_cpu_s"] > 0
     assert "✔ VALID  6 of 6 seeds (0..6)" in done.err
     assert Store(tmp_path).runs() == []
 
@@ -134,7 +136,7 @@ def asked(store: Path, seeds: range, patch: str = "", **scenario: str) -> Reques
     """Ask for an exploration whose workers run ``patch`` first."""
     program = f"import harness.exploration.worker as worker\n{patch}\nworker.main()  # {MODULE}"
     return Request(
-        scenario=Scenario(faults=(), **scenario),  # type: ignore[arg-type]
+        scenario=Scenario(place="simulated", faults=(), **scenario),  # type: ignore[arg-type]
         seeds=seeds,
         jobs=2,
         store=Store(store),
@@ -238,3 +240,68 @@ def wait_for_workers(pid: int) -> list[int]:
         assert time.monotonic() < deadline, "no workers"
         time.sleep(0.02)
     return found
+
+
+# -- real processes ---------------------------------------------------------------------------------------------------
+
+POWER = """
+name = "power"
+nodes = 3
+time = "20s"
+rate = 100
+faults = []
+schedule = [
+    { at = "1s", until = "1500ms", every = "4s", fault = { type = "power-off", target = "all" } },
+]
+"""
+
+
+def living_in(directory: Path) -> list[str]:
+    """Return the commands of the processes, and the mounts, that have to do with a directory."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            lines.append(path.read_bytes().replace(b"\0", b" ").decode())
+    return [line for line in lines if str(directory) in line]
+
+
+def test_seeds_on_real_processes_side_by_side(tmp_path: Path) -> None:
+    words = ("--seeds", "0..2", "--time", "4s", "--faults", "kill", "--place", "local", "--jobs", "2", "--json")
+    done = antipaxos(tmp_path, "explore", *words)
+    assert done.status == 0, done.err
+    assert (done.json["done"], done.json["failed"]) == (2, 0)
+    assert done.json["faults_installed"]["kill"] >= 1
+    assert Store(tmp_path).runs() == []
+    assert living_in(tmp_path) == []
+
+
+def test_real_processes_of_seeds_that_are_given_up_are_ended(tmp_path: Path) -> None:
+    require_disks()
+    scenario = tmp_path / "power.toml"
+    scenario.write_text(POWER)
+    words = ("--seeds", "0..2", "--place", "local", "--jobs", "2", "--seed-limit", "5s", "--json")
+    done = antipaxos(tmp_path, "explore", str(scenario), *words)
+    assert done.status == 5, done.err
+    assert [finding["kind"] for finding in done.json["findings"]] == [
+        "the worker did not end within the limit of a seed"
+    ]
+    assert living_in(tmp_path) == []
+    kept = Store(tmp_path).runs()
+    assert len(kept) == 2
+    assert all((run / HISTORY).exists() for run in kept)
+
+
+def test_nothing_is_left_of_real_processes_whose_exploration_was_killed(tmp_path: Path) -> None:
+    require_disks()
+    scenario = tmp_path / "power.toml"
+    scenario.write_text(POWER)
+    words = command("explore", str(scenario), "--seeds", "0..2", "--place", "local", "--jobs", "2")
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(words, env=environment(tmp_path), stdout=quiet, stderr=quiet) as process:
+        while not list(tmp_path.glob(".antipaxos-explore-*/*/*/nodes/n1/node.log")):
+            time.sleep(0.05)
+        process.kill()
+    cleaned = antipaxos(tmp_path, "clean")
+    assert cleaned.status == 0, cleaned.err
+    assert living_in(tmp_path) == []
+    assert list(tmp_path.glob(".antipaxos-explore-*")) == []

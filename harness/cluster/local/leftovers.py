@@ -74,6 +74,14 @@ def end(leftover: Leftover) -> bool:
     return True
 
 
+def end_all(directory: Path) -> list[Leftover]:
+    """End what still runs of a cluster, and all that it had made; return what was ended. Raises ClusterError."""
+    ended = [leftover for leftover in find(directory) if end(leftover)]
+    if ended:
+        find(directory)  # nobody is left: so what the processes had made goes, too
+    return ended
+
+
 def clear_disks(book: ledger.Ledger, directory: Path) -> None:
     """Detach what fusermount3 had mounted, and remove what preload libraries had to be told, when nobody is left.
 

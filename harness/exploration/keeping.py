@@ -1,0 +1,64 @@
+"""What becomes of a run that was carried out in a worker's directory and failed: it moves into the store, as a whole.
+
+A run whose worker was lost has no result. It gets one that says how it was lost, and all there is of it goes with it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from harness import environment
+from harness.execution import replay_command, unfinished
+from harness.exploration.findings import SeedReport, harness_finding
+from harness.exploration.pool import Lost
+from harness.exploration.workplace import end_leftovers
+from harness.results import RunVerdict
+from harness.scenario import Scenario, changed, dump
+from harness.store import ENVIRONMENT, RESULTS, SCENARIO, RunFolder, Store, StoreError
+
+WORKER_STDERR = "worker.stderr"
+
+
+class Keeper:
+    """Keeps the runs of one exploration; ``started_at`` is when all of them began."""
+
+    def __init__(self, store: Store, started_at: datetime) -> None:
+        self._store = store
+        self._started_at = started_at
+        self._environment = b""
+
+    def keep(self, folder: str, scenario: Scenario, seed: int) -> RunFolder:
+        """Move a run's folder into the store, and tell its result where it is now. Raises OSError, StoreError."""
+        kept = self._store.adopt(Path(folder), scenario.name, seed, self._started_at)
+        if not self._environment:
+            self._environment = environment.as_json(environment.look())  # once: to look takes longer than to write
+        kept.write(ENVIRONMENT, self._environment)
+        result = kept.results()
+        if result is None:
+            raise StoreError(f"{kept.path}: the run came without a result")
+        replay = replay_command(scenario, seed, kept.path)
+        result = msgspec.structs.replace(result, store=str(kept.path), replay=replay)
+        kept.write(RESULTS, msgspec.json.format(msgspec.json.encode(result)))
+        return kept
+
+    def lost(self, lost: Lost, scenario: Scenario, seed: int) -> SeedReport:
+        """Make a harness failure of a lost seed, with what there is of its run. Raises ClusterError, OSError."""
+        end_leftovers(lost.directory)
+        folder = next((e for e in sorted(lost.directory.iterdir()) if e.is_dir() and not e.is_symlink()), None)
+        if folder is None:
+            folder = lost.directory / f"s{seed}"
+            folder.mkdir()
+        run, scenario = RunFolder(folder), changed(scenario, seed=seed)
+        run.write(SCENARIO, dump(scenario))
+        (run / WORKER_STDERR).write_text(lost.stderr)
+        result = unfinished(scenario, seed, run, self._started_at, lost.why)
+        run.write(RESULTS, msgspec.json.format(msgspec.json.encode(result)))
+        return SeedReport(
+            seed=seed,
+            verdict=RunVerdict.HARNESS_FAILURE,
+            findings=(harness_finding(lost.why, lost.kind),),
+            folder=str(folder),
+        )
