@@ -22,6 +22,7 @@ from workloads.base import Memory, Operation, Workload
 LATE_NS = 1_000_000_000
 """An operation due longer ago than this is left out, and counted."""
 FINAL_ATTEMPTS = 20
+HOPELESS_ATTEMPTS = 3
 
 
 class ClientThread:
@@ -63,15 +64,20 @@ class ClientThread:
                 continue
             await self._apply(one.operation)
 
-    async def read_finally(self, operations: Sequence[Operation]) -> bool:
-        """Read until each read has returned ok, or was tried often enough; True if all returned ok."""
+    async def read_finally(self, operations: Sequence[Operation], *, recovered: bool = True) -> bool:
+        """Read until each read has returned ok, or was tried often enough; True if all returned ok.
+
+        Of a cluster that has not ``recovered`` nothing much is to be expected: who gets no answer soon asks no more.
+        """
         done = True
         for operation in operations:
-            for _ in range(FINAL_ATTEMPTS):
+            for _ in range(FINAL_ATTEMPTS if recovered else HOPELESS_ATTEMPTS):
                 if await self._apply(operation) is EventType.OK:
                     break
             else:
                 done = False
+                if not recovered:
+                    break
         return done
 
     async def probe(self, operation: Operation) -> bool:

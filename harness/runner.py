@@ -258,8 +258,12 @@ class Runner:
 
     async def _read_finally(self, threads: list[ClientThread]) -> None:
         self._show_phase("final reads")
+        recovered = self.outcome.recovery.after_s is not None
         done = await asyncio.gather(
-            *(thread.read_finally(reads) for thread, reads in zip(threads, self._plan.final, strict=True))
+            *(
+                thread.read_finally(reads, recovered=recovered)
+                for thread, reads in zip(threads, self._plan.final, strict=True)
+            )
         )
         self.outcome.final_reads_done = all(done)
 

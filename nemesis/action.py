@@ -92,8 +92,8 @@ class OnNodes(Action):
         leader = f" (leader: {self._leader})" if self.hit_leader else ""
         return f"{self.verb} {', '.join(self.targets)}{leader}"
 
-    async def note_leader(self) -> None:
-        """If the leader was hit: say who leads now."""
+    async def look_again(self) -> None:
+        """If the leader was hit: say who leads now. To ask everybody takes time, and no fault may last longer for it."""
         if not self.hit_leader:
             return
         now = await self.ground.leader()

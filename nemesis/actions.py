@@ -152,7 +152,6 @@ class KillNodes(OnNodes):
 
     async def heal(self) -> bool:
         """Start what is not there."""
-        await self.note_leader()
         return await self.start_all(self.targets)
 
 
@@ -172,7 +171,6 @@ class PauseNodes(OnNodes):
 
     async def heal(self) -> bool:
         """Go on."""
-        await self.note_leader()
         healed = True
         for node in self.targets:
             state = await self.ground.resume(node)
@@ -205,7 +203,6 @@ class RestartNodes(OnNodes):
 
     async def heal(self) -> bool:
         """Start what is not there."""
-        await self.note_leader()
         states = [await self.ground.start(node) for node in self.targets]
         return all(state.run is not Run.GONE for state in states)
 

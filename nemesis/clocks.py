@@ -91,7 +91,6 @@ class FreezeNodes(_BendClocks):
 
     async def heal(self) -> bool:
         """Clocks go on, then processes."""
-        await self.note_leader()
         healed = await super().heal()
         for node in self.targets:
             state = await self.ground.resume(node)
@@ -153,7 +152,6 @@ class JumpMonotonicClocks(_OnClocks):
 
     async def heal(self) -> bool:
         """Nothing: a monotonic clock never goes back."""
-        await self.note_leader()
         return True
 
 
@@ -178,7 +176,6 @@ class ResetWallClocks(_OnClocks):
 
     async def heal(self) -> bool:
         """Nothing: what is right stays so."""
-        await self.note_leader()
         return True
 
 

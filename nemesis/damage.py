@@ -46,7 +46,6 @@ class DamageDisks(OnNodes):
 
     async def heal(self) -> bool:
         """Start what is not there, and see whether it stays. Nothing can be done for one that does not."""
-        await self.note_leader()
         started = await self.start_all(self.targets)
         await asyncio.sleep(OPENING_S)
         for node in self.targets:

@@ -44,7 +44,6 @@ class _TroubleDisks(OnNodes):
             for node in self.targets:
                 await self._look(node, self._before[node], await self.ground.disk_counters(node))
         await self._disks.remove(self)
-        await self.note_leader()
         ended = [node for node in self.targets if await self._ended_by_itself(node)]
         return await self.start_all(ended)
 

@@ -89,7 +89,6 @@ class ChangeMembers(OnNodes):
                 if not self._look(node, member, now, "after all"):
                     self.observed.note(f"{node}: still not {_change(member)}; {now or NOBODY_SAYS}")
             self._open.clear()
-        await self.note_leader()
         self._absences.remove(self)
         deadline = asyncio.get_running_loop().time() + HEAL_S
         healed = True

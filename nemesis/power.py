@@ -38,7 +38,6 @@ class PowerOffNodes(OnNodes):
 
     async def heal(self) -> bool:
         """Start what is not there."""
-        await self.note_leader()
         return await self.start_all(self.targets)
 
 

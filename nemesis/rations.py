@@ -49,7 +49,6 @@ class _PutOnRations(OnNodes):
         healed = True
         for node in self.targets if held else ():
             healed = self.look_whether_healed(node, await self.ground.resources(node)) and healed
-        await self.note_leader()
         ended = [node for node in self.targets if await self.ended_by_itself(node)]
         self.note_ends(ended)
         return await self.start_all(ended) and healed

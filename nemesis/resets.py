@@ -21,5 +21,4 @@ class ResetConnections(OnNodes):
 
     async def heal(self) -> bool:
         """Nothing to undo: whoever wants a connection makes a new one."""
-        await self.note_leader()
         return True

@@ -6,7 +6,8 @@ stopped for a while, it has been deposed and does not know; its clients read wha
 *In real life.* MongoDB's primaries did (Jepsen, *MongoDB: stale reads*, 2015); so did etcd and Consul in their default
 modes (Jepsen, 2014).
 
-*Exposed by* partitions of the leader from a majority, and pauses.
+*Exposed by* partitions of the leader from a majority, and by pauses that it cannot notice, those of a suspended machine:
+it wakes up, no time has passed for it, and, cut off, it hears from nobody that there is another leader.
 
 *Caught by* the linearizability checker alone: stale reads. No invariant asks why a node answers.
 """
@@ -65,18 +66,18 @@ lease_ms = 100
         scenario="""
 nodes = 3
 time = "60s"
-rate = 200
-concurrency = 30
+rate = 300
+concurrency = 60
 faults = []
 schedule = [
-    { at = "3s", until = "4500ms", every = "6s", fault = { type = "pause", target = "leader" } },
-    { at = "6s", until = "8s", every = "6s", fault = { type = "partition", shape = "leader" } },
+    { at = "3s", until = "6s", every = "7s", fault = { type = "partition", shape = "leader" } },
+    { at = "3050ms", until = "5s", every = "7s", fault = { type = "clock-freeze", target = "leader" } },
 ]
 
 [node]
 election_timeout_ms = 1000
 election_spread_ms = 100
-lease_ms = 100
+lease_ms = 0
 """,
         caught_by=("linearizable: *", "final-reads: *"),
     ),

@@ -10,7 +10,7 @@ import pytest
 
 from checkers.formats import load_history
 from checkers.history import Event, EventType, History
-from harness.clients import FINAL_ATTEMPTS, LATE_NS, ClientThread
+from harness.clients import FINAL_ATTEMPTS, HOPELESS_ATTEMPTS, LATE_NS, ClientThread
 from harness.clock import RunClock
 from harness.plan import PlannedOperation
 from harness.recorder import Recorder
@@ -177,6 +177,14 @@ def test_final_reads_are_given_up_after_some_attempts_each(scene: Scene) -> None
     assert scene.play(lambda thread: thread.read_finally([READ, Operation("read", "r1")])) is False
     keys = [event.key for event in scene.events if event.type is EventType.INVOKE]
     assert keys == ["r0"] * FINAL_ATTEMPTS + ["r1"]
+
+
+def test_a_cluster_that_has_not_recovered_is_soon_given_up(scene: Scene) -> None:
+    scene.system.answer = lambda operation: FAIL if operation.key == "r1" else None
+    reads = [Operation("read", key) for key in ("r0", "r1", "r2")]
+    assert scene.play(lambda thread: thread.read_finally(reads, recovered=False)) is False
+    keys = [event.key for event in scene.events if event.type is EventType.INVOKE]
+    assert keys == ["r0"] + ["r1"] * HOPELESS_ATTEMPTS
 
 
 def test_no_final_reads_are_done_at_once(scene: Scene) -> None:

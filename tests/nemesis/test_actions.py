@@ -58,6 +58,9 @@ class Scene:
     def heal(self) -> bool:
         return run_virtually(self.action.heal())
 
+    def look_again(self) -> None:
+        run_virtually(self.action.look_again())
+
     @property
     def status(self) -> FaultStatus:
         return self.action.observed.status
@@ -176,8 +179,9 @@ def test_a_kill_is_healed_by_starting_and_says_who_leads_now() -> None:
     scene.inject()
     scene.ground.leads = "n4"
     assert scene.heal()
+    scene.look_again()
     assert scene.ground.state("n1") is Run.RUNNING
-    assert scene.evidence[1:] == ["the leader changed: n1 → n4", "n1: started again as process 1006"]
+    assert scene.evidence[1:] == ["n1: started again as process 1006", "the leader changed: n1 → n4"]
 
 
 @pytest.mark.parametrize("leads", ["n1", None])

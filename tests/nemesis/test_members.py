@@ -49,7 +49,9 @@ class Scene:
         return action
 
     def heal(self, action: ChangeMembers) -> bool:
-        return run_virtually(action.heal())
+        healed = run_virtually(action.heal())
+        run_virtually(action.look_again())
+        return healed
 
     def now(self, *members: str) -> bool:
         """Say whether these are the members."""
@@ -82,9 +84,9 @@ def test_nodes_are_removed_one_after_the_other_and_added_again() -> None:
     assert action.observed.evidence == [
         "n1: removed; members n2, n3, n4, n5 (change 1)",
         "n3: removed; members n2, n4, n5 (change 2)",
-        "the leader changed: n1 → n4",
         "n1: a member again; members n1, n2, n4, n5 (change 3)",
         "n3: a member again; members n1, n2, n3, n4, n5 (change 4)",
+        "the leader changed: n1 → n4",
     ]
 
 
