@@ -93,7 +93,7 @@ class OnNodes(Action):
         return f"{self.verb} {', '.join(self.targets)}{leader}"
 
     async def look_again(self) -> None:
-        """If the leader was hit: say who leads now. To ask everybody takes time, and no fault may last longer for it."""
+        """If the leader was hit: say who leads now. To ask takes time, and no fault may last longer for it."""
         if not self.hit_leader:
             return
         now = await self.ground.leader()

@@ -7,7 +7,7 @@ stopped for a while, it has been deposed and does not know; its clients read wha
 modes (Jepsen, 2014).
 
 *Exposed by* partitions of the leader from a majority, and by pauses that it cannot notice, those of a suspended machine:
-it wakes up, no time has passed for it, and, cut off, it hears from nobody that there is another leader.
+no time has passed for it when it wakes up, and, cut off, it hears from nobody that there is another leader.
 
 *Caught by* the linearizability checker alone: stale reads. No invariant asks why a node answers.
 """
