@@ -6,8 +6,8 @@ stopped for a while, it has been deposed and does not know; its clients read wha
 *In real life.* MongoDB's primaries did (Jepsen, *MongoDB: stale reads*, 2015); so did etcd and Consul in their default
 modes (Jepsen, 2014).
 
-*Exposed by* partitions of the leader from a majority, and by pauses that it cannot notice, as of a suspended machine: no
-time has passed for it when it wakes up, and, cut off, it hears from nobody that there is another leader.
+*Exposed by* partitions of the leader from a majority, and by pauses that it cannot notice, as of a suspended machine:
+no time has passed for it when it wakes up, and, cut off, it hears from nobody that there is another leader.
 
 *Caught by* the linearizability checker alone: stale reads. No invariant asks why a node answers.
 """
