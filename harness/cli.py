@@ -54,6 +54,7 @@ from harness.shrinking import reduction
 from harness.shrinking.screen import TriedLine, print_reduction
 from harness.shrinking.shrinker import RUNS_MAX
 from harness.store import DEFAULT_STORE, REPORT, Store, StoreError
+from harness.systems.catalogue import clock_bound
 from harness.tuning.limits import BEATS_MAX, BEATS_MIN
 from nemesis.faults import ANYWHERE, KINDS, kind
 from nemesis.packages import PACKAGES
@@ -467,8 +468,9 @@ def plan(
     if seed is None and chosen.seed is None:
         _usage("a plan needs a seed: --seed N")
     planned = make_plan(chosen, _seed(chosen, seed))
+    bound = clock_bound(chosen, planned.seed)
     for fault in planned.faults:
-        if why := fault.fault.beyond_model:
+        if why := fault.fault.beyond_model(bound):
             line = f"fault {fault.number}, {kind(fault.fault)}, is beyond the model: {why}; a violation is expected"
             print(line, file=sys.stderr)  # noqa: T201
     sys.stdout.buffer.write(planned.canonical() + b"\n")

@@ -49,7 +49,7 @@ from harness.store import (
     RunFolder,
     Store,
 )
-from harness.systems.catalogue import SYSTEMS
+from harness.systems.catalogue import SYSTEMS, clock_bound
 from nemesis.record import FaultRecord
 
 COLLECT_AFTER = 50_000
@@ -200,6 +200,7 @@ def _runner(run: Prepared, place: Stage, watcher: Watcher) -> Runner:
         place.read_clock,
         place.gather_bytes,
         count_lives=place.met is None,
+        clock_bound=clock_bound(scenario, seed),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from harness.cluster.base import Ability
 from harness.results import Served
+from nemesis.clock_bound import UNTOLD, ClockBound
 from nemesis.faults import kind
 from nemesis.needs import NEEDS
 from nemesis.nemesis import ScheduledFault
@@ -14,14 +15,20 @@ OF_THE_SYSTEM = "the system's own client library"
 
 
 def served(
-    faults: Sequence[ScheduledFault], abilities: Sequence[Ability], lacking: Callable[[str], str]
+    faults: Sequence[ScheduledFault],
+    abilities: Sequence[Ability],
+    lacking: Callable[[str], str],
+    bound: ClockBound = UNTOLD,
 ) -> tuple[Served, ...]:
-    """Return, for each kind of fault in a plan, what serves it here; ``lacking`` gives why an ability is missing."""
+    """Return, for each kind of fault in a plan, what serves it here; ``lacking`` gives why an ability is missing.
+
+    ``bound`` is how wrong the system lets clocks run.
+    """
     means = {ability.name: ability.mechanism for ability in abilities}
     beyond: dict[str, str] = {}
     for scheduled in faults:
         name = kind(scheduled.fault)
-        beyond[name] = beyond.get(name) or scheduled.fault.beyond_model
+        beyond[name] = beyond.get(name) or scheduled.fault.beyond_model(bound)
     return tuple(
         Served(
             kind=name,

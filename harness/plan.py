@@ -391,7 +391,7 @@ def _draw(menu: Menu, scenario: Scenario, tree: SeedTree, draws: Stream) -> Iter
                 return
         fault, order = next(variants), tuple(draws.shuffled(scenario.node_names))
         yield ScheduledFault(
-            number=0, at=at * MS, until=until * MS, fault=fault, order=doomed if fault.beyond_model else order
+            number=0, at=at * MS, until=until * MS, fault=fault, order=doomed if fault.beyond_model() else order
         )
         at = until + draws.between(*menu.wait_ms)
 

@@ -30,6 +30,7 @@ from harness.results import Mechanism, NodeSummary, Served
 from harness.scenario import Scenario
 from harness.store import CLOCKS, FAULTS, HISTORY, FaultJournal, Lines, RunFolder
 from harness.systems.base import System
+from nemesis.clock_bound import UNTOLD, ClockBound
 from nemesis.faults import OF_CLOCKS, kind
 from nemesis.ground import Run
 from nemesis.nemesis import Nemesis
@@ -115,13 +116,15 @@ class Runner:
         read_clock: Callable[[], int],
         gather_bytes: int = 0,
         count_lives: bool = False,
+        clock_bound: ClockBound = UNTOLD,
     ) -> None:
         """``read_clock`` gives ns since any fixed moment; the event loop's time must run with it.
 
         ``gather_bytes`` of the history may wait to be written together. With ``count_lives`` nodes are asked again and
-        again for their rare events, since each forgets its own when it ends.
+        again for their rare events, since each forgets its own when it ends. ``clock_bound`` is the system's.
         """
         self._count_lives = count_lives
+        self._clock_bound = clock_bound
         self._lives: dict[tuple[str, int], Mapping[str, int]] = {}
         self._gather_bytes = gather_bytes
         self._scenario = scenario
@@ -165,7 +168,7 @@ class Runner:
         system = self._system_for(self._cluster)
         launches = self._launches(system)
         ground = RunGround(self._cluster, system, launches)
-        self.outcome.served = served(self._plan.faults, self._cluster.abilities, ground.can)
+        self.outcome.served = served(self._plan.faults, self._cluster.abilities, ground.can, self._clock_bound)
         self._watcher.begun(self.outcome.served)
         try:
             await asyncio.gather(*(self._cluster.spawn(node, launch) for node, launch in launches.items()))
@@ -215,7 +218,7 @@ class Runner:
             )
             for number in range(self._scenario.concurrency)
         ]
-        nemesis = Nemesis(ground, self._journal, self._clock.now)
+        nemesis = Nemesis(ground, self._journal, self._clock.now, self._clock_bound)
         sampler = asyncio.create_task(self._sample(ground, nemesis, system))
         clocks = self._sample_clocks(ground)
         try:

@@ -14,6 +14,8 @@ class Absences:
     def __init__(self, nodes: Sequence[str]) -> None:
         self._nodes = nodes
         self._by_fault: dict[object, dict[str, bool]] = {}
+        self.kept: set[str] = set()
+        """Members that no fault wants, as there would be nobody else: they go when there is."""
 
     def wanted(self, node: str) -> bool:
         """Say whether a node is to be a member: as the last fault wants it that wants anything of it."""

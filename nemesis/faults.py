@@ -10,10 +10,13 @@ show that the checkers see what breaks; a violation under it is not yet a bug of
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from nemesis import grudges, targets
+from nemesis.clock_bound import UNTOLD, ClockBound
 from nemesis.delays import Distribution
 from nemesis.ground import MILLION, Rate
 from nemesis.undo import SECTOR_BYTES, Arrival, Spot
@@ -34,9 +37,7 @@ DIRECTIONS = ("both", "from", "to")
 CLOCKS = ("wall", "monotonic")
 DISK_CALLS = ("sync", "write")
 MEMBERSHIP_MODES = ("remove", "replace")
-DRIFT_BOUND_PPM = 1_000
-"""By how much a monotonic clock's rate may be wrong: what leases rest on, the default of the node's ``drift_ppm``."""
-_DRIFTS = "monotonic clocks are worse than the bound that leases rest on"
+WITHOUT_BOUND_PPM = math.inf
 
 
 class FaultError(ValueError):
@@ -44,9 +45,8 @@ class FaultError(ValueError):
 
 
 class _Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    @property
-    def beyond_model(self) -> str:
-        """Which promise of the model this fault breaks, in a few words; "" if none."""
+    def beyond_model(self, bound: ClockBound = UNTOLD) -> str:
+        """Which promise of the model this fault breaks, in a few words; "" if none. ``bound`` is the system's."""
         return ""
 
 
@@ -281,10 +281,9 @@ class ClockDrift(_OnNodes, frozen=True, tag="clock-drift"):
         if not -MILLION < self.ppm <= 10 * MILLION or not self.ppm:
             raise FaultError(f"clock-drift: {self.ppm} ppm is not between -{MILLION} and {10 * MILLION}, or no drift")
 
-    @property
-    def beyond_model(self) -> str:
+    def beyond_model(self, bound: ClockBound = UNTOLD) -> str:
         """Over the bound."""
-        return _DRIFTS if abs(self.ppm) > DRIFT_BOUND_PPM else ""
+        return bound.broken_by(self.ppm)
 
 
 class ClockFreeze(_OnNodes, frozen=True, tag="clock-freeze"):
@@ -293,10 +292,9 @@ class ClockFreeze(_OnNodes, frozen=True, tag="clock-freeze"):
     It is a drift without bound: beyond the model as long as leases are on.
     """
 
-    @property
-    def beyond_model(self) -> str:
-        """Always."""
-        return _DRIFTS
+    def beyond_model(self, bound: ClockBound = UNTOLD) -> str:
+        """If anything rests on clocks."""
+        return bound.broken_by(WITHOUT_BOUND_PPM)
 
 
 class ClockBump(_OnNodes, frozen=True, tag="clock-bump"):
@@ -321,10 +319,9 @@ class ClockBump(_OnNodes, frozen=True, tag="clock-bump"):
         if self.clock == "monotonic" and self.delta_ms < 0:
             raise FaultError(f"clock-bump: delta_ms is {self.delta_ms}, but a monotonic clock never goes back")
 
-    @property
-    def beyond_model(self) -> str:
+    def beyond_model(self, bound: ClockBound = UNTOLD) -> str:
         """If it is the monotonic clock."""
-        return _DRIFTS if self.clock == "monotonic" else ""
+        return bound.broken_by(WITHOUT_BOUND_PPM if self.clock == "monotonic" else 0)
 
 
 class ClockStrobe(_OnNodes, frozen=True, tag="clock-strobe"):
@@ -350,10 +347,9 @@ class ClockStrobe(_OnNodes, frozen=True, tag="clock-strobe"):
         if not 0 < self.ppm < MILLION:
             raise FaultError(f"clock-strobe: ppm is {self.ppm}, not 1 to {MILLION - 1}")
 
-    @property
-    def beyond_model(self) -> str:
+    def beyond_model(self, bound: ClockBound = UNTOLD) -> str:
         """If it is the monotonic clock, over the bound."""
-        return _DRIFTS if self.clock == "monotonic" and self.ppm > DRIFT_BOUND_PPM else ""
+        return bound.broken_by(self.ppm if self.clock == "monotonic" else 0)
 
 
 class ClockReset(_OnNodes, frozen=True, tag="clock-reset"):
@@ -418,8 +414,7 @@ class DiskLie(_OnNodes, frozen=True, tag="disk-lie"):
     Beyond the model, on any node: what was acknowledged was not synced.
     """
 
-    @property
-    def beyond_model(self) -> str:
+    def beyond_model(self, bound: ClockBound = UNTOLD) -> str:
         """Always."""
         return "a sync that succeeded made nothing durable"
 
@@ -427,8 +422,7 @@ class DiskLie(_OnNodes, frozen=True, tag="disk-lie"):
 class _Damage(_OnNodes, frozen=True):
     """Each node is killed, what it had written is written back, the damage is done; it is started again at the end."""
 
-    @property
-    def beyond_model(self) -> str:
+    def beyond_model(self, bound: ClockBound = UNTOLD) -> str:
         """Always."""
         return "durable data was damaged"
 
@@ -489,8 +483,7 @@ class DiskMisread(_OnNodes, frozen=True, tag="disk-misread"):
         if not 1 <= self.chance_ppm <= MILLION:
             raise FaultError(f"disk-misread: chance_ppm is {self.chance_ppm}, not 1 to {MILLION}")
 
-    @property
-    def beyond_model(self) -> str:
+    def beyond_model(self, bound: ClockBound = UNTOLD) -> str:
         """Always."""
         return "what was read is not what is there"
 
@@ -622,7 +615,7 @@ SINCE_SWARMS = ("rolling-restart", "starve", "memory-limit", "fd-limit", "reset"
 ANYWHERE = tuple(dict.fromkeys((*EVERYWHERE, *OF_LINKS, *OF_CLOCKS, *OF_THE_SYSTEM, *SINCE_SWARMS)))
 """What can be asked for by name wherever a run is."""
 
-IN_MODEL = tuple(name for name, fault in KINDS.items() if not fault().beyond_model)
+IN_MODEL = tuple(name for name, fault in KINDS.items() if not fault().beyond_model())
 """The kinds that are in the model as they are by default: parameters may take a clock's beyond it."""
 
 

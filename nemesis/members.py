@@ -92,7 +92,9 @@ class ChangeMembers(OnNodes):
         self._absences.remove(self)
         deadline = asyncio.get_running_loop().time() + HEAL_S
         healed = True
-        for node in (*self.targets, *self._stand_ins):
+        kept = self._absences.kept
+        own = [node for node in (*self.targets, *self._stand_ins) if node not in kept]
+        for node in (*own, *sorted(kept)):  # whoever is only there for want of another goes last
             healed = await self._bring_back(node, deadline) and healed
         return healed
 
@@ -119,10 +121,12 @@ class ChangeMembers(OnNodes):
 
     async def _bring_back(self, node: str, deadline: float) -> bool:
         """Ask until a node is what all other faults let it be, or time is up."""
-        if node in self.targets and not self._absences.wanted(node):
+        kept = self._absences.kept
+        if node in self.targets and node not in kept and not self._absences.wanted(node):
             self.observed.note(f"{node} stays out, as another fault wants it")
             return True
         if not self._absences.present:
+            kept.add(node)
             self.observed.note(f"{node} stays in, as the last member")
             return True
         while True:
@@ -131,6 +135,7 @@ class ChangeMembers(OnNodes):
             now = await self.ground.members()
             if answer.done and _is_so(node, member, now):
                 self.observed.note(f"{node}: {_standing(member)} again; {now}")
+                kept.discard(node)
                 return True
             if asyncio.get_running_loop().time() >= deadline:
                 self.observed.note(f"{node}: not yet {_standing(member)} again {_told(answer)}".rstrip())

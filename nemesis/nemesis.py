@@ -15,6 +15,7 @@ import msgspec
 
 from nemesis.action import Action
 from nemesis.actions import action_for
+from nemesis.clock_bound import UNTOLD, ClockBound
 from nemesis.faults import Fault, kind
 from nemesis.ground import Ground
 from nemesis.in_force import InForce
@@ -45,8 +46,9 @@ class Journal(Protocol):
 class Nemesis:
     """Carries out the faults of one run."""
 
-    def __init__(self, ground: Ground, journal: Journal, now: Callable[[], int]) -> None:
-        """``now`` gives ns since the run's start."""
+    def __init__(self, ground: Ground, journal: Journal, now: Callable[[], int], bound: ClockBound = UNTOLD) -> None:
+        """``now`` gives ns since the run's start; ``bound`` is how wrong the system lets clocks run."""
+        self._bound = bound
         self._ground = ground
         self._journal = journal
         self._now = now
@@ -63,7 +65,7 @@ class Nemesis:
     def finished(self, schedule: Sequence[ScheduledFault]) -> tuple[FaultRecord, ...]:
         """Return the record of each fault of the schedule, those that never began included."""
         return tuple(
-            self.records.get(scheduled.number) or _unresolved(scheduled, "the run ended before its time")
+            self.records.get(scheduled.number) or _unresolved(scheduled, "the run ended before its time", self._bound)
             for scheduled in schedule
         )
 
@@ -80,7 +82,7 @@ class Nemesis:
         except TargetError as error:
             self._skip(scheduled, str(error))
             return
-        record = msgspec.structs.replace(_record(scheduled, action), healed=False, leader=leader)
+        record = msgspec.structs.replace(_record(scheduled, action, self._bound), healed=False, leader=leader)
         self._journal.write("intent", record)
         self.records[scheduled.number] = record
         self.active[scheduled.number] = action.what
@@ -94,7 +96,7 @@ class Nemesis:
         await action.inject()
         leader = self.records[scheduled.number].leader
         record = msgspec.structs.replace(
-            _record(scheduled, action), injected_at=injected_at, healed=False, leader=leader
+            _record(scheduled, action, self._bound), injected_at=injected_at, healed=False, leader=leader
         )
         self.records[scheduled.number] = record
         self._journal.write("injected", record)
@@ -108,7 +110,7 @@ class Nemesis:
         self.active.pop(scheduled.number, None)
         await action.look_again()
         final = msgspec.structs.replace(
-            _record(scheduled, action),
+            _record(scheduled, action, self._bound),
             injected_at=known.injected_at,
             healed_at=healed_at,
             healed=healed,
@@ -118,7 +120,7 @@ class Nemesis:
         self._journal.write("healed", final)
 
     def _skip(self, scheduled: ScheduledFault, reason: str) -> None:
-        record = _unresolved(scheduled, reason)
+        record = _unresolved(scheduled, reason, self._bound)
         self.records[scheduled.number] = record
         self._journal.write("skipped", record)
 
@@ -133,7 +135,7 @@ class Nemesis:
         await asyncio.sleep(max(0, at - self._now()) / 1e9)
 
 
-def _record(scheduled: ScheduledFault, action: Action) -> FaultRecord:
+def _record(scheduled: ScheduledFault, action: Action, bound: ClockBound) -> FaultRecord:
     return FaultRecord(
         number=scheduled.number,
         kind=kind(scheduled.fault),
@@ -144,13 +146,13 @@ def _record(scheduled: ScheduledFault, action: Action) -> FaultRecord:
         hit_leader=action.hit_leader,
         status=action.observed.status,
         evidence=tuple(action.observed.evidence),
-        beyond_model=scheduled.fault.beyond_model,
+        beyond_model=scheduled.fault.beyond_model(bound),
         requested=scheduled.fault,
         healing=tuple(action.observed.healing),
     )
 
 
-def _unresolved(scheduled: ScheduledFault, reason: str) -> FaultRecord:
+def _unresolved(scheduled: ScheduledFault, reason: str, bound: ClockBound) -> FaultRecord:
     return FaultRecord(
         number=scheduled.number,
         kind=kind(scheduled.fault),
@@ -159,6 +161,6 @@ def _unresolved(scheduled: ScheduledFault, reason: str) -> FaultRecord:
         planned_until=scheduled.until,
         status=FaultStatus.SKIPPED,
         evidence=(reason,),
-        beyond_model=scheduled.fault.beyond_model,
+        beyond_model=scheduled.fault.beyond_model(bound),
         requested=scheduled.fault,
     )

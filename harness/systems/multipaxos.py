@@ -15,11 +15,13 @@ from harness.plan import node_settings
 from harness.results import NodeSummary
 from harness.scenario import Scenario
 from harness.systems.base import DATA, Completion, LogUnreadableError
+from nemesis.clock_bound import ClockBound
 from nemesis.ground import ChangeAnswer, NodeView
 from node import kv
 from node.client import Client, NotDoneError, Stream, UnknownError
 from node.inspection import Digester, chosen_values, value_digest, value_refs
 from node.machine import StateError, decode_state
+from node.paxos.config import Config
 from node.paxos.log import Log, SafetyError
 from node.paxos.messages import Value
 from node.paxos.records import (
@@ -51,6 +53,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def node_id(node: str) -> int:
     """Return the id of a node's name: 3 for ``n3``."""
     return int(node.removeprefix("n"))
+
+
+def bound_of(settings: Mapping[str, int | float | str]) -> ClockBound:
+    """Return how wrong the nodes let clocks run: as they are told, and any way they like if there are no leases."""
+    default = Config(me=1, members=(1,))
+    if not int(settings.get("lease_ms", default.lease_ms)):
+        return ClockBound(None)
+    return ClockBound(int(settings.get("drift_ppm", default.drift_ppm)))
 
 
 class MultiPaxos:

@@ -357,6 +357,17 @@ def test_a_stand_in_can_be_removed_in_its_turn() -> None:
     assert scene.now("n1", "n2", "n3")
 
 
+def test_the_last_member_goes_after_all_when_there_is_another() -> None:
+    scene = Scene()
+    without = scene.injected("all")
+    stand_ins = [scene.injected(target, "replace") for target in ("one", "one", "n1+n2")]
+    scene.injected("n1+n2")
+    assert scene.heal(stand_ins[-1]) and scene.now("n3")
+    assert stand_ins[-1].observed.evidence[-1] == "n3 stays in, as the last member"
+    assert scene.heal(without) and scene.now("n4")
+    assert without.observed.evidence[-1] == "n3: no member again; members n4 (change 12)"
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["one", "minority", "n1+n2", "all"]), st.booleans(), st.integers(0, 9))))
 def test_whatever_overlaps_somebody_stays_and_all_are_members_in_the_end(steps: list[tuple[str, bool, int]]) -> None:

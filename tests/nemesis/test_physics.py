@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 import pytest
 
+from harness.systems.multipaxos import bound_of
+from nemesis.clock_bound import DRIFT_BOUND_PPM, ClockBound
 from nemesis.delays import Delay, Distribution
 from nemesis.faults import (
     ANYWHERE,
-    DRIFT_BOUND_PPM,
     IN_MODEL,
     KINDS,
     OF_THE_SYSTEM,
@@ -538,7 +539,7 @@ def test_a_reset_that_met_no_connection_is_indeterminate() -> None:
 def test_a_swarm_has_every_kind_in_the_model_and_none_beyond_it() -> None:
     assert {*STRENGTHS, *OF_THE_SYSTEM} == set(IN_MODEL)
     assert (*KINDS_OF_PLACES["simulated"], *SINCE_SWARMS) == tuple(STRENGTHS)
-    assert not any(fault.beyond_model for levels in STRENGTHS.values() for level in levels for fault in level)
+    assert not any(fault.beyond_model() for levels in STRENGTHS.values() for level in levels for fault in level)
     assert [name for name in KINDS if name not in IN_MODEL] == [
         "clock-freeze",
         "disk-lie",
@@ -575,8 +576,24 @@ def test_a_swarm_knows_each_kind_at_each_intensity_and_keeps_the_disks_budget(ki
     ],
 )
 def test_a_clock_is_in_the_model_up_to_the_bound_that_leases_rest_on(fault: Fault, beyond: bool) -> None:
-    assert bool(fault.beyond_model) is beyond
+    assert bool(fault.beyond_model()) is beyond
 
 
 def test_the_bound_is_the_nodes_own() -> None:
     assert Config(me=1, members=(1,)).drift_ppm == DRIFT_BOUND_PPM
+    assert bound_of({}) == ClockBound(DRIFT_BOUND_PPM)
+    assert bound_of({"drift_ppm": 250_000}) == ClockBound(250_000)
+    assert bound_of({"drift_ppm": 250_000, "lease_ms": 0}) == ClockBound(None)
+
+
+@pytest.mark.parametrize("fault", [ClockDrift(ppm=-200_000), ClockStrobe(clock="monotonic", ppm=200_000)])
+def test_clocks_that_are_very_wrong_are_in_the_model_of_who_expects_that(fault: Fault) -> None:
+    assert fault.beyond_model(ClockBound(199_999))
+    assert not fault.beyond_model(ClockBound(200_000))
+    assert not fault.beyond_model(ClockBound(None))
+
+
+@pytest.mark.parametrize("fault", [ClockFreeze(), ClockBump(clock="monotonic")])
+def test_clocks_without_any_bound_are_in_the_model_only_where_nothing_rests_on_them(fault: Fault) -> None:
+    assert fault.beyond_model(ClockBound(1_000_000))
+    assert not fault.beyond_model(ClockBound(None))

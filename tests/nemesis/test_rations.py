@@ -175,7 +175,7 @@ def test_what_a_kind_needs_is_what_its_action_needs(name: str) -> None:
 
 def test_packages_hold_kinds_that_are_in_the_model_and_are_no_kinds_themselves() -> None:
     assert not PACKAGES.keys() & KINDS.keys()
-    assert not any(KINDS[kind]().beyond_model for kinds in PACKAGES.values() for kind in kinds)
+    assert not any(KINDS[kind]().beyond_model() for kinds in PACKAGES.values() for kind in kinds)
 
 
 def test_a_kind_that_is_named_twice_is_meant_once() -> None:
