@@ -361,11 +361,11 @@ def _faults(scenario: Scenario, tree: SeedTree) -> tuple[ScheduledFault, ...]:
 
 
 def _swarm(scenario: Scenario, tree: SeedTree) -> Iterator[ScheduledFault]:
-    """Choose among the kinds that the place can do, each with an intensity, and draw their faults.
+    """Choose among the kinds of swarms, each with an intensity, and draw their faults.
 
     Each kind decides from its own stream whether it is in, with even chances; if none is, one is chosen.
     """
-    known = swarm.KINDS_OF_PLACES[scenario.place]
+    known = swarm.KINDS_OF_SWARMS
     streams = {kind: tree.stream(f"faults/swarm/{kind}") for kind in known}
     chosen = [kind for kind in known if streams[kind].below(2)]
     for kind in chosen or [tree.stream("faults/swarm").choice(known)]:

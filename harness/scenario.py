@@ -24,7 +24,7 @@ from harness.requirements import RequirementError, parse_all
 from harness.seeds import SEED_MAX
 from nemesis.faults import KINDS, OF_CLOCKS, OF_DISKS, Fault, FaultError, Partition, kind
 from nemesis.packages import PACKAGES, expand
-from nemesis.swarm import KINDS_OF_PLACES, Intensity
+from nemesis.swarm import KINDS_OF_SWARMS, Intensity
 from nemesis.targets import SYMBOLS
 from node.assembly import bug_names
 from node.options import SETTINGS
@@ -236,7 +236,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The kinds of faults that may come in a run of this, whatever the seed."""
         asked = {*expand(self.faults), *(kind(timed.fault) for timed in self.schedule)}
         if SWARM in asked:
-            asked.update(KINDS_OF_PLACES[self.place])
+            asked.update(KINDS_OF_SWARMS)
         return asked
 
     @property

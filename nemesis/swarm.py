@@ -15,7 +15,6 @@ from enum import StrEnum
 
 from nemesis.delays import Distribution
 from nemesis.faults import (
-    EVERYWHERE,
     IN_MODEL,
     OF_THE_SYSTEM,
     SINCE_SWARMS,
@@ -195,11 +194,8 @@ STRENGTHS: dict[str, tuple[tuple[Fault, ...], tuple[Fault, ...], tuple[Fault, ..
 }
 """Each kind's variants, gentle first."""
 
-KINDS_OF_PLACES: dict[str, tuple[str, ...]] = {
-    "local": EVERYWHERE,
-    "simulated": tuple(kind for kind in IN_MODEL if kind not in (*OF_THE_SYSTEM, *SINCE_SWARMS)),
-}
-"""Which kinds a swarm may choose from: a matter of the place's name, as a plan is made before its place is there.
+KINDS_OF_SWARMS = tuple(kind for kind in IN_MODEL if kind not in (*OF_THE_SYSTEM, *SINCE_SWARMS))
+"""Which kinds a swarm may choose from, wherever the run is: a seed is one plan in simulation and on real processes.
 
 One kind more, and every seed would have another plan. So changes of the members, and all kinds that came after swarms,
 come besides a swarm, by their names: ``--faults swarm,membership,starve``.

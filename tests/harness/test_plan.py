@@ -32,12 +32,12 @@ from harness.plan import (
     make_plan,
     node_settings,
 )
-from harness.scenario import Scenario, Timed
+from harness.scenario import Scenario, Timed, changed
 from harness.seeds import SEED_MAX
 from nemesis.faults import IN_MODEL, KINDS, Kill, Partition, kind
 from nemesis.nemesis import ScheduledFault
 from nemesis.packages import ROUNDS
-from nemesis.swarm import KINDS_OF_PLACES, PACES, Intensity, variants
+from nemesis.swarm import KINDS_OF_SWARMS, PACES, Intensity, variants
 from nemesis.targets import majority, resolve
 from node.paxos.config import Config
 from tests.harness.scenarios import scenarios
@@ -269,12 +269,12 @@ def test_a_run_too_short_for_a_fault_has_none() -> None:
 
 @given(seeds, st.integers(1, 9), st.sampled_from(["local", "simulated"]), st.integers(20, 60))
 @patiently
-def test_a_swarm_is_ordinary_faults_that_the_place_can_do(seed: int, nodes: int, place: str, time_s: int) -> None:
+def test_a_swarm_is_ordinary_faults(seed: int, nodes: int, place: str, time_s: int) -> None:
     scenario = Scenario(place=place, nodes=nodes, time=f"{time_s}s", rate=1, faults=("swarm",))
     plan = make_plan(scenario, seed)
     found = by_kind(plan)
     assert found
-    assert set(found) <= set(KINDS_OF_PLACES[place])
+    assert set(found) <= set(KINDS_OF_SWARMS)
     assert msgspec.json.decode(plan.canonical(), type=Plan) == plan
     for name, faults in found.items():
         levels = [i for i in Intensity if all(f.fault in variants(name, i) and fits(f, i) for f in faults)]
@@ -291,11 +291,17 @@ def fits(fault: ScheduledFault, intensity: Intensity) -> bool:
     return low <= (fault.until - fault.at) // MS <= high
 
 
+@given(seeds)
+def test_a_swarm_is_the_same_on_real_processes(seed: int) -> None:
+    real = make_plan(changed(SWARM_20S, place="local"), seed)
+    assert real.faults == make_plan(SWARM_20S, seed).faults
+
+
 def test_swarms_differ_in_what_they_leave_out() -> None:
     found = [frozenset(by_kind(make_plan(SWARM_20S, seed))) for seed in range(40)]
     assert len(set(found)) > 35
-    assert frozenset().union(*found) == frozenset(KINDS_OF_PLACES["simulated"])
-    assert all(any(name not in kinds for kinds in found) for name in KINDS_OF_PLACES["simulated"])
+    assert frozenset().union(*found) == frozenset(KINDS_OF_SWARMS)
+    assert all(any(name not in kinds for kinds in found) for name in KINDS_OF_SWARMS)
 
 
 def test_a_swarm_disturbs_nothing_else() -> None:

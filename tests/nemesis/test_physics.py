@@ -43,7 +43,7 @@ from nemesis.faults import (
 from nemesis.ground import MILLION, ClockBend, DiskCounters, DiskTrouble, Link, Loss, Rate, Reorder, Run, Weather
 from nemesis.in_force import Stack
 from nemesis.record import FaultStatus
-from nemesis.swarm import KINDS_OF_PLACES, STRENGTHS, Intensity, variants
+from nemesis.swarm import KINDS_OF_SWARMS, STRENGTHS, Intensity, variants
 from nemesis.targets import SYMBOLS, TargetError, majority, resolve
 from nemesis.undo import Arrival, Damage, Harm, Spot
 from node.paxos.config import Config
@@ -538,7 +538,7 @@ def test_a_reset_that_met_no_connection_is_indeterminate() -> None:
 
 def test_a_swarm_has_every_kind_in_the_model_and_none_beyond_it() -> None:
     assert {*STRENGTHS, *OF_THE_SYSTEM} == set(IN_MODEL)
-    assert (*KINDS_OF_PLACES["simulated"], *SINCE_SWARMS) == tuple(STRENGTHS)
+    assert (*KINDS_OF_SWARMS, *SINCE_SWARMS) == tuple(STRENGTHS)
     assert not any(fault.beyond_model() for levels in STRENGTHS.values() for level in levels for fault in level)
     assert [name for name in KINDS if name not in IN_MODEL] == [
         "clock-freeze",
