@@ -66,8 +66,9 @@ class Action(ABC):
     async def heal(self) -> bool:
         """Undo it, look whether it is undone, and say so. Idempotent."""
 
-    async def look_again(self) -> None:  # noqa: B027 - most need not
-        """See of the heal what shows only a while after it, if anything; it was healed before this."""
+    async def look_again(self) -> bool:
+        """See of the heal what shows only a while after it; False if it shows that nothing is healed after all."""
+        return True
 
 
 class OnNodes(Action):
@@ -92,13 +93,12 @@ class OnNodes(Action):
         leader = f" (leader: {self._leader})" if self.hit_leader else ""
         return f"{self.verb} {', '.join(self.targets)}{leader}"
 
-    async def look_again(self) -> None:
+    async def look_again(self) -> bool:
         """If the leader was hit: say who leads now. To ask takes time, and no fault may last longer for it."""
-        if not self.hit_leader:
-            return
-        now = await self.ground.leader()
+        now = await self.ground.leader() if self.hit_leader else None
         if now is not None and now != self._leader:
             self.observed.note(f"the leader changed: {self._leader} → {now}")
+        return True
 
     async def ended_by_itself(self, node: str) -> bool:
         """Say whether the node has ended, and not by a signal: that would be another fault's doing, and its to heal."""

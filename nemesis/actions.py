@@ -47,6 +47,7 @@ from nemesis.faults import (
 from nemesis.ground import Ground, Link, Run
 from nemesis.in_force import InForce
 from nemesis.members import ChangeMembers
+from nemesis.passing import passing
 from nemesis.power import PowerOffNodes
 from nemesis.rations import LimitDescriptors, LimitMemory, StarveNodes
 from nemesis.resets import ResetConnections
@@ -56,8 +57,6 @@ from nemesis.weather import ClogLinks, DisturbLinks
 ANSWERS_WITHIN_S = 10.0
 """How long a rolling restart waits for a node."""
 LOOK_AGAIN_S = 0.05
-PASSES_WITHIN_S = 1.0
-"""How long a healed link is watched for a frame: senders back off for up to a second."""
 
 
 class CutLinks(Action):
@@ -110,20 +109,15 @@ class CutLinks(Action):
         await self._cuts.remove(self)
         return True
 
-    async def look_again(self) -> None:
-        """See frames pass again, on the links that no other fault has cut."""
+    async def look_again(self) -> bool:
+        """See frames pass again, on the links that no other fault has cut; none may have been sent."""
         whole = self._links - self._cuts.now
         before = await self.ground.link_counters()
         whole &= before.keys()
-        passed: set[Link] = set()
-        loop = asyncio.get_running_loop()
-        until = loop.time() + PASSES_WITHIN_S
-        while len(passed) < len(whole) and loop.time() < until:
-            await asyncio.sleep(LOOK_AGAIN_S)
-            now = await self.ground.link_counters()
-            passed |= {link for link in whole if now[link].forwarded > before[link].forwarded}
+        passed = await passing(self.ground, {link: before[link] for link in whole})
         if whole:
             self.observed.heals(f"frames pass again on {len(passed)} of the {len(whole)} links")
+        return True
 
     async def _dropped(self) -> int:
         counters = await self.ground.link_counters()
@@ -270,13 +264,13 @@ def _of_clocks(
         case ClockFreeze():
             return FreezeNodes(ground, order, fault, in_force.clocks)
         case ClockBump(clock="monotonic"):
-            return JumpMonotonicClocks(ground, order, fault)
+            return JumpMonotonicClocks(ground, order, fault, in_force.clocks)
         case ClockBump():
             return BumpWallClocks(ground, order, fault, in_force.clocks)
         case ClockStrobe():
             return StrobeClocks(ground, order, fault, in_force.clocks)
         case ClockReset():
-            return ResetWallClocks(ground, order, fault)
+            return ResetWallClocks(ground, order, fault, in_force.clocks)
 
 
 def _of_rations(

@@ -13,12 +13,22 @@ from nemesis.in_force import Stack
 from nemesis.targets import TargetError
 
 NS_PER_MS = 1_000_000
+WATCHED_S = 0.05
+"""How long a clock is watched when its fault is over."""
+RIGHT_NS = 1_000
+WALL_RIGHT_NS = NS_PER_MS
+"""What a wall clock may be off meanwhile: the machine's own is set right now and then."""
+_CLOCKS = ("true", "local", "wall")
 
 
 class _OnClocks(OnNodes):
     """A fault of some nodes' clocks, of those whose clocks can be bent."""
 
     needs = "clocks"
+
+    def __init__(self, ground: Ground, order: Sequence[str], target: str, clocks: Stack[str, ClockBend]) -> None:
+        super().__init__(ground, order, target)
+        self._clocks = clocks
 
     def resolve(self, leader: str | None) -> None:
         """Fix the nodes, and leave those out that the place has no hold of. Raises TargetError if none is left."""
@@ -32,6 +42,22 @@ class _OnClocks(OnNodes):
         for reason in reasons:
             self.observed.note(reason)
 
+    async def look_again(self) -> bool:
+        """See the clocks go right, those that no other fault bends."""
+        await super().look_again()
+        free = [node for node in self.targets if self._clocks.of(node) == ClockBend()]
+        before = {node: await self.ground.clock(node) for node in free}
+        await asyncio.sleep(WATCHED_S)
+        healed = True
+        for node in free:
+            now = await self.ground.clock(node)
+            if self._clocks.of(node) != ClockBend():  # another fault has come meanwhile
+                continue
+            true, local, wall = (getattr(now, clock) - getattr(before[node], clock) for clock in _CLOCKS)
+            self.observed.heals(f"{node}: its clock went {local / 1e9:.6f} s in {true / 1e9:.6f} s after it")
+            healed = healed and abs(local - true) <= RIGHT_NS and abs(wall - true) <= WALL_RIGHT_NS
+        return healed
+
 
 class _BendClocks(_OnClocks):
     """What all have in common: the bend is taken back at the end, and the readings tell what it did."""
@@ -39,8 +65,7 @@ class _BendClocks(_OnClocks):
     def __init__(
         self, ground: Ground, order: Sequence[str], target: str, clocks: Stack[str, ClockBend], bend: ClockBend
     ) -> None:
-        super().__init__(ground, order, target)
-        self._clocks = clocks
+        super().__init__(ground, order, target, clocks)
         self._bend = bend
         self._before: dict[str, ClockReading] = {}
 
@@ -132,8 +157,8 @@ class BumpWallClocks(_BendClocks):
 class JumpMonotonicClocks(_OnClocks):
     """Clock-bump of the monotonic clock: forward, and for good."""
 
-    def __init__(self, ground: Ground, order: Sequence[str], fault: ClockBump) -> None:
-        super().__init__(ground, order, fault.target)
+    def __init__(self, ground: Ground, order: Sequence[str], fault: ClockBump, clocks: Stack[str, ClockBend]) -> None:
+        super().__init__(ground, order, fault.target, clocks)
         self._by = fault.delta_ms * NS_PER_MS
         self.verb = f"clock-bump monotonic {fault.delta_ms:+d} ms"
 
@@ -160,8 +185,8 @@ class ResetWallClocks(_OnClocks):
 
     verb = "clock-reset"
 
-    def __init__(self, ground: Ground, order: Sequence[str], fault: ClockReset) -> None:
-        super().__init__(ground, order, fault.target)
+    def __init__(self, ground: Ground, order: Sequence[str], fault: ClockReset, clocks: Stack[str, ClockBend]) -> None:
+        super().__init__(ground, order, fault.target, clocks)
 
     async def inject(self) -> None:
         """Set right, and look how far that was."""
@@ -183,8 +208,7 @@ class StrobeClocks(_OnClocks):
     """Clock-strobe: one bend and another in turn, until the end."""
 
     def __init__(self, ground: Ground, order: Sequence[str], fault: ClockStrobe, clocks: Stack[str, ClockBend]) -> None:
-        super().__init__(ground, order, fault.target)
-        self._clocks = clocks
+        super().__init__(ground, order, fault.target, clocks)
         self._period_s = fault.period_ms / 1_000
         self._phases = (
             (ClockBend(wall_ahead=fault.delta_ms * NS_PER_MS), ClockBend())

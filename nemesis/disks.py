@@ -6,12 +6,16 @@ between (by a signal) is that fault's to start.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from nemesis.action import OnNodes
 from nemesis.faults import DiskEio, DiskMisread, DiskSlow
 from nemesis.ground import DiskCounters, DiskTrouble, Ground, Run
 from nemesis.in_force import Stack
+
+WATCHED_S = 0.1
+"""How long a disk is watched when its fault is over."""
 
 
 class _TroubleDisks(OnNodes):
@@ -47,8 +51,32 @@ class _TroubleDisks(OnNodes):
         ended = [node for node in self.targets if await self._ended_by_itself(node)]
         return await self.start_all(ended)
 
+    async def look_again(self) -> bool:
+        """See the disks do what they are asked to, those that no other fault troubles."""
+        await super().look_again()
+        sound = [node for node in self.targets if self._disks.of(node) == DiskTrouble()]
+        before = {node: await self.ground.disk_counters(node) for node in sound}
+        await asyncio.sleep(WATCHED_S)
+        healed = True
+        for node in sound:
+            now = await self.ground.disk_counters(node)
+            if self._disks.of(node) != DiskTrouble():  # another fault has come meanwhile
+                continue
+            troubled = [f"{count} {how}" for count, how in self._done(before[node], now) if count > 0]
+            self.observed.heals(f"{node}: {', '.join(troubled) or 'nothing went wrong'} in {WATCHED_S:g} s after it")
+            healed = healed and not troubled
+        return healed
+
     async def _look(self, node: str, before: DiskCounters, now: DiskCounters) -> None:
-        done = [
+        seen = [f"{count} {how}" for count, how in self._done(before, now) if count > 0]
+        if seen:
+            self.observed.effect(f"{node}: {', '.join(seen)}")
+        else:
+            self.observed.note(f"{node}: its disk was not used meanwhile")
+
+    def _done(self, before: DiskCounters, now: DiskCounters) -> list[tuple[int, str]]:
+        """Return what troubles have done in between."""
+        return [
             (now.slowed - before.slowed, "syncs slowed"),
             (now.failed - before.failed, self.failing),
             (now.refused - before.refused, "writes refused"),
@@ -56,11 +84,6 @@ class _TroubleDisks(OnNodes):
             (now.betrayed_bytes - before.betrayed_bytes, "bytes lost that it had called durable"),
             (now.misread - before.misread, "reads returned what is not there"),
         ]
-        seen = [f"{count} {how}" for count, how in done if count > 0]
-        if seen:
-            self.observed.effect(f"{node}: {', '.join(seen)}")
-        else:
-            self.observed.note(f"{node}: its disk was not used meanwhile")
 
     async def _ended_by_itself(self, node: str) -> bool:
         state = await self.ground.process(node)

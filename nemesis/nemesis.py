@@ -108,7 +108,7 @@ class Nemesis:
         healed = await action.heal()
         healed_at = self._now()
         self.active.pop(scheduled.number, None)
-        await action.look_again()
+        healed = await action.look_again() and healed
         final = msgspec.structs.replace(
             _record(scheduled, action, self._bound),
             injected_at=known.injected_at,

@@ -10,6 +10,7 @@ from nemesis.delays import Delay, Distribution
 from nemesis.faults import LinkClog, LinkFault
 from nemesis.ground import Ground, Link, LinkCounters, Loss, Reorder, Weather
 from nemesis.in_force import Stack
+from nemesis.passing import passing
 from nemesis.targets import TargetError
 
 NS_PER_US = 1_000
@@ -66,6 +67,18 @@ class _OnLinks(OnNodes):
         await self._stack.remove(self)
         return True
 
+    async def look_again(self) -> bool:
+        """See frames pass undisturbed, on the links that no other fault disturbs or cuts."""
+        await super().look_again()
+        fair = {link for link in self._links if self._stack.of(link) == Weather()}
+        before = {link: counters for link, counters in (await self._count()).items() if link in fair}
+        passed = await passing(self.ground, before)
+        fair = {link for link in passed if self._stack.of(link) == Weather()}  # another fault may have come meanwhile
+        disturbed = {link for link in fair if _disturbances(passed[link]) != _disturbances(before[link])}
+        if before:
+            self.observed.heals(f"frames pass undisturbed on {len(fair - disturbed)} of the {len(before)} links")
+        return not disturbed
+
     def _look(self, now: dict[Link, LinkCounters]) -> None:
         done = [
             (self._more(now, "delayed"), "delayed"),
@@ -93,6 +106,14 @@ class _OnLinks(OnNodes):
     async def _count(self) -> dict[Link, LinkCounters]:
         counters = await self.ground.link_counters()
         return {link: counters[link] for link in self._links if link in counters}
+
+
+def _disturbances(counters: LinkCounters) -> tuple[int, ...]:
+    """Return what weather has done to a link so far."""
+    return (
+        *(counters.lost, counters.duplicated, counters.delayed),
+        *(counters.reordered, counters.clogged, counters.throttled),
+    )
 
 
 class DisturbLinks(_OnLinks):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from nemesis.ground import (
     ChangeAnswer,
@@ -44,6 +45,7 @@ class FakeGround:
     ``leads``: who leads now. ``traffic``: whether cut links have anything to drop, and ``unit`` what they count.
     ``lacking``: abilities that are missing, with the reason (of one node: ``clocks n1``). ``breaks``: calls
     (``kill n1``, ``start``…) that raise. ``start_in_vain``: nodes that end as soon as they are started.
+    ``stuck``: what stays as it is whatever it is told (``weather``, ``clock``, ``disk``).
     ``unstoppable``: nodes that signals do not reach. ``killed_with``: the exit status of what is killed; another one if
     it ended by itself just before. ``unanswered``: changes of the members (``remove n1``…) that time out, and whether
     they happen all the same. ``silent``: nobody says who the members are.
@@ -58,6 +60,7 @@ class FakeGround:
         self.breaks: set[str] = set()
         self.start_in_vain: set[str] = set()
         self.unstoppable: set[str] = set()
+        self.stuck: set[str] = set()
         self.killed_with = -9
         self.unanswered: dict[str, bool] = {}
         self.silent = False
@@ -141,7 +144,8 @@ class FakeGround:
 
     async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
         await self._did("weather")
-        self.weather.update(weather)
+        if "weather" not in self.stuck:
+            self.weather.update(weather)
 
     async def reset_connections(self, nodes: frozenset[str]) -> int:
         await self._did("reset", ",".join(sorted(nodes)))
@@ -149,7 +153,8 @@ class FakeGround:
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         await self._did("clock", node)
-        self.clocks[node] = bend
+        if "clock" not in self.stuck:
+            self.clocks[node] = bend
 
     async def clock(self, node: str) -> ClockReading:
         true = round(asyncio.get_running_loop().time() * 1e9)
@@ -173,10 +178,14 @@ class FakeGround:
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
         await self._did("disk", node)
-        self.disks[node] = trouble
+        if "disk" not in self.stuck:
+            self.disks[node] = trouble
 
     async def disk_counters(self, node: str) -> DiskCounters:
-        return self.disk_counts[node]
+        counts = self.disk_counts[node]
+        if "disk" in self.stuck and self.disks.get(node, DiskTrouble()) != DiskTrouble():
+            self.disk_counts[node] = replace(counts, slowed=counts.slowed + 1)
+        return counts
 
     async def power_off(self, node: str, arrival: Arrival) -> ProcessState:
         await self._did("power-off", node)

@@ -58,8 +58,12 @@ class Scene:
     def heal(self) -> bool:
         return run_virtually(self.action.heal())
 
-    def look_again(self) -> None:
-        run_virtually(self.action.look_again())
+    def look_again(self) -> bool:
+        return run_virtually(self.action.look_again())
+
+    @property
+    def healing(self) -> list[str]:
+        return self.action.observed.healing
 
     @property
     def status(self) -> FaultStatus:

@@ -111,6 +111,31 @@ def test_weathers_add_up_and_healing_one_leaves_the_other() -> None:
     assert set(first.ground.weather.values()) == {Weather()}
 
 
+def test_frames_that_pass_undisturbed_bear_a_heal_out() -> None:
+    scene = Scene(LinkFault("n1"))
+    scene.inject()
+    assert scene.heal() and scene.look_again()
+    assert scene.healing == ["frames pass undisturbed on 8 of the 8 links"]
+
+
+def test_weather_that_goes_on_is_not_healed_whatever_the_place_was_told() -> None:
+    scene = Scene(LinkFault("n1"))
+    scene.inject()
+    scene.ground.stuck = {"weather"}
+    assert scene.heal() and not scene.look_again()
+    assert scene.healing == ["frames pass undisturbed on 0 of the 8 links"]
+
+
+def test_links_that_another_fault_disturbs_say_nothing_of_a_heal() -> None:
+    first = Scene(LinkFault("n1"))
+    other = first.another(LinkFault("all"))
+    first.inject()
+    other.resolve("n1")
+    run_virtually(other.inject())
+    assert first.heal() and first.look_again()
+    assert first.healing == []
+
+
 def test_weather_says_how_delays_lie_what_is_held_back_and_how_losses_come() -> None:
     fault = LinkFault(
         "n1",
@@ -183,6 +208,34 @@ def test_clocks_drift_and_run_right_again() -> None:
     assert scene.heal()
     assert set(scene.ground.clocks.values()) == {ClockBend()}
     assert scene.action.what == "clock-drift -200 ppm n1, n3 (leader: n1)"
+
+
+@pytest.mark.parametrize(
+    "fault", [ClockDrift("n1", 500_000), ClockFreeze("n1"), ClockStrobe("n1", "monotonic"), ClockBump("n1")]
+)
+def test_clocks_are_watched_after_their_fault(fault: Fault) -> None:
+    scene = Scene(fault)
+    scene.inject()
+    assert scene.heal() and scene.look_again()
+    assert scene.healing == ["n1: its clock went 0.050000 s in 0.050000 s after it"]
+
+
+def test_a_clock_that_stays_bent_is_not_healed() -> None:
+    scene = Scene(ClockDrift("n1", 500_000))
+    scene.inject()
+    scene.ground.stuck = {"clock"}
+    assert scene.heal() and not scene.look_again()
+    assert scene.healing == ["n1: its clock went 0.075000 s in 0.050000 s after it"]
+
+
+def test_a_clock_that_another_fault_bends_says_nothing_of_a_heal() -> None:
+    first = Scene(ClockDrift("n1"))
+    other = first.another(ClockDrift("all", 300))
+    first.inject()
+    other.resolve("n1")
+    run_virtually(other.inject())
+    assert first.heal() and first.look_again()
+    assert first.healing == []
 
 
 def test_a_suspended_node_stops_with_its_clock_and_goes_on_with_it() -> None:
@@ -349,6 +402,21 @@ def test_what_reads_wrong_is_read_anew() -> None:
     scene.inject()
     assert scene.ground.log[-2:] == ["kill n1", "start n1"], scene.ground.log
     assert scene.action.what == "disk-misread 50 % n1 (leader: n1)"
+
+
+def test_a_disk_is_watched_after_its_fault() -> None:
+    scene = Scene(DiskSlow("n1"))
+    scene.inject()
+    assert scene.heal() and scene.look_again()
+    assert scene.healing == ["n1: nothing went wrong in 0.1 s after it"]
+
+
+def test_a_disk_that_stays_slow_is_not_healed() -> None:
+    scene = Scene(DiskSlow("n1"))
+    scene.inject()
+    scene.ground.stuck = {"disk"}
+    assert scene.heal() and not scene.look_again()
+    assert scene.healing == ["n1: 1 syncs slowed in 0.1 s after it"]
 
 
 def test_a_disk_that_was_not_used_shows_nothing() -> None:
