@@ -99,7 +99,9 @@ def weigh(
         worst = [result for result in results if result.verdict == verdict]
         if worst:
             told = [f"{result.name}: {result.sentence.rstrip('.')}" for result in worst]
-            return run_verdict, "; ".join(told) + "." + beyond_model(faults)
+            return run_verdict, "; ".join(told) + "." + beyond_model(faults) + lingering(faults)
+    if still_there := lingering(faults):
+        return RunVerdict.HARNESS_FAILURE, "Nothing is wrong in what happened." + still_there
     missed = missed_faults(faults, required, evidence)
     if missed:
         return RunVerdict.FAULTS_NOT_MET, "Nothing is wrong in what happened, but " + "; ".join(missed)
@@ -114,6 +116,14 @@ def beyond_model(faults: Sequence[FaultRecord]) -> str:
     if not beyond:
         return ""
     return f" Beyond the model: {', '.join(dict.fromkeys(beyond))}; a correct node may break here."
+
+
+def lingering(faults: Sequence[FaultRecord]) -> str:
+    """Return what to add to any verdict: the faults that were seen to go on after they had been healed; else ""."""
+    going_on = dict.fromkeys(record.what for record in faults if record.lingers)
+    if not going_on:
+        return ""
+    return f" Not healed: {', '.join(going_on)}; nobody knows what the nodes would have done without."
 
 
 def missed_faults(

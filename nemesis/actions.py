@@ -47,11 +47,11 @@ from nemesis.faults import (
 from nemesis.ground import Ground, Link, Run
 from nemesis.in_force import InForce
 from nemesis.members import ChangeMembers
-from nemesis.passing import passing
 from nemesis.power import PowerOffNodes
 from nemesis.rations import LimitDescriptors, LimitMemory, StarveNodes
 from nemesis.resets import ResetConnections
 from nemesis.targets import TargetError
+from nemesis.watching import passing
 from nemesis.weather import ClogLinks, DisturbLinks
 
 ANSWERS_WITHIN_S = 10.0

@@ -11,6 +11,7 @@ from nemesis.faults import ClockBump, ClockDrift, ClockFreeze, ClockReset, Clock
 from nemesis.ground import ClockBend, ClockReading, Ground, Run
 from nemesis.in_force import Stack
 from nemesis.targets import TargetError
+from nemesis.watching import still_bad
 
 NS_PER_MS = 1_000_000
 WATCHED_S = 0.05
@@ -29,6 +30,7 @@ class _OnClocks(OnNodes):
     def __init__(self, ground: Ground, order: Sequence[str], target: str, clocks: Stack[str, ClockBend]) -> None:
         super().__init__(ground, order, target)
         self._clocks = clocks
+        self._after: dict[str, str] = {}
 
     def resolve(self, leader: str | None) -> None:
         """Fix the nodes, and leave those out that the place has no hold of. Raises TargetError if none is left."""
@@ -45,18 +47,29 @@ class _OnClocks(OnNodes):
     async def look_again(self) -> bool:
         """See the clocks go right, those that no other fault bends."""
         await super().look_again()
-        free = [node for node in self.targets if self._clocks.of(node) == ClockBend()]
-        before = {node: await self.ground.clock(node) for node in free}
+        free = [node for node in self.targets if self._is_free(node)]
+        self._after.clear()
+        bent = await still_bad(free, self._bent)
+        for sentence in self._after.values():
+            self.observed.heals(sentence)
+        return not bent
+
+    async def _bent(self, nodes: Sequence[str]) -> Sequence[str]:
+        before = {node: await self.ground.clock(node) for node in nodes}
         await asyncio.sleep(WATCHED_S)
-        healed = True
-        for node in free:
+        wrong = []
+        for node in nodes:
             now = await self.ground.clock(node)
-            if self._clocks.of(node) != ClockBend():  # another fault has come meanwhile
-                continue
             true, local, wall = (getattr(now, clock) - getattr(before[node], clock) for clock in _CLOCKS)
-            self.observed.heals(f"{node}: its clock went {local / 1e9:.6f} s in {true / 1e9:.6f} s after it")
-            healed = healed and abs(local - true) <= RIGHT_NS and abs(wall - true) <= WALL_RIGHT_NS
-        return healed
+            if not self._is_free(node):  # another fault has come meanwhile
+                continue
+            self._after[node] = f"{node}: its clock went {local / 1e9:.6f} s in {true / 1e9:.6f} s after it"
+            if abs(local - true) > RIGHT_NS or abs(wall - true) > WALL_RIGHT_NS:
+                wrong.append(node)
+        return wrong
+
+    def _is_free(self, node: str) -> bool:
+        return self._clocks.of(node) == ClockBend()
 
 
 class _BendClocks(_OnClocks):

@@ -13,6 +13,7 @@ from nemesis.action import OnNodes
 from nemesis.faults import DiskEio, DiskMisread, DiskSlow
 from nemesis.ground import DiskCounters, DiskTrouble, Ground, Run
 from nemesis.in_force import Stack
+from nemesis.watching import still_bad
 
 WATCHED_S = 0.1
 """How long a disk is watched when its fault is over."""
@@ -54,18 +55,22 @@ class _TroubleDisks(OnNodes):
     async def look_again(self) -> bool:
         """See the disks do what they are asked to, those that no other fault troubles."""
         await super().look_again()
-        sound = [node for node in self.targets if self._disks.of(node) == DiskTrouble()]
-        before = {node: await self.ground.disk_counters(node) for node in sound}
-        await asyncio.sleep(WATCHED_S)
-        healed = True
+        sound = [node for node in self.targets if self._is_sound(node)]
+        troubled = await still_bad(sound, self._troubled)
         for node in sound:
-            now = await self.ground.disk_counters(node)
-            if self._disks.of(node) != DiskTrouble():  # another fault has come meanwhile
-                continue
-            troubled = [f"{count} {how}" for count, how in self._done(before[node], now) if count > 0]
-            self.observed.heals(f"{node}: {', '.join(troubled) or 'nothing went wrong'} in {WATCHED_S:g} s after it")
-            healed = healed and not troubled
-        return healed
+            how = "it went on" if node in troubled else "nothing went wrong"
+            self.observed.heals(f"{node}: {how} in the {WATCHED_S:g} s after it")
+        return not troubled
+
+    async def _troubled(self, nodes: Sequence[str]) -> Sequence[str]:
+        before = {node: await self.ground.disk_counters(node) for node in nodes}
+        await asyncio.sleep(WATCHED_S)
+        now = {node: await self.ground.disk_counters(node) for node in nodes}
+        changed = [node for node in nodes if any(count > 0 for count, _ in self._done(before[node], now[node]))]
+        return [node for node in changed if self._is_sound(node)]  # another fault may have come meanwhile
+
+    def _is_sound(self, node: str) -> bool:
+        return self._disks.of(node) == DiskTrouble()
 
     async def _look(self, node: str, before: DiskCounters, now: DiskCounters) -> None:
         seen = [f"{count} {how}" for count, how in self._done(before, now) if count > 0]

@@ -108,12 +108,13 @@ class Nemesis:
         healed = await action.heal()
         healed_at = self._now()
         self.active.pop(scheduled.number, None)
-        healed = await action.look_again() and healed
+        gone = await action.look_again()
         final = msgspec.structs.replace(
             _record(scheduled, action, self._bound),
             injected_at=known.injected_at,
             healed_at=healed_at,
-            healed=healed,
+            healed=healed and gone,
+            lingers=not gone,
             leader=known.leader,
         )
         self.records[scheduled.number] = final

@@ -28,6 +28,7 @@ class _PutOnRations(OnNodes):
         self._rations = rations
         self._ration = ration
         self._before: dict[str, Resources] = {}
+        self._gone = True
 
     async def inject(self) -> None:
         """Ration, on top of others, and look at what the kernel shows."""
@@ -46,12 +47,16 @@ class _PutOnRations(OnNodes):
         for node in self.targets if held else ():
             self.look_back(node, self._before[node], await self.ground.resources(node))
         await self._rations.remove(self)
-        healed = True
         for node in self.targets if held else ():
-            healed = self.look_whether_healed(node, await self.ground.resources(node)) and healed
+            self._gone = self.look_whether_healed(node, await self.ground.resources(node)) and self._gone
         ended = [node for node in self.targets if await self.ended_by_itself(node)]
         self.note_ends(ended)
-        return await self.start_all(ended) and healed
+        return await self.start_all(ended) and self._gone
+
+    async def look_again(self) -> bool:
+        """Say whether all was gone."""
+        await super().look_again()
+        return self._gone
 
     def look_at_once(self, node: str, now: Resources) -> None:
         """Say what the kernel shows right after the beginning."""

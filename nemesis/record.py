@@ -30,7 +30,8 @@ class FaultRecord(msgspec.Struct, frozen=True, kw_only=True):
     ``number`` counts the plan's faults from 0; ``kind`` is the fault's name in scenarios; ``what`` describes it with
     its resolved targets in a few words; ``evidence`` is one sentence an observation. ``beyond_model`` says in a few
     words which promise of the model the fault breaks, "" if none. ``requested`` is the fault as it was asked for;
-    ``leader`` who led when its targets were resolved; ``healing`` what was seen of the heal besides the evidence.
+    ``leader`` who led when its targets were resolved; ``healing`` what was seen of the heal besides the evidence;
+    ``lingers`` whether that was that the fault goes on: what is seen of the nodes afterwards proves nothing then.
     """
 
     number: int
@@ -49,3 +50,4 @@ class FaultRecord(msgspec.Struct, frozen=True, kw_only=True):
     requested: Fault | None = None
     leader: str | None = None
     healing: tuple[str, ...] = ()
+    lingers: bool = False

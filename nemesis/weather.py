@@ -10,8 +10,8 @@ from nemesis.delays import Delay, Distribution
 from nemesis.faults import LinkClog, LinkFault
 from nemesis.ground import Ground, Link, LinkCounters, Loss, Reorder, Weather
 from nemesis.in_force import Stack
-from nemesis.passing import passing
 from nemesis.targets import TargetError
+from nemesis.watching import passing, still_bad
 
 NS_PER_US = 1_000
 
@@ -29,6 +29,7 @@ class _OnLinks(OnNodes):
         self._stack = weather
         self._links: tuple[Link, ...] = ()
         self._before: dict[Link, LinkCounters] = {}
+        self._passed: set[Link] = set()
 
     @property
     @abstractmethod
@@ -70,14 +71,24 @@ class _OnLinks(OnNodes):
     async def look_again(self) -> bool:
         """See frames pass undisturbed, on the links that no other fault disturbs or cuts."""
         await super().look_again()
-        fair = {link for link in self._links if self._stack.of(link) == Weather()}
-        before = {link: counters for link, counters in (await self._count()).items() if link in fair}
-        passed = await passing(self.ground, before)
-        fair = {link for link in passed if self._stack.of(link) == Weather()}  # another fault may have come meanwhile
-        disturbed = {link for link in fair if _disturbances(passed[link]) != _disturbances(before[link])}
-        if before:
-            self.observed.heals(f"frames pass undisturbed on {len(fair - disturbed)} of the {len(before)} links")
+        fair = [link for link in await self._count() if self._is_fair(link)]
+        self._passed.clear()
+        disturbed = await still_bad(fair, self._disturbed)
+        if fair:
+            self.observed.heals(f"frames pass undisturbed on {len(self._passed)} of the {len(fair)} links")
         return not disturbed
+
+    async def _disturbed(self, links: Sequence[Link]) -> Sequence[Link]:
+        """Return the links on which the next frame was disturbed, and note those on which it was not."""
+        before = {link: counters for link, counters in (await self._count()).items() if link in links}
+        now = await passing(self.ground, before)
+        same = {link for link, counters in now.items() if _disturbances(counters) == _disturbances(before[link])}
+        fair = {link for link in now if self._is_fair(link)}  # another fault may have come meanwhile
+        self._passed |= same & fair
+        return sorted(fair - same)
+
+    def _is_fair(self, link: Link) -> bool:
+        return self._stack.of(link) == Weather()
 
     def _look(self, now: dict[Link, LinkCounters]) -> None:
         done = [

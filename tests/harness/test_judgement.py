@@ -62,6 +62,16 @@ def test_a_violation_says_which_faults_beyond_the_model_were_in_force() -> None:
     assert "eyond" not in weigh([said("b", VALID)], [lie], [])[1]
 
 
+def test_a_fault_that_lingers_leaves_nothing_valid_and_takes_no_violation_back() -> None:
+    slow = msgspec.structs.replace(fault("disk-slow", INSTALLED), what="disk-slow n2", healed=False, lingers=True)
+    told = "Not healed: disk-slow n2; nobody knows what the nodes would have done without."
+    valid = (RunVerdict.HARNESS_FAILURE, f"Nothing is wrong in what happened. {told}")
+    assert weigh([said("a", VALID)], [slow, slow], ["pause"]) == valid
+    assert weigh([said("a", INVALID)], [slow], []) == (RunVerdict.VIOLATION, f"a: it is invalid. {told}")
+    refused = msgspec.structs.replace(fault("kill", INSTALLED), healed=False)
+    assert weigh([said("a", VALID)], [refused], [])[0] is RunVerdict.VALID, "whether it runs is for recovery to say"
+
+
 def test_one_installed_fault_of_each_required_kind_is_enough() -> None:
     faults = [fault("kill", SKIPPED), fault("kill", INSTALLED), fault("pause", INDETERMINATE)]
     assert missed_faults(faults, ["kill"]) == []

@@ -45,7 +45,7 @@ class FakeGround:
     ``leads``: who leads now. ``traffic``: whether cut links have anything to drop, and ``unit`` what they count.
     ``lacking``: abilities that are missing, with the reason (of one node: ``clocks n1``). ``breaks``: calls
     (``kill n1``, ``start``…) that raise. ``start_in_vain``: nodes that end as soon as they are started.
-    ``stuck``: what stays as it is whatever it is told (``weather``, ``clock``, ``disk``).
+    ``stuck``: what never gets well again, whatever it is told (``weather``, ``clock``, ``disk``).
     ``unstoppable``: nodes that signals do not reach. ``killed_with``: the exit status of what is killed; another one if
     it ended by itself just before. ``unanswered``: changes of the members (``remove n1``…) that time out, and whether
     they happen all the same. ``silent``: nobody says who the members are.
@@ -153,7 +153,7 @@ class FakeGround:
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         await self._did("clock", node)
-        if "clock" not in self.stuck:
+        if bend != ClockBend() or "clock" not in self.stuck:
             self.clocks[node] = bend
 
     async def clock(self, node: str) -> ClockReading:
@@ -178,7 +178,7 @@ class FakeGround:
 
     async def set_disk(self, node: str, trouble: DiskTrouble) -> None:
         await self._did("disk", node)
-        if "disk" not in self.stuck:
+        if trouble != DiskTrouble() or "disk" not in self.stuck:
             self.disks[node] = trouble
 
     async def disk_counters(self, node: str) -> DiskCounters:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from nemesis.faults import Fault, Kill, Partition, Pause, Restart
+from nemesis.faults import DiskSlow, Fault, Kill, Partition, Pause, Restart
 from nemesis.ground import Run
 from nemesis.nemesis import LEADER_PATIENCE_S, Nemesis, ScheduledFault
 from nemesis.record import FaultRecord, FaultStatus
@@ -78,6 +78,14 @@ def test_a_fault_is_injected_and_healed_at_its_times() -> None:
     assert (record.number, record.kind, record.what, record.targets) == (0, "pause", "pause n1 (leader: n1)", ("n1",))
     assert record.status is FaultStatus.INSTALLED
     assert record.hit_leader and record.healed
+
+
+def test_a_fault_that_goes_on_after_it_was_healed_is_said_to_linger() -> None:
+    scene = Scene(at(0, 1, 2, DiskSlow("n2")), at(1, 1, 2, Pause("n3")))
+    scene.ground.stuck = {"disk"}
+    slow, pause = scene.play()
+    assert (slow.healed, slow.lingers, slow.healing) == (False, True, ("n2: it went on in the 0.1 s after it",))
+    assert (pause.healed, pause.lingers) == (True, False)
 
 
 def test_the_intent_is_journalled_before_anything_is_touched_and_the_rest_after() -> None:

@@ -408,7 +408,7 @@ def test_a_disk_is_watched_after_its_fault() -> None:
     scene = Scene(DiskSlow("n1"))
     scene.inject()
     assert scene.heal() and scene.look_again()
-    assert scene.healing == ["n1: nothing went wrong in 0.1 s after it"]
+    assert scene.healing == ["n1: nothing went wrong in the 0.1 s after it"]
 
 
 def test_a_disk_that_stays_slow_is_not_healed() -> None:
@@ -416,7 +416,7 @@ def test_a_disk_that_stays_slow_is_not_healed() -> None:
     scene.inject()
     scene.ground.stuck = {"disk"}
     assert scene.heal() and not scene.look_again()
-    assert scene.healing == ["n1: 1 syncs slowed in 0.1 s after it"]
+    assert scene.healing == ["n1: it went on in the 0.1 s after it"]
 
 
 def test_a_disk_that_was_not_used_shows_nothing() -> None:
