@@ -21,7 +21,7 @@ of it.
     antipaxos bugs early-ack              # one: its story, its table, and the command that reproduces one catch
     antipaxos bugs --short                # each until it was caught once
     antipaxos bugs --no-invariants        # without the simulator's invariants: what the checkers alone see
-    antipaxos bugs --place local          # on real processes: those whose faults every place can inject
+    antipaxos bugs --place local          # on real processes, as many clusters at a time as --jobs says: proof.md
 
 Every seed is run twice, with the bug and without. A catch is what the exhibit says it is; anything said of the healthy
 node is a false alarm and fails the command. The bug counts its misdeeds, the moments in which it did what a healthy
@@ -50,6 +50,9 @@ def _section(exhibit: Exhibit) -> str:
     if exhibit.checkers_alone:
         named = ", ".join(f"`{pattern}`" for pattern in exhibit.checkers_alone)
         alone = f"\nWithout invariants: {named}.\n"
+    if exhibit.real is not None:
+        named = ", ".join(f"`{pattern}`" for pattern in exhibit.real.caught_by)
+        alone += f"\nOn real processes, in a minute of a scenario of its own: {named}.\n"
     story = re.sub(r"``([^`]+)``", r"`\1`", exhibit.story)
     return f"\n## {exhibit.name}\n\n{story}\n\nA catch is any of:\n\n{said}\n{alone}"
 
