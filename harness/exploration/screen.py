@@ -1,8 +1,4 @@
-"""What an exploration says: a bar while it goes on, then the table of failures and a summary.
-
-On a terminal the bar is redrawn in place; elsewhere a plain line comes every few seconds. Times come with the pace
-that is shown; nothing here reads a clock.
-"""
+"""What an exploration says: a bar while it goes on, then the table of failures and a summary. Nothing reads a clock."""
 
 from __future__ import annotations
 
@@ -10,17 +6,16 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from harness.coverage.table import unreached
 from harness.exploration.explorer import Exploration, Pace, Request
 from harness.exploration.tally import Group
+from harness.live_line import LiveLine
 from harness.results import RunVerdict
 from harness.scenario import SIMULATED
 
-PLAIN_LINE_EVERY_S = 5.0
 PLAIN_TABLE_CHARACTERS = 160
 BAR_CELLS = 24
 _STYLES = {
@@ -32,31 +27,12 @@ _STYLES = {
 }
 
 
-class PaceLine:
+class PaceLine(LiveLine):
     """The live bar of an exploration; a context manager."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-        self._next_plain_s = PLAIN_LINE_EVERY_S
-
-    def __enter__(self) -> PaceLine:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def pace(self, pace: Pace) -> None:
         """Show how far it is."""
-        if self._live is not None:
-            text = Text(f"{bar(pace)} {pace_line(pace)}", no_wrap=True, overflow="ellipsis")
-            self._live.update(text, refresh=True)
-        elif pace.elapsed_s >= self._next_plain_s:
-            self._next_plain_s = pace.elapsed_s + PLAIN_LINE_EVERY_S
-            self._console.print(pace_line(pace), markup=False, highlight=False, soft_wrap=True)
+        self.show(pace.elapsed_s, pace_line(pace), f"{bar(pace)} ")
 
 
 def bar(pace: Pace) -> str:

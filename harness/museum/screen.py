@@ -6,45 +6,26 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from harness.live_line import LiveLine
 from harness.museum.exhibits import Exhibit
 from harness.museum.hall import Pace, Visit
 from harness.museum.showing import Shown
 
-PLAIN_LINE_EVERY_S = 5.0
 PLAIN_TABLE_CHARACTERS = 150
 SAID_CHARACTERS_MAX = 62
 MISSED, ALARMED, CAUGHT, NOT_SHOWN = "✘", "⚠", "✔", "·"
 
 
-class PaceLine:
+class PaceLine(LiveLine):
     """The live line of a visit; a context manager."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-        self._next_plain_s = PLAIN_LINE_EVERY_S
-
-    def __enter__(self) -> PaceLine:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def pace(self, pace: Pace) -> None:
         """Show how far it is."""
         line = f"{pace.shown} of {pace.exhibits} exhibits · {pace.runs} runs · {pace.elapsed_s:.0f} s"
-        if self._live is not None:
-            self._live.update(Text(line, no_wrap=True), refresh=True)
-        elif pace.elapsed_s >= self._next_plain_s:
-            self._next_plain_s = pace.elapsed_s + PLAIN_LINE_EVERY_S
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.show(pace.elapsed_s, line)
 
 
 def print_story(console: Console, exhibit: Exhibit) -> None:

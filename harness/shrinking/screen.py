@@ -8,46 +8,31 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from harness.duration import format_ms
+from harness.live_line import LiveLine
 from harness.scenario import SIMULATED
 from harness.shrinking.candidate import Candidate, size
 from harness.shrinking.reduction import Reduction
 from harness.shrinking.shrinker import Attempt
 from harness.shrinking.story import story
 
-PLAIN_LINE_EVERY_S = 5.0
 _AMOUNTS = ("faults", "operations", "nodes", "clients", "keys")
 
 
-class TriedLine:
-    """The live line of a shrinking; a context manager."""
+class TriedLine(LiveLine):
+    """The live line of a shrinking; a context manager. ``clock`` gives seconds."""
 
     def __init__(self, console: Console, clock: Callable[[], float]) -> None:
-        self._console = console
+        super().__init__(console)
         self._clock = clock
-        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-        self._next_plain_s = clock() + PLAIN_LINE_EVERY_S
-
-    def __enter__(self) -> TriedLine:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._began_s = clock()
 
     def tried(self, attempt: Attempt, carried_out: int) -> None:
         """Show what is being tried."""
-        if self._live is not None:
-            self._live.update(Text(tried_line(attempt, carried_out), no_wrap=True, overflow="ellipsis"), refresh=True)
-        elif self._clock() >= self._next_plain_s:
-            self._next_plain_s = self._clock() + PLAIN_LINE_EVERY_S
-            self._console.print(tried_line(attempt, carried_out), markup=False, highlight=False, soft_wrap=True)
+        self.show(self._clock() - self._began_s, tried_line(attempt, carried_out))
 
 
 def tried_line(attempt: Attempt, carried_out: int) -> str:
