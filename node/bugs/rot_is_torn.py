@@ -66,9 +66,9 @@ time = "60s"
 rate = 100
 faults = []
 schedule = [
-    { at = "3s", until = "4s", every = "5s", fault = { type = "partition", shape = "one" } },
+    { at = "3s", until = "4s", every = "5s", fault = { type = "partition", shape = "one" }, order = ["n2", "n1", "n3"] },
     { at = "3900ms", until = "4050ms", every = "5s", fault = { type = "disk-rot", target = "n3", where = "head" } },
-    { at = "4s", until = "6s", every = "5s", fault = { type = "partition", shape = "leader" } },
+    { at = "3950ms", until = "6s", every = "5s", fault = { type = "partition", shape = "one" }, order = ["n1", "n2", "n3"] },
 ]
 """,
         caught_by=("linearizable: *", "final-reads: *", "node-audit: *"),
