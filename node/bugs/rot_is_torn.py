@@ -65,11 +65,26 @@ nodes = 3
 time = "60s"
 rate = 100
 faults = []
-schedule = [
-    { at = "3s", until = "4s", every = "5s", fault = { type = "partition", shape = "one" }, order = ["n2", "n1", "n3"] },
-    { at = "3900ms", until = "4050ms", every = "5s", fault = { type = "disk-rot", target = "n3", where = "head" } },
-    { at = "3950ms", until = "6s", every = "5s", fault = { type = "partition", shape = "one" }, order = ["n1", "n2", "n3"] },
-]
+
+[[schedule]]
+at = "3s"
+until = "4s"
+every = "5s"
+fault = { type = "partition", shape = "one" }
+order = ["n2", "n1", "n3"]
+
+[[schedule]]
+at = "3900ms"
+until = "4050ms"
+every = "5s"
+fault = { type = "disk-rot", target = "n3", where = "head" }
+
+[[schedule]]
+at = "3950ms"
+until = "6s"
+every = "5s"
+fault = { type = "partition", shape = "one" }
+order = ["n1", "n2", "n3"]
 """,
         caught_by=("linearizable: *", "final-reads: *", "node-audit: *"),
     ),
