@@ -19,9 +19,11 @@ from harness.mechanisms import told
 from harness.results import RunResult, RunVerdict, Served
 from harness.runner import Progress
 from harness.scenario import SIMULATED
-from harness.store import STATE, TRACE
+from harness.store import RESULTS, STATE, TRACE
 from nemesis.record import FaultRecord, FaultStatus
 
+ALSO_MAX = 4
+"""How many anomalies of a checker are printed, that in its sentence included."""
 PLAIN_LINE_EVERY_NS = 5_000_000_000
 
 _LOOK = {
@@ -105,8 +107,11 @@ def print_result(console: Console, result: RunResult) -> None:
     console.print()
     _say(console, Text.assemble((word, style), "  ", result.sentence))
     for checker in result.checkers:
-        for anomaly in checker.anomalies[1:4]:
+        for anomaly in checker.anomalies[1:ALSO_MAX]:
             _say(console, Text(f"  also: {anomaly.sentence}"))
+        if (more := len(checker.anomalies) - ALSO_MAX) > 0:
+            told = f"  and {more} more of {checker.name}, one by one in {RESULTS} and the report"
+            _say(console, Text(told, style="dim"))
     console.print()
     counts = result.operations
     _line(console, "operations", f"{counts.ok} ok, {counts.fail} fail, {counts.info} info")

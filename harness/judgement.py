@@ -38,7 +38,7 @@ from nemesis.faults import OF_THE_SYSTEM
 from nemesis.record import FaultRecord, FaultStatus
 from workloads.catalogue import WORKLOADS
 
-LIMITS = Limits(time_s=120.0)
+LIMITS = Limits(time_s=120.0, anomalies_max=1_000)
 
 
 @dataclass(frozen=True, slots=True)

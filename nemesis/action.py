@@ -101,9 +101,9 @@ class OnNodes(Action):
         return True
 
     async def ended_by_itself(self, node: str) -> bool:
-        """Say whether the node has ended, and not by a signal: that would be another fault's doing, and its to heal."""
+        """Say whether the node has ended in failure. By a signal, or as it was told to, is another fault's doing."""
         state = await self.ground.process(node)
-        ended = state.run is Run.GONE and state.exit_code is not None and state.exit_code >= 0
+        ended = state.run is Run.GONE and state.exit_code is not None and state.exit_code > 0
         if ended:
             self.observed.note(f"{node}: process {state.pid} had ended with status {state.exit_code}")
         return ended

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from nemesis.action import OnNodes
 from nemesis.faults import DiskEio, DiskMisread, DiskSlow
-from nemesis.ground import DiskCounters, DiskTrouble, Ground, Run
+from nemesis.ground import DiskCounters, DiskTrouble, Ground
 from nemesis.in_force import Stack
 from nemesis.watching import still_bad
 
@@ -49,18 +49,23 @@ class _TroubleDisks(OnNodes):
             for node in self.targets:
                 await self._look(node, self._before[node], await self.ground.disk_counters(node))
         await self._disks.remove(self)
-        ended = [node for node in self.targets if await self._ended_by_itself(node)]
-        return await self.start_all(ended)
+        return await self._start_ended()
 
     async def look_again(self) -> bool:
         """See the disks do what they are asked to, those that no other fault troubles."""
         await super().look_again()
         sound = [node for node in self.targets if self._is_sound(node)]
         troubled = await still_bad(sound, self._troubled)
+        await self._start_ended()  # who failed at the last moment may have taken until now to end
         for node in sound:
             how = "it went on" if node in troubled else "nothing went wrong"
             self.observed.heals(f"{node}: {how} in the {WATCHED_S:g} s after it")
         return not troubled
+
+    async def _start_ended(self) -> bool:
+        """Start what has ended of its disk; a disk that another fault lets fail is that fault's to start on."""
+        ended = [node for node in self.targets if await self.ended_by_itself(node)]
+        return await self.start_all([node for node in ended if not self._disks.of(node).fails])
 
     async def _troubled(self, nodes: Sequence[str]) -> Sequence[str]:
         before = {node: await self.ground.disk_counters(node) for node in nodes}
@@ -89,13 +94,6 @@ class _TroubleDisks(OnNodes):
             (now.betrayed_bytes - before.betrayed_bytes, "bytes lost that it had called durable"),
             (now.misread - before.misread, "reads returned what is not there"),
         ]
-
-    async def _ended_by_itself(self, node: str) -> bool:
-        state = await self.ground.process(node)
-        ended = state.run is Run.GONE and state.exit_code is not None and state.exit_code >= 0
-        if ended:
-            self.observed.note(f"{node}: process {state.pid} had ended with status {state.exit_code}")
-        return ended
 
 
 class SlowDisks(_TroubleDisks):

@@ -159,6 +159,11 @@ class DiskTrouble:
     fails_next_write: bool = False
     misread_ppm: int = 0
 
+    @property
+    def fails(self) -> bool:
+        """Whether a node that uses it has to end."""
+        return self.fails_next or self.fails_next_write or self.full
+
     def __add__(self, other: DiskTrouble) -> DiskTrouble:
         return DiskTrouble(
             max(self.times, other.times),

@@ -54,8 +54,9 @@ class _PutOnRations(OnNodes):
         return await self.start_all(ended) and self._gone
 
     async def look_again(self) -> bool:
-        """Say whether all was gone."""
+        """Start who took until now to end, and say whether all was gone."""
         await super().look_again()
+        await self.start_all([node for node in self.targets if await self.ended_by_itself(node)])
         return self._gone
 
     def look_at_once(self, node: str, now: Resources) -> None:

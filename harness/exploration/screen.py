@@ -12,9 +12,9 @@ from rich.text import Text
 from harness.coverage.table import unreached
 from harness.exploration.explorer import Exploration, Pace, Request
 from harness.exploration.tally import Group
-from harness.live_line import LiveLine
 from harness.results import RunVerdict
 from harness.scenario import SIMULATED
+from harness.status_line import StatusLine
 
 PLAIN_TABLE_CHARACTERS = 160
 BAR_CELLS = 24
@@ -27,7 +27,7 @@ _STYLES = {
 }
 
 
-class PaceLine(LiveLine):
+class PaceLine(StatusLine):
     """The live bar of an exploration; a context manager."""
 
     def pace(self, pace: Pace) -> None:

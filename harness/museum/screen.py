@@ -9,17 +9,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.live_line import LiveLine
 from harness.museum.exhibits import Exhibit
 from harness.museum.hall import Pace, Visit
 from harness.museum.showing import Shown
+from harness.status_line import StatusLine
 
 PLAIN_TABLE_CHARACTERS = 150
 SAID_CHARACTERS_MAX = 62
 MISSED, ALARMED, CAUGHT, NOT_SHOWN = "✘", "⚠", "✔", "·"
 
 
-class PaceLine(LiveLine):
+class PaceLine(StatusLine):
     """The live line of a visit; a context manager."""
 
     def pace(self, pace: Pace) -> None:

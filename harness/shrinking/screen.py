@@ -12,17 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.duration import format_ms
-from harness.live_line import LiveLine
 from harness.scenario import SIMULATED
 from harness.shrinking.candidate import Candidate, size
 from harness.shrinking.reduction import Reduction
 from harness.shrinking.shrinker import Attempt
 from harness.shrinking.story import story
+from harness.status_line import StatusLine
 
 _AMOUNTS = ("faults", "operations", "nodes", "clients", "keys")
 
 
-class TriedLine(LiveLine):
+class TriedLine(StatusLine):
     """The live line of a shrinking; a context manager. ``clock`` gives seconds."""
 
     def __init__(self, console: Console, clock: Callable[[], float]) -> None:

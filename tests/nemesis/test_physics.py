@@ -411,6 +411,28 @@ def test_a_disk_is_watched_after_its_fault() -> None:
     assert scene.healing == ["n1: nothing went wrong in the 0.1 s after it"]
 
 
+def test_who_takes_a_while_to_end_of_its_disk_is_started_all_the_same() -> None:
+    scene = Scene(DiskFull("n1"))
+    scene.inject()
+    assert scene.heal()
+    scene.ground.put("n1", Run.GONE, 1)
+    assert scene.look_again()
+    assert scene.ground.state("n1") is Run.RUNNING
+
+
+def test_a_disk_that_another_fault_lets_fail_is_no_disk_to_start_on() -> None:
+    slow = Scene(DiskSlow("n1"))
+    full = slow.another(DiskFull("n1"))
+    slow.inject()
+    full.resolve("n1")
+    run_virtually(full.inject())
+    slow.ground.put("n1", Run.GONE, 70)
+    assert slow.heal()
+    assert slow.ground.state("n1") is Run.GONE
+    assert run_virtually(full.heal())
+    assert slow.ground.state("n1") is Run.RUNNING
+
+
 def test_a_disk_that_stays_slow_is_not_healed() -> None:
     scene = Scene(DiskSlow("n1"))
     scene.inject()

@@ -18,7 +18,7 @@ PLAIN_EVERY_PART = 0.1
 PLAIN_EVERY_S_MAX = 60.0
 
 
-class LiveLine:
+class StatusLine:
     """A context manager; the line is there as long as its block lasts."""
 
     def __init__(self, console: Console) -> None:

@@ -7,13 +7,13 @@ import io
 import pytest
 from rich.console import Console
 
-from harness.live_line import PLAIN_EVERY_S, PLAIN_EVERY_S_MAX, LiveLine
+from harness.status_line import PLAIN_EVERY_S, PLAIN_EVERY_S_MAX, StatusLine
 
 
 def lines(seconds: int) -> list[int]:
     """Return when lines were printed of something that was shown each second."""
     console = Console(file=io.StringIO(), width=80)
-    with LiveLine(console) as line:
+    with StatusLine(console) as line:
         for second in range(seconds):
             line.show(second, f"{second}", "bar ")
     assert isinstance(console.file, io.StringIO)
@@ -34,7 +34,7 @@ def test_what_is_over_soon_says_nothing(seconds: int) -> None:
 
 def test_a_terminal_has_one_line_with_what_comes_before_it() -> None:
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None, _environ={})
-    with LiveLine(console) as line:
+    with StatusLine(console) as line:
         line.show(1, "1 of 2", "bar ")
         line.show(2, "2 of 2", "bar ")
     assert isinstance(console.file, io.StringIO)
