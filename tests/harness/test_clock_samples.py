@@ -122,7 +122,8 @@ def test_a_simulated_run_has_them_if_a_fault_bends_clocks(tmp_path: Path) -> Non
         ({"faults": ["clock-drift"]}, True),
         ({"faults": ["kill"], "schedule": [{"at": "1s", "until": "2s", "fault": {"type": "clock-reset"}}]}, True),
         ({"faults": ["swarm"], "place": "simulated"}, True),
-        ({"faults": ["swarm"]}, False),
+        ({"faults": ["swarm"]}, True),
+        ({"faults": ["kill", "disk"]}, False),
     ],
 )
 def test_who_needs_clocks_that_can_be_bent(data: dict[str, object], bends: bool) -> None:
