@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 from nemesis.action import OnNodes
 from nemesis.faults import DiskEio, DiskMisread, DiskSlow
-from nemesis.ground import DiskCounters, DiskTrouble, Ground
+from nemesis.ground import DiskCounters, DiskTrouble, Ground, Run
 from nemesis.in_force import Stack
 from nemesis.watching import still_bad
 
+ENDS_WITHIN_S = 2.0
 WATCHED_S = 0.1
 """How long a disk is watched when its fault is over."""
 
@@ -37,6 +38,7 @@ class _TroubleDisks(OnNodes):
         self._disks = disks
         self._trouble = trouble
         self._before: dict[str, DiskCounters] = {}
+        self._hurt: set[str] = set()
 
     async def inject(self) -> None:
         """Let the disks have this trouble, on top of others."""
@@ -56,7 +58,8 @@ class _TroubleDisks(OnNodes):
         await super().look_again()
         sound = [node for node in self.targets if self._is_sound(node)]
         troubled = await still_bad(sound, self._troubled)
-        await self._start_ended()  # who failed at the last moment may have taken until now to end
+        await self._wait_for_ends()
+        await self._start_ended()
         for node in sound:
             how = "it went on" if node in troubled else "nothing went wrong"
             self.observed.heals(f"{node}: {how} in the {WATCHED_S:g} s after it")
@@ -65,7 +68,16 @@ class _TroubleDisks(OnNodes):
     async def _start_ended(self) -> bool:
         """Start what has ended of its disk; a disk that another fault lets fail is that fault's to start on."""
         ended = [node for node in self.targets if await self.ended_by_itself(node)]
+        self._hurt.difference_update(ended)
         return await self.start_all([node for node in ended if not self._disks.of(node).fails])
+
+    async def _wait_for_ends(self) -> None:
+        """Give who met an error, maybe at the last moment, the time that a process takes to end."""
+        until = asyncio.get_running_loop().time() + ENDS_WITHIN_S
+        while self._hurt and asyncio.get_running_loop().time() < until:
+            states = [await self.ground.process(node) for node in sorted(self._hurt)]
+            self._hurt.difference_update(state.node for state in states if state.run is Run.GONE)
+            await asyncio.sleep(WATCHED_S)
 
     async def _troubled(self, nodes: Sequence[str]) -> Sequence[str]:
         before = {node: await self.ground.disk_counters(node) for node in nodes}
@@ -81,6 +93,8 @@ class _TroubleDisks(OnNodes):
         seen = [f"{count} {how}" for count, how in self._done(before, now) if count > 0]
         if seen:
             self.observed.effect(f"{node}: {', '.join(seen)}")
+            if now.failed + now.refused > before.failed + before.refused:
+                self._hurt.add(node)
         else:
             self.observed.note(f"{node}: its disk was not used meanwhile")
 

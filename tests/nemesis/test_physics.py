@@ -11,6 +11,7 @@ import pytest
 from harness.systems.multipaxos import bound_of
 from nemesis.clock_bound import DRIFT_BOUND_PPM, ClockBound
 from nemesis.delays import Delay, Distribution
+from nemesis.disks import ENDS_WITHIN_S
 from nemesis.faults import (
     ANYWHERE,
     IN_MODEL,
@@ -414,9 +415,16 @@ def test_a_disk_is_watched_after_its_fault() -> None:
 def test_who_takes_a_while_to_end_of_its_disk_is_started_all_the_same() -> None:
     scene = Scene(DiskFull("n1"))
     scene.inject()
+    scene.ground.disk_counts["n1"] = DiskCounters(refused=1)
     assert scene.heal()
-    scene.ground.put("n1", Run.GONE, 1)
-    assert scene.look_again()
+
+    async def ends_late() -> bool:
+        looking = asyncio.create_task(scene.action.look_again())
+        await asyncio.sleep(ENDS_WITHIN_S / 2)
+        scene.ground.put("n1", Run.GONE, 1)
+        return await looking
+
+    assert run_virtually(ends_late())
     assert scene.ground.state("n1") is Run.RUNNING
 
 
