@@ -77,7 +77,7 @@ order = ["n2", "n1", "n3"]
 at = "3900ms"
 until = "4050ms"
 every = "5s"
-fault = { type = "disk-rot", target = "n3", where = "head" }
+fault = { type = "disk-rot", target = "n3" }
 
 [[schedule]]
 at = "3950ms"
@@ -85,6 +85,9 @@ until = "6s"
 every = "5s"
 fault = { type = "partition", shape = "one" }
 order = ["n1", "n2", "n3"]
+
+[node]
+log_segment_bytes = 100000
 """,
         caught_by=("linearizable: *", "final-reads: *", "node-audit: *"),
     ),
