@@ -61,7 +61,7 @@ def test_proxies_do_what_streams_allow(tmp_path: Path) -> None:
     done = antipaxos(tmp_path, "run", scenario, "--mode", "loopback", "--seed", "1", "--json")
     assert done.status == 0, done.err
     assert [fault["status"] for fault in done.json["faults"]] == ["installed"] * 3
-    late, clogged, _ = (fault["evidence"][-1] for fault in done.json["faults"])
+    late, clogged, _ = ("; ".join(fault["evidence"]) for fault in done.json["faults"])
     assert "chunks on the disturbed links" in late and "throttled" in late
     assert "clogged" in clogged
 
