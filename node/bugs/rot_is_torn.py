@@ -89,6 +89,12 @@ order = ["n1", "n2", "n3"]
 [node]
 log_segment_bytes = 100000
 """,
-        caught_by=("linearizable: *", "final-reads: *", "node-audit: *"),
+        caught_by=(
+            "linearizable: *",
+            "final-reads: *",
+            "node-audit: *",
+            "recovery: *lags by *",
+            "recovery: *is not running (exit status *",
+        ),
     ),
 )
