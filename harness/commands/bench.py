@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 
 from harness.benching.bench import SYSTEMS, Bench, Wish
 from harness.benching.rivals import RivalError
 from harness.benching.screen import markdown, print_report
-from harness.results import EXIT_CODES, EXIT_USAGE, RunVerdict
+from harness.commands.options import Json
+from harness.commands.terminal import print_json, usage
+from harness.results import EXIT_CODES, RunVerdict
 
 CLIENTS_MAX = 1_000
 NODES_MAX = 9
@@ -40,7 +41,7 @@ def bench_node(
         Path | None, typer.Option("--folder", help="Where the nodes' data goes: the disk that is measured.")
     ] = None,
     markdown_file: Annotated[Path | None, typer.Option("--markdown", help="Write the report there, too.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="End standard output with one JSON object.")] = False,
+    json: Json = False,
 ) -> None:
     """Throughput and latency of our node, of etcd and of PySyncObj, beside the raw disk, in one run."""
     console = Console(stderr=json)
@@ -55,7 +56,7 @@ def bench_node(
         folder=folder,
     )
     if folder is not None and not folder.is_dir():
-        _usage(f"--folder: {folder} is not a folder")
+        usage(f"--folder: {folder} is not a folder")
     try:
         with console.status("measuring") as status:
             report = Bench(wish, status.update).run()
@@ -66,23 +67,18 @@ def bench_node(
     if markdown_file is not None:
         markdown_file.write_text(markdown(report), encoding="utf-8")
     if json:
-        print(msgspec.json.encode(report).decode(), flush=True)  # noqa: T201
+        print_json(report)
 
 
 def _numbers(flag: str, words: str, highest: int) -> tuple[int, ...]:
     parts = words.split(",")
     if not all(part.isdecimal() and 1 <= int(part) <= highest for part in parts):
-        _usage(f"{flag} {words!r}: numbers from 1 to {highest}, by commas")
+        usage(f"{flag} {words!r}: numbers from 1 to {highest}, by commas")
     return tuple(dict.fromkeys(int(part) for part in parts))
 
 
 def _systems(words: str) -> tuple[str, ...]:
     for word in words.split(","):
         if word not in SYSTEMS:
-            _usage(f"--systems: {word!r} is none of {', '.join(SYSTEMS)}")
+            usage(f"--systems: {word!r} is none of {', '.join(SYSTEMS)}")
     return tuple(words.split(","))
-
-
-def _usage(message: str) -> None:
-    typer.echo(f"antipaxos bench: {message}", err=True)
-    raise typer.Exit(EXIT_USAGE)

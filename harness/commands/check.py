@@ -1,0 +1,34 @@
+"""``antipaxos check``: a history from anywhere, judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from harness import checking
+from harness.commands.options import Json
+from harness.commands.terminal import print_json, usage
+
+
+def check(
+    file: Annotated[Path, typer.Argument(help="EDN (Jepsen, Knossos), JSON lines, or Porcupine's logs.")],
+    model: Annotated[str, typer.Option("--model", help=f"One of: {', '.join(checking.MODEL_NAMES)}.")],
+    initial: Annotated[
+        str | None, typer.Option("--initial", help="The initial value, as JSON or EDN. [default: nil, or empty]")
+    ] = None,
+    time_limit: Annotated[str, typer.Option("--time-limit", help="After how long to answer unknown.")] = "60s",
+    json: Json = False,
+) -> None:
+    """Check a history from anywhere for linearizability."""
+    try:
+        report = checking.check_file(file, model, initial, time_limit)
+    except checking.CheckUsageError as error:
+        usage(str(error))
+    console = Console(stderr=json)
+    checking.print_report(console, report)
+    if json:
+        print_json(report)
+    raise typer.Exit(report.exit_code)
