@@ -1,7 +1,6 @@
 """What a run says on the terminal: one live line while it goes on, then the verdict, and how to get there again.
 
-On a terminal the line is redrawn in place; elsewhere (a log, a pipe) a plain line comes every few seconds. Everything
-goes to the console handed in, so with ``--json`` it can be standard error while standard output stays clean.
+Everything goes to the console handed in, so with ``--json`` it can be standard error while standard output stays clean.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from harness.exposure import Exposure
@@ -19,12 +17,12 @@ from harness.mechanisms import told
 from harness.results import RunResult, RunVerdict, Served
 from harness.runner import Progress
 from harness.scenario import SIMULATED
+from harness.status_line import StatusLine
 from harness.store import RESULTS, STATE, TRACE
 from nemesis.record import FaultRecord, FaultStatus
 
 ALSO_MAX = 4
 """How many anomalies of a checker are printed, that in its sentence included."""
-PLAIN_LINE_EVERY_NS = 5_000_000_000
 
 _LOOK = {
     RunVerdict.VALID: ("✔ VALID", "bold green"),
@@ -45,34 +43,18 @@ _FAULT_STYLES = {
 _STYLES = {"valid": "green", "invalid": "red", "unknown": "yellow"}
 
 
-class LiveLine:
+class LiveLine(StatusLine):
     """The live line of one run; a context manager."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = Live(console=console, refresh_per_second=8, transient=True) if console.is_terminal else None
+        super().__init__(console)
         self._phase = ""
-        self._next_plain = 0
-
-    def __enter__(self) -> LiveLine:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def progress(self, progress: Progress) -> None:
         """Show where the run is."""
-        line = progress_line(progress)
-        if self._live is not None:
-            text = Text(line, no_wrap=True, overflow="ellipsis")
-            self._live.update(text)
-        elif progress.phase != self._phase or progress.now >= self._next_plain:
-            self._next_plain = progress.now + PLAIN_LINE_EVERY_NS
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        news = progress.phase != self._phase
         self._phase = progress.phase
+        self.show(progress.now / 1e9, progress_line(progress), news=news)
 
     def begun(self, served: Sequence[Served]) -> None:
         """Say what carries each kind of fault out."""

@@ -37,10 +37,10 @@ class StatusLine:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, elapsed_s: float, line: str, before: str = "") -> None:
-        """Show the line as it is now; on a terminal with what comes ``before`` it."""
+    def show(self, elapsed_s: float, line: str, before: str = "", *, news: bool = False) -> None:
+        """Show the line as it is now; on a terminal with what comes ``before`` it. News is printed at any time."""
         if self._live is not None:
             self._live.update(Text(before + line, no_wrap=True, overflow="ellipsis"), refresh=True)
-        elif elapsed_s >= self._next_plain_s:
+        elif news or elapsed_s >= self._next_plain_s:
             self._next_plain_s = elapsed_s + min(max(PLAIN_EVERY_S, PLAIN_EVERY_PART * elapsed_s), PLAIN_EVERY_S_MAX)
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import shutil
 import subprocess
 import sys
 import time
@@ -22,7 +19,6 @@ from harness.store import CLOCKS
 from nemesis.ground import ClockBend, ClockReading
 from tests.harness.controller import antipaxos
 from tests.integration.local_support import (
-    REPOSITORY,
     ask_once,
     cluster_of,
     eventually,
@@ -30,7 +26,7 @@ from tests.integration.local_support import (
     require_namespaces,
     start_alone,
 )
-from tests.integration.test_local_ordinary_user import NOBODY, ORDINARY_PYTHON, packages
+from tests.integration.ordinary_user import ordinary_folder, run_as_ordinary
 from tests.preload.support import compiled, the_library
 
 pytestmark = pytest.mark.integration
@@ -275,32 +271,10 @@ asyncio.run(main(Path(sys.argv[1])))
 
 @pytest.mark.parametrize("mode", ["userns", "loopback"])
 def test_an_ordinary_user_bends_clocks_too(mode: UsedMode) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can become an ordinary user; and whoever is one already runs all tests as one")
-    if not ORDINARY_PYTHON.exists() or sys.version_info[:2] != (3, 11):
-        pytest.skip(f"{ORDINARY_PYTHON} is missing, or not of the version that the packages are installed for")
     the_library()
     require_namespaces(mode)
-    directory = Path("/tmp") / f"antipaxos-ordinary-clocks-{os.getpid()}"  # pytest's own folder is closed to others
-    directory.mkdir()
-    os.chown(directory, NOBODY, NOBODY)
-    try:
-        done = subprocess.run(
-            (ORDINARY_PYTHON, "-P", "-c", ORDINARY, str(directory), mode),
-            env={"PYTHONPATH": ":".join([str(REPOSITORY), *packages()]), "PYTHONDONTWRITEBYTECODE": "1"},
-            cwd="/",
-            user=NOBODY,
-            group=NOBODY,
-            extra_groups=(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-    finally:
-        shutil.rmtree(directory)
-    found = json.loads(done.stdout)
+    with ordinary_folder(f"clocks-{mode}") as folder:
+        found = run_as_ordinary(ORDINARY, folder, mode)
     assert abs(found["jump"] - 10**12) < NEAR_NS
     assert abs(found["bump"] - 10**12) < NEAR_NS
     assert abs(found["other"]) < NEAR_NS

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.integration.local_support import REPOSITORY, require_namespaces
+from tests.integration.local_support import require_namespaces
+from tests.integration.ordinary_user import environment, ordinary_folder, run_as_ordinary
 
 pytestmark = pytest.mark.integration
-
-ORDINARY_PYTHON = Path("/usr/bin/python3.11")
-NOBODY = 65534
 
 ORDINARY = """
 import asyncio, json, os, sys
@@ -75,39 +71,17 @@ asyncio.run(main(Path(sys.argv[1])))
 """
 
 
-def test_an_ordinary_user_gets_the_same_cluster(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can become an ordinary user; and whoever is one already runs all tests as one")
-    if not ORDINARY_PYTHON.exists() or sys.version_info[:2] != (3, 11):
-        pytest.skip(f"{ORDINARY_PYTHON} is missing, or not of the version that the packages are installed for")
+def test_an_ordinary_user_gets_the_same_cluster() -> None:
     require_namespaces("userns")
-    directory = Path("/tmp") / f"antipaxos-ordinary-{os.getpid()}"  # pytest's own folder is closed to others
-    directory.mkdir()
-    os.chown(directory, NOBODY, NOBODY)
-    try:
-        done = subprocess.run(
-            (ORDINARY_PYTHON, "-P", "-c", ORDINARY, str(directory)),
-            env={"PYTHONPATH": ":".join([str(REPOSITORY), *packages()]), "PYTHONDONTWRITEBYTECODE": "1"},
-            cwd="/",
-            user=NOBODY,
-            group=NOBODY,
-            extra_groups=(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        found = json.loads(done.stdout)
+    with ordinary_folder("ordinary") as folder:
+        found = run_as_ordinary(ORDINARY, folder)
         assert found["dropped"] > 0
         assert found["mechanisms"][0] == "user namespace + network namespaces"
         assert found["late_us"] >= 40_000
         assert found["lost"] >= 20
         assert found["broken"] == 2  # from n1, and the test's own
-        assert (directory / "links.pcap").stat().st_size > (directory / "links-lost.pcap").stat().st_size > 24
+        assert (folder / "links.pcap").stat().st_size > (folder / "links-lost.pcap").stat().st_size > 24
         assert found["told"][0].startswith("capture: ")
-    finally:
-        shutil.rmtree(directory)
 
 
 DISKS = """
@@ -151,38 +125,11 @@ asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
 @pytest.mark.parametrize("mode", ["userns", "loopback"])
 @pytest.mark.parametrize("how", ["teardown", "forgotten", "cleaned"])
 def test_an_ordinary_users_disks_forget_and_nothing_is_left_of_them(mode: str, how: str) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can become an ordinary user; and whoever is one already runs all tests as one")
-    if not ORDINARY_PYTHON.exists() or sys.version_info[:2] != (3, 11):
-        pytest.skip(f"{ORDINARY_PYTHON} is missing, or not of the version that the packages are installed for")
     require_namespaces("userns")
-    directory = Path("/tmp") / f"antipaxos-disks-{os.getpid()}-{mode}-{how}"
-    directory.mkdir()
-    os.chown(directory, NOBODY, NOBODY)
-    try:
-        done = subprocess.run(
-            (ORDINARY_PYTHON, "-P", "-c", DISKS, str(directory), mode, how),
-            env={
-                "PYTHONPATH": ":".join([str(REPOSITORY), *packages()]),
-                "PYTHONDONTWRITEBYTECODE": "1",
-                "PATH": os.environ["PATH"],
-                "HOME": str(directory),
-            },
-            cwd="/",
-            user=NOBODY,
-            group=NOBODY,
-            extra_groups=(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        found = json.loads(done.stdout)
-        assert "undo journal" in found["mechanism"]
-        assert (found["left"], found["files"]) == ([], ["warden.log"])
-    finally:
-        shutil.rmtree(directory)
+    with ordinary_folder(f"disks-{mode}-{how}") as folder:
+        found = run_as_ordinary(DISKS, folder, mode, how)
+    assert "undo journal" in found["mechanism"]
+    assert (found["left"], found["files"]) == ([], ["warden.log"])
 
 
 FORBIDDEN = """
@@ -218,7 +165,7 @@ def test_where_namespaces_are_forbidden_auto_falls_back_and_says_what_to_do(tmp_
     require_namespaces("userns")  # needed to take them away
     done = subprocess.run(
         (sys.executable, "-P", "-c", FORBIDDEN, str(tmp_path)),
-        env={"PYTHONPATH": ":".join([str(REPOSITORY), *packages()])},
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=60,
@@ -230,7 +177,3 @@ def test_where_namespaces_are_forbidden_auto_falls_back_and_says_what_to_do(tmp_
     assert "nothing can be lost, doubled or overtaken by proxies: root: cannot create a network" in found["frames"]
     assert "userns: cannot create a user namespace" in found["frames"]
     assert "sysctl -w user.max_user_namespaces" in found["frames"]
-
-
-def packages() -> list[str]:
-    return [entry for entry in sys.path if entry.endswith("site-packages")]

@@ -4,6 +4,8 @@ Requests and replies are typed and tagged, so a message that does not fit is ref
 has been done. Each request carries a number and its reply repeats it: several may be under way at once, and a slow
 dial holds up nobody. The switch speaks a subset (``Cut``, ``SetWeather``, ``Count``) of the
 same language; so do the proxies of plain loopback.
+
+Nothing of ``nemesis`` is imported here, so some of its terms are said again: the warden and the switch begin sooner.
 """
 
 from __future__ import annotations
