@@ -67,27 +67,27 @@ rate = 100
 faults = []
 
 [[schedule]]
-at = "3s"
+at = "1s"
 until = "4s"
-every = "5s"
+every = "8s"
 fault = { type = "partition", shape = "one" }
 order = ["n2", "n1", "n3"]
 
 [[schedule]]
 at = "3900ms"
 until = "4050ms"
-every = "5s"
+every = "8s"
 fault = { type = "disk-rot", target = "n3" }
 
 [[schedule]]
 at = "3950ms"
-until = "6s"
-every = "5s"
+until = "7500ms"
+every = "8s"
 fault = { type = "partition", shape = "one" }
 order = ["n1", "n2", "n3"]
 
 [node]
-log_segment_bytes = 100000
+log_zero_ahead_bytes = 0
 """,
         caught_by=(
             "linearizable: *",
