@@ -116,7 +116,7 @@ EVENTS = (
     RareEvent("torn_tails_cut", "logs whose last record was torn and was cut off at the start", "power-cuts"),
     RareEvent(
         "frames_refused",
-        "connections cut off because they spoke no sense",
+        "connections cut off because they spoke no sense, or not in time (a cut may have swallowed their hello)",
         test=f"{SERVER}::test_a_stranger_is_cut_off_with_one_line_and_the_node_lives_on",
     ),
     RareEvent(
