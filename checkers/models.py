@@ -31,7 +31,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from checkers.history import Operation, freeze
 
@@ -127,6 +127,8 @@ class Register(Model):
     initial: Hashable = None
     nil_reads_assert: bool = True
     needed: frozenset[Hashable] | None = None
+    swaps: ClassVar[bool] = False
+    """Whether it knows ``cas``."""
 
     def step(self, state: State, operation: Operation) -> State | Illegal:
         if operation.f == "read":
@@ -202,6 +204,8 @@ def _needed_values(operations: Sequence[Operation], asserts: Callable[[Operation
 @dataclass(frozen=True)
 class CasRegister(Register):
     """A register with ``cas`` of ``[expected, new]`` besides. A cas that ended ok found what it expected."""
+
+    swaps: ClassVar[bool] = True
 
     def step(self, state: State, operation: Operation) -> State | Illegal:
         if operation.f != "cas":
