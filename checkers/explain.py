@@ -23,7 +23,8 @@ from typing import Final
 from checkers.explain_appends import explain_appends
 from checkers.history import Operation, Outcome
 from checkers.models import KvAppend, ListAppend, Model, Register, State, Unseen
-from checkers.sentences import began, name, show, what
+from checkers.register_stories import aborted_read, future_read, never_written, overwritten, produced, replaced_twice
+from checkers.sentences import name, show, what
 from checkers.verdict import Anomaly, proved_by
 
 _VALUES_MAX: Final = 400  # values compared pairwise when the stuck operation itself shows nothing
@@ -139,7 +140,7 @@ class _Registers:
         return None
 
     def _producers(self, value: Hashable, operations: Sequence[Operation]) -> list[Operation]:
-        return [op for op in operations if _produced(op) == (value,)]
+        return [op for op in operations if produced(op) == (value,)]
 
     def _unwritten(self, value: Hashable) -> Anomaly | None:
         if value == self._model.initial:
@@ -148,25 +149,11 @@ class _Registers:
         producers = self._producers(value, self._all)
         possible = [op for op in producers if op.outcome is not Outcome.FAIL]
         if not producers:
-            return proved_by(
-                "never-written", f"{name(operation)} saw {show(value)}, which was never written", operation
-            )
+            return never_written(operation, value)
         if not possible:
-            failed = producers[0]
-            return proved_by(
-                "aborted-read",
-                f"{name(operation)} saw the value of an operation that failed: {name(failed)}",
-                operation,
-                failed,
-            )
+            return aborted_read(operation, producers[0])
         if all(operation.precedes(op) for op in possible):
-            first = possible[0]
-            return proved_by(
-                "future-read",
-                f"{name(operation)} saw {show(value)} before it was written: {name(first)} began at {began(first)}",
-                operation,
-                first,
-            )
+            return future_read(operation, possible[0], value)
         return None
 
     def _written_once(self, value: Hashable) -> bool:
@@ -181,9 +168,7 @@ class _Registers:
         for other in self._seen:
             rivals = other is not operation and other.ok and other.f == "cas" and other.argument[1] != value
             if rivals and other.argument[0] == value:
-                once = f"{show(value)}, which was there only once"
-                sentence = f"two operations replaced the same {once}: {name(other)}, and {name(operation)}"
-                return proved_by("double-cas", sentence, other, operation)
+                return replaced_twice(other, operation, value)
         return None
 
     def _replaced(self, value: Hashable) -> Anomaly | None:
@@ -196,12 +181,12 @@ class _Registers:
         possible = [op for op in self._producers(value, self._all) if op.outcome is not Outcome.FAIL]
         possible = [op for op in possible if not operation.precedes(op)]
         for change in reversed(self._seen):
-            produced = _produced(change) if change.ok else None
-            if produced is None or produced == (value,) or not change.precedes(operation):
+            made = produced(change) if change.ok else None
+            if made is None or made == (value,) or not change.precedes(operation):
                 continue
             if all(op.precedes(change) for op in possible):
                 last = max(possible, key=_end, default=None)
-                return self._told(last, change, change, value)
+                return overwritten(last, change, change, operation, value)
         return None
 
     def _zones(self) -> dict[Hashable, _Zone]:
@@ -209,7 +194,7 @@ class _Registers:
         for op in self._seen:
             if op.outcome is Outcome.FAIL:
                 continue
-            for met in (self._observed(op), _produced(op)):
+            for met in (self._observed(op), produced(op)):
                 if met is not None:
                     value = met[0]
                     zones.setdefault(value, _Zone(value, value == self._model.initial)).add(op)
@@ -221,14 +206,14 @@ class _Registers:
     def _written_once_all(self) -> set[Hashable]:
         counts: dict[Hashable, int] = {self._model.initial: 1}
         for op in self._all:
-            produced = _produced(op)
-            if produced is not None and op.outcome is not Outcome.FAIL:
-                counts[produced[0]] = counts.get(produced[0], 0) + 1
+            made = produced(op)
+            if made is not None and op.outcome is not Outcome.FAIL:
+                counts[made[0]] = counts.get(made[0], 0) + 1
         return {value for value, count in counts.items() if count == 1}
 
     def _overwritten(self) -> Anomaly | None:
         zones = self._zones()
-        met = self._observed(self._operation) or _produced(self._operation)
+        met = self._observed(self._operation) or produced(self._operation)
         if met is not None and met[0] in zones:
             zone = zones[met[0]]
             rivals = [other for other in zones.values() if other is not zone and zone.contradicts(other)]
@@ -246,39 +231,4 @@ class _Registers:
         if late is None or between is None:
             raise AssertionError("zones that contradict each other were both met")
         early = None if zone.initially else zone.first_end
-        return self._told(early, between, proof, zone.value, late)
-
-    def _told(
-        self,
-        early: Operation | None,
-        between: Operation,
-        proof: Operation | None,
-        value: Hashable,
-        late: Operation | None = None,
-    ) -> Anomaly:
-        """``early`` (None: the start) met the value, ``between`` began after that, ``proof`` (None: the start) met
-        the same as ``between`` and was over before ``late`` began, which met the value again."""
-        late = late or self._operation
-        kind = {"read": "stale-read", "cas": "lost-update"}.get(late.f, "nonlinearizable")
-        verb = "saw" if self._observed(late) == (value,) else "brought"
-        if early is None:
-            start = f"{show(value)} was the initial value"
-        else:
-            start = f"{name(early)} {'brought' if _produced(early) == (value,) else 'saw'} it"
-        sentence = f"{name(late)} {verb} {show(value)} after it had been replaced: {start}"
-        sentence += f", {name(between)} began after that (at {began(between)})"
-        if proof is between:
-            sentence += " and was over"
-        elif proof is not None:
-            sentence += f", and {name(proof)} was over"
-        sentence += f" before the {late.f} began (at {began(late)})"
-        return proved_by(kind, sentence, early, between, proof, late)
-
-
-def _produced(operation: Operation) -> tuple[Hashable] | None:
-    """The value an operation would leave behind."""
-    if operation.f == "write":
-        return (operation.argument,)
-    if operation.f == "cas":
-        return (operation.argument[1],)
-    return None
+        return overwritten(early, between, proof, late, zone.value)

@@ -112,13 +112,14 @@ def result(
     anomalies: Sequence[Anomaly],
     limits: Limits,
     statistics: Mapping[str, int],
+    total: int | None = None,
 ) -> CheckResult:
-    """A CheckResult with its anomalies capped and counted."""
+    """A CheckResult with its anomalies capped and counted; ``total`` if there are more than are handed in."""
     return CheckResult(
         name=name,
         verdict=verdict,
         sentence=sentence,
         anomalies=tuple(anomalies[: limits.anomalies_max]),
-        anomalies_total=len(anomalies),
+        anomalies_total=len(anomalies) if total is None else total,
         statistics=dict(statistics),
     )

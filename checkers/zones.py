@@ -175,7 +175,8 @@ class _Judgement:
             loser = failed.get((int(self._key[row]), value), NOBODY)
             kind = Contradiction.NEVER_WRITTEN if loser == NOBODY else Contradiction.ABORTED_READ
             self._find(kind, int(self._key[row]), value, early=loser, late=self._place(row))
-        return reads[(producer[saw[reads]] != NOBODY) | initially[saw[reads]]]
+        known: Flags = (producer[saw[reads]] != NOBODY) | initially[saw[reads]]
+        return np.compress(known, reads)
 
     def _failed(self) -> dict[tuple[int, int], int]:
         """Return who failed to make a value, by key and value."""
@@ -192,7 +193,7 @@ class _Judgement:
             self._find(
                 Contradiction.FUTURE_READ, int(self._key[row]), value, early=self._place(maker), late=self._place(row)
             )
-        return reads[~early]
+        return np.compress(~early, reads)
 
     def _bounds(self, makes: Moments, reads: Moments) -> _Bounds:
         """Return what bounds each cluster."""

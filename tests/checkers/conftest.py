@@ -10,9 +10,13 @@ from checkers.history import Event, EventType, History
 
 
 def _overlapping_writes(count: int) -> History:
-    """All of ``count`` writes overlap, and a read returns what none of them wrote: the search must try all."""
-    writes = [Event(n, n, n, EventType.INVOKE, "write", n + 1) for n in range(count)]
-    ends = [Event(count + n, count + n, n, EventType.OK, "write", n + 1) for n in range(count)]
+    """All of ``count`` writes overlap, and a read returns what none of them wrote: the search must try all.
+
+    Two of them write the same, so that nothing but the search will do.
+    """
+    values = [1, *range(1, count)]
+    writes = [Event(n, n, n, EventType.INVOKE, "write", value) for n, value in enumerate(values)]
+    ends = [Event(count + n, count + n, n, EventType.OK, "write", value) for n, value in enumerate(values)]
     read = [
         Event(2 * count, 2 * count, 0, EventType.INVOKE, "read", None),
         Event(2 * count + 1, 2 * count + 1, 0, EventType.OK, "read", -1),

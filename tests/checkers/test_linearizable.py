@@ -115,7 +115,7 @@ def test_a_read_from_the_future() -> None:
 def test_two_swaps_from_one_value() -> None:
     #   0  |- cas 0 1 -----|
     #   1     |- cas 0 2 -----|
-    assert kind(cas(0, 1, 3, [0, 1]), cas(1, 2, 4, [0, 2])) == "double-cas"
+    assert kind(cas(0, 1, 3, [0, 1]), cas(1, 2, 4, [0, 2])) == "lost-update"
 
 
 def test_a_swap_from_an_overwritten_value_loses_the_update() -> None:
