@@ -78,10 +78,10 @@ class FakeGround:
         self.damages: dict[str, Damage] = {}
         self.damaged: tuple[Damaged, ...] = (Damaged("f", 7, 1, "bit 3 flipped"),)
         self.disk_counts = dict.fromkeys(self.nodes, DiskCounters())
-        self._disturbed = self._forwarded = 0
         self._pids = FIRST_PID
         self._states = {node: self._running(node) for node in self.nodes}
-        self._dropped = dict.fromkeys((Link(a, b) for a in self.nodes for b in self.nodes if a != b), 0)
+        between = (Link(a, b) for a in self.nodes for b in self.nodes if a != b)
+        self._counts = dict.fromkeys(between, LinkCounters(0, 0))
 
     def state(self, node: str) -> Run:
         """Look at a process without touching anything."""
@@ -133,14 +133,16 @@ class FakeGround:
     async def link_counters(self) -> Mapping[Link, LinkCounters]:
         await self._did("count")
         if self.traffic:
-            self._dropped = {link: count + (link in self.cut_now) for link, count in self._dropped.items()}
-        rains = [link for link, weather in self.weather.items() if weather != Weather()]
-        self._disturbed += bool(rains) and self.traffic
-        self._forwarded += self.traffic
-        return {
-            link: LinkCounters(self._forwarded, count, *(self._disturbed if link in rains else 0,) * 5, unit=self.unit)
-            for link, count in self._dropped.items()
-        }
+            self._counts = {link: self._one_more_frame(link, counts) for link, counts in self._counts.items()}
+        return {link: replace(counts, unit=self.unit) for link, counts in self._counts.items()}
+
+    def _one_more_frame(self, link: Link, counts: LinkCounters) -> LinkCounters:
+        """Send a frame: a cut drops it, and else weather does to it all that it does to any."""
+        if link in self.cut_now:
+            return replace(counts, dropped=counts.dropped + 1)
+        done = self.weather.get(link, Weather()).shows_in
+        more = {counter: getattr(counts, counter) + 1 for counter in done}
+        return replace(counts, forwarded=counts.forwarded + 1, **more)
 
     async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
         await self._did("weather")
