@@ -278,11 +278,11 @@ def _of_rations(
 ) -> Action:
     match fault:
         case Starve():
-            return StarveNodes(ground, order, fault, in_force.rations)
+            return StarveNodes(ground, order, fault, in_force)
         case MemoryLimit():
             return LimitMemory(ground, order, fault, in_force)
         case FdLimit():
-            return LimitDescriptors(ground, order, fault, in_force.rations)
+            return LimitDescriptors(ground, order, fault, in_force)
 
 
 def _of_disks(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from nemesis.action import OnNodes
 from nemesis.faults import DiskEio, DiskMisread, DiskSlow
-from nemesis.ground import DiskCounters, DiskTrouble, Ground, Run
+from nemesis.ground import DiskCounters, DiskTrouble, Ground, ProcessState, Run
 from nemesis.in_force import Stack
 from nemesis.watching import still_bad
 
@@ -59,7 +59,7 @@ class _TroubleDisks(OnNodes):
             for node in self.targets:
                 self._look(node, self._before[node], await self.ground.disk_counters(node))
         await self._disks.remove(self)
-        return await self._start_ended()
+        return await self.start_ended(self._disks)
 
     async def look_again(self) -> bool:
         """See the disks do what they are asked to, those that no other fault troubles."""
@@ -67,17 +67,15 @@ class _TroubleDisks(OnNodes):
         sound = [node for node in self.targets if self._is_sound(node)]
         troubled = await still_bad(sound, self._troubled)
         await self._wait_for_ends()
-        await self._start_ended()
+        await self.start_ended(self._disks)
         for node in sound:
             how = "it went on" if node in troubled else "nothing went wrong"
             self.observed.heals(f"{node}: {how} in the {WATCHED_S:g} s after it")
         return not troubled
 
-    async def _start_ended(self) -> bool:
-        """Start what has ended of its disk; a disk that another fault lets fail is that fault's to start on."""
-        ended = [node for node in self.targets if await self.ended_by_itself(node)]
-        self._hurt.difference_update(ended)
-        return await self.start_all([node for node in ended if not self._disks.of(node).fails])
+    def note_end(self, state: ProcessState) -> None:
+        """It need not be waited for."""
+        self._hurt.discard(state.node)
 
     async def _wait_for_ends(self) -> None:
         """Give who met an error, maybe at the last moment, the time that a process takes to end."""

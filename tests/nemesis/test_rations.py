@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nemesis.faults import KINDS, DiskFull, FaultError, FdLimit, MemoryLimit, RollingRestart, Starve
+from nemesis.faults import KINDS, DiskFull, Fault, FaultError, FdLimit, MemoryLimit, RollingRestart, Starve
 from nemesis.ground import Ration, Resources, Run
 from nemesis.needs import NEEDS
 from nemesis.packages import PACKAGES, ROUNDS, expand
@@ -103,6 +103,20 @@ def test_a_node_whose_disk_was_full_besides_may_have_ended_of_that() -> None:
     assert scene.heal()
     assert scene.status is INDETERMINATE
     assert "n1: ended by itself under the limit, and its disk was in trouble besides" in scene.evidence
+
+
+@pytest.mark.parametrize("fault", [MemoryLimit("n1"), FdLimit("n1"), Starve("n1")])
+def test_a_node_whose_disk_is_full_is_not_started_before_there_is_space_again(fault: Fault) -> None:
+    scene = Scene(fault)
+    disk = scene.another(DiskFull("n1"))
+    scene.inject()
+    disk.resolve("n1")
+    run_virtually(disk.inject())
+    scene.ground.put("n1", Run.GONE, 70)
+    assert scene.heal() and scene.look_again()
+    assert scene.ground.state("n1") is Run.GONE
+    assert run_virtually(disk.heal())
+    assert scene.ground.state("n1") is Run.RUNNING
 
 
 def test_a_node_that_a_signal_has_ended_is_another_faults_to_start() -> None:
