@@ -131,13 +131,18 @@ class LimitMemory(_PutOnRations):
         return free
 
     def note_end(self, state: ProcessState) -> None:
-        """That is the effect, but where a disk in trouble may have been the cause."""
-        if state.node not in self._before:
+        """That is the effect, if it is the process that was limited and nothing else may have been the cause."""
+        node = state.node
+        if node not in self._before:
             return
-        if self._disks.of(state.node) == DiskTrouble():
-            self.observed.effect(f"{state.node}: ended by itself under the limit")
+        if state.pid != self._before[node].pid:
+            self.observed.note(f"{node}: process {state.pid} was not under the limit")
+        elif self._disks.of(node) != DiskTrouble():
+            self.observed.note(f"{node}: ended by itself under the limit, and its disk was in trouble besides")
+        elif self._rations.of(node) != Ration():
+            self.observed.note(f"{node}: ended by itself under the limit, and was on another ration besides")
         else:
-            self.observed.note(f"{state.node}: ended by itself under the limit, and its disk was in trouble besides")
+            self.observed.effect(f"{node}: ended by itself under the limit")
 
 
 class LimitDescriptors(_PutOnRations):
