@@ -82,11 +82,18 @@ class StarveNodes(_PutOnRations):
         self.observed.note(f"{node}: process {now.pid} {now.starved or 'is not starved'}")
 
     def look_back(self, node: str, before: Resources, now: Resources) -> None:
-        """It has an effect if threads were ready and had to wait longer than they ran."""
+        """It has an effect if it is in force and threads were ready and had to wait longer than they ran.
+
+        On a busy machine they have to wait for long all the same.
+        """
         same = before.pid == now.pid
         ran, waited = (now.ran_ns - before.ran_ns * same) / 1e9, (now.waited_ns - before.waited_ns * same) / 1e9
         if not now.pid:
             self.observed.note(f"{node} is not running")
+        elif not now.starved:
+            self.observed.note(
+                f"{node}: is not starved; was ready and had no processor for {waited:.3f} s all the same"
+            )
         elif waited > ran:
             self.observed.effect(f"{node}: had a processor for {ran:.3f} s, was ready and had none for {waited:.3f} s")
         else:

@@ -57,6 +57,14 @@ def test_a_node_that_hardly_waited_did_not_starve() -> None:
     assert scene.status is INDETERMINATE
 
 
+def test_a_node_that_waited_because_the_machine_is_busy_was_not_starved() -> None:
+    scene = Scene(Starve("n1"), seen(n1=[Resources(7), Resources(7), Resources(7, 0, SECOND), Resources(7)]))
+    scene.inject()
+    assert scene.heal()
+    assert scene.status is INDETERMINATE
+    assert scene.evidence[-1] == "n1: is not starved; was ready and had no processor for 1.000 s all the same"
+
+
 def test_a_node_that_starves_after_the_heal_is_not_healed_unless_another_fault_starves_it() -> None:
     hungry = Resources(7, 0, SECOND, "is bound")
     scene = Scene(Starve("n1"), seen(n1=[hungry]))
