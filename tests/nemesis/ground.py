@@ -45,7 +45,7 @@ class FakeGround:
     ``leads``: who leads now. ``traffic``: whether cut links have anything to drop, and ``unit`` what they count.
     ``lacking``: abilities that are missing, with the reason (of one node: ``clocks n1``). ``breaks``: calls
     (``kill n1``, ``start``…) that raise. ``start_in_vain``: nodes that end as soon as they are started.
-    ``stuck``: what never gets well again, whatever it is told (``weather``, ``clock``, ``disk``).
+    ``stuck``: what never gets well again, whatever it is told (``cut``, ``weather``, ``clock``, ``disk``).
     ``unstoppable``: nodes that signals do not reach. ``killed_with``: the exit status of what is killed; another one if
     it ended by itself just before. ``unanswered``: changes of the members (``remove n1``…) that time out, and whether
     they happen all the same. ``silent``: nobody says who the members are.
@@ -128,7 +128,8 @@ class FakeGround:
 
     async def cut(self, links: frozenset[Link]) -> None:
         await self._did("cut", ",".join(f"{link.source}>{link.destination}" for link in sorted(links)))
-        self.cut_now = links
+        if "cut" not in self.stuck:
+            self.cut_now = links
 
     async def link_counters(self) -> Mapping[Link, LinkCounters]:
         await self._did("count")
