@@ -243,15 +243,17 @@ class StrobeClocks(_OnClocks):
         self._flipping = asyncio.create_task(self._go_on())
 
     async def heal(self) -> bool:
-        """Stop flipping, take the bend back, and say what was seen."""
-        if self._flipping is not None:
-            flipping, self._flipping = self._flipping, None
-            flipping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await flipping
-            await self._look()
-            self._tell()
-        await self._clocks.remove(self)
+        """Stop flipping, say what was seen, and take the bend back, also if the flipping had come to an error."""
+        try:
+            if self._flipping is not None:
+                flipping, self._flipping = self._flipping, None
+                flipping.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await flipping
+                await self._look()
+                self._tell()
+        finally:
+            await self._clocks.remove(self)
         return True
 
     async def _go_on(self) -> None:

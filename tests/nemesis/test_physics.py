@@ -48,7 +48,7 @@ from nemesis.swarm import KINDS_OF_SWARMS, STRENGTHS, Intensity, variants
 from nemesis.targets import SYMBOLS, TargetError, majority, resolve
 from nemesis.undo import Arrival, Damage, Harm, Spot
 from node.paxos.config import Config
-from tests.nemesis.ground import FakeGround, names
+from tests.nemesis.ground import BrokenGroundError, FakeGround, names
 from tests.nemesis.test_actions import Scene
 from tests.nemesis.virtual_time import run_virtually
 
@@ -389,6 +389,22 @@ def test_a_monotonic_clock_is_fast_and_slow_in_turn_and_right_at_the_end() -> No
     assert {bend.rate_ppm for bend in seen[:-1]} == {750_000, 1_250_000}
     assert seen[-1] == ClockBend()
     assert scene.status is INSTALLED
+
+
+def test_a_strobe_that_came_to_an_error_says_so_and_leaves_no_bend() -> None:
+    scene = Scene(ClockStrobe("n1", "monotonic", period_ms=100, ppm=250_000))
+    scene.resolve()
+
+    async def whole() -> None:
+        await scene.action.inject()
+        scene.ground.breaks = {"clock n1"}
+        await asyncio.sleep(0.2)
+        scene.ground.breaks = set()
+        with pytest.raises(BrokenGroundError):
+            await scene.action.heal()
+
+    run_virtually(whole())
+    assert scene.ground.clocks == {"n1": ClockBend()}
 
 
 # -- disks ------------------------------------------------------------------------------------------------------------
