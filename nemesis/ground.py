@@ -144,11 +144,19 @@ class ClockBend:
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """A node's monotonic and wall clocks and true time, read at one moment (ns; where each begins means nothing)."""
+    """A node's monotonic and wall clocks and true time, read at one moment (ns; where each begins means nothing).
+
+    Where what nodes are told of their clocks and what they read are two things, ``change`` counts the changes that were
+    made to them; ``seen`` is the latest one after which a process of the node has read them itself, None if none ever
+    has; ``doubt`` says, in a sentence, where one has read something else since than what is read here.
+    """
 
     local: int
     true: int
     wall: int
+    change: int = 0
+    seen: int | None = 0
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ class FakeGround:
     ``leads``: who leads now. ``traffic``: whether cut links have anything to drop, and ``unit`` what they count.
     ``lacking``: abilities that are missing, with the reason (of one node: ``clocks n1``). ``breaks``: calls
     (``kill n1``, ``start``…) that raise. ``start_in_vain``: nodes that end as soon as they are started.
-    ``stuck``: what never gets well again, whatever it is told (``cut``, ``weather``, ``clock``, ``disk``).
+    ``stuck``: what never gets well again, whatever it is told (``cut``, ``weather``, ``clock``, ``disk``,
+    or ``wall``: how far wall clocks are ahead). ``idle``: nodes that read no clock; ``doubts``: what they have read.
     ``unstoppable``: nodes that signals do not reach. ``killed_with``: the exit status of what is killed; another one if
     it ended by itself just before. ``unanswered``: changes of the members (``remove n1``…) that time out, and whether
     they happen all the same. ``silent``: nobody says who the members are.
@@ -73,6 +74,10 @@ class FakeGround:
         self.rations: dict[str, Ration] = {}
         self.seen: dict[str, list[Resources]] = {}
         self.jumps: dict[str, int] = {}
+        self.idle: set[str] = set()
+        self.doubts: dict[str, str] = {}
+        self._clock_changes = dict.fromkeys(self.nodes, 1)
+        self._clocks_seen: dict[str, int | None] = dict.fromkeys(self.nodes)
         self.wall_off: dict[str, int] = {}
         self.arrivals: dict[str, Arrival] = {}
         self.damages: dict[str, Damage] = {}
@@ -156,6 +161,9 @@ class FakeGround:
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         await self._did("clock", node)
+        self._clock_changes[node] += 1
+        if "wall" in self.stuck:
+            bend = replace(bend, wall_ahead=self.clocks.get(node, bend).wall_ahead)
         if bend != ClockBend() or "clock" not in self.stuck:
             self.clocks[node] = bend
 
@@ -164,14 +172,19 @@ class FakeGround:
         bend = self.clocks.get(node, ClockBend())
         local = true * bend.rate_ppm // 1_000_000
         wall = local + bend.wall_ahead + self.wall_off.get(node, 0)
-        return ClockReading(local + self.jumps.get(node, 0), true, wall)
+        if self.state(node) is Run.RUNNING and node not in self.idle:
+            self._clocks_seen[node] = self._clock_changes[node]
+        change, seen, doubt = self._clock_changes[node], self._clocks_seen[node], self.doubts.get(node, "")
+        return ClockReading(local + self.jumps.get(node, 0), true, wall, change, seen, doubt)
 
     async def reset_clock(self, node: str) -> None:
         await self._did("reset", node)
+        self._clock_changes[node] += 1
         self.wall_off.pop(node, None)
 
     async def jump_clock(self, node: str, by: int) -> None:
         await self._did("jump", node)
+        self._clock_changes[node] += 1
         self.jumps[node] = self.jumps.get(node, 0) + by
 
     async def damage_disk(self, node: str, damage: Damage) -> tuple[Damaged, ...]:

@@ -48,7 +48,7 @@ from nemesis.swarm import KINDS_OF_SWARMS, STRENGTHS, Intensity, variants
 from nemesis.targets import SYMBOLS, TargetError, majority, resolve
 from nemesis.undo import Arrival, Damage, Harm, Spot
 from node.paxos.config import Config
-from tests.nemesis.ground import BrokenGroundError, FakeGround, names
+from tests.nemesis.ground import STEP_S, BrokenGroundError, FakeGround, names
 from tests.nemesis.test_actions import Scene
 from tests.nemesis.virtual_time import run_virtually
 
@@ -286,17 +286,18 @@ def test_a_wall_clock_jumps_and_jumps_back() -> None:
     scene = Scene(ClockBump("minority", "wall", -2_000))
     scene.inject()
     assert scene.ground.clocks == dict.fromkeys(("n1", "n3"), ClockBend(wall_ahead=-2_000_000_000))
-    assert scene.status is INSTALLED
-    assert scene.evidence == [f"n{n}: its wall clock jumped by -2.000 s" for n in (1, 3)]
     assert scene.heal()
     assert set(scene.ground.clocks.values()) == {ClockBend()}
-    assert scene.evidence[-1] == "n3: its wall clock jumped back by +2.000 s"
+    assert scene.status is INSTALLED
+    assert scene.evidence == [
+        f"n{n}: its wall clock jumped {how} s" for n in (1, 3) for how in ("by -2.000", "back by +2.000")
+    ]
 
 
 def test_a_monotonic_clock_jumps_forward_for_good() -> None:
     scene = Scene(ClockBump("leader", "monotonic", 500))
     scene.inject()
-    assert scene.heal()
+    assert scene.heal() and scene.look_again()
     assert scene.ground.jumps == {"n1": 500_000_000}
     assert (scene.status, scene.evidence) == (INSTALLED, ["n1: its monotonic clock jumped by +0.500 s"])
 
@@ -306,11 +307,11 @@ def test_a_wall_clock_is_set_right_once() -> None:
     scene.ground.wall_off = {"n1": 1_500_000}
     scene.inject()
     assert scene.ground.wall_off == {}
-    assert scene.heal()
+    assert scene.heal() and scene.look_again()
     assert scene.status is INSTALLED
     assert scene.evidence == [
-        "n1: its wall clock was set right, by -0.001500 s",
         "n2: its wall clock was right",
+        "n1: its wall clock was set right, by -0.001500 s",
     ]
 
 
@@ -344,6 +345,100 @@ def test_clocks_out_of_reach_are_left_alone_with_the_reason(fault: Fault) -> Non
     scene.ground.lacking = {"clocks n1": "statically linked", "clocks n2": "built with Go"}
     with pytest.raises(TargetError, match="n1: skipped: statically linked; n2: skipped: built with Go"):
         scene.resolve()
+
+
+BENDS: list[Fault] = [
+    ClockDrift("n1", 500),
+    ClockFreeze("n1"),
+    ClockBump("n1"),
+    ClockBump("n1", "monotonic", 5),
+    ClockStrobe("n1", "wall", period_ms=100),
+    ClockStrobe("n1", "monotonic", period_ms=100),
+    ClockReset("n1"),
+]
+
+
+def whole_fault(fault: Fault, ground: FakeGround) -> tuple[Scene, bool]:
+    """Carry a fault of clocks out for a second, and say whether it was healed."""
+    scene = Scene(fault, ground)
+    ground.wall_off = {"n1": 1_500_000}
+    scene.resolve()
+
+    async def whole() -> bool:
+        await scene.action.inject()
+        await asyncio.sleep(1)
+        return bool(await scene.action.heal() & await scene.action.look_again())
+
+    return scene, run_virtually(whole())
+
+
+@pytest.mark.parametrize("fault", BENDS)
+def test_a_clock_counts_as_bent_once_a_process_has_read_it(fault: Fault) -> None:
+    scene, healed = whole_fault(fault, FakeGround())
+    assert (scene.status, healed) == (INSTALLED, True)
+    assert not [sentence for sentence in scene.healing if "but" in sentence]
+
+
+@pytest.mark.parametrize("fault", BENDS)
+def test_a_clock_that_no_process_reads_shows_no_effect(fault: Fault) -> None:
+    ground = FakeGround()
+    ground.idle = {"n1"}
+    scene, healed = whole_fault(fault, ground)
+    assert (scene.status, healed) == (INDETERMINATE, True), "nobody was seen to read anything wrong"
+    assert [told for told in scene.evidence if told.endswith(", but no process of it has read its clocks since")]
+    assert scene.healing[-1].endswith("after it, but no process of it has read it yet")
+
+
+@pytest.mark.parametrize("fault", BENDS)
+def test_a_clock_of_a_node_without_a_process_shows_no_effect(fault: Fault) -> None:
+    ground = FakeGround()
+    ground.put("n1", Run.GONE, -9)
+    scene, healed = whole_fault(fault, ground)
+    assert (scene.status, healed) == (INDETERMINATE, True)
+    assert [told for told in scene.evidence if told.endswith(", but it was not running")]
+
+
+@pytest.mark.parametrize("fault", BENDS)
+def test_what_a_process_has_read_is_believed_before_what_it_was_told(fault: Fault) -> None:
+    ground = FakeGround()
+    ground.doubts = {"n1": "process 7 has read 1 ns at 2 ns, where its page had said 3"}
+    scene, healed = whole_fault(fault, ground)
+    assert (scene.status, healed) == (INDETERMINATE, False)
+    assert scene.healing == ["n1: its clock went 0.050000 s in 0.050000 s after it, but " + ground.doubts["n1"]]
+
+
+@pytest.mark.parametrize(
+    "fault", [ClockBump("n1", "wall", -2_000), ClockStrobe("n1", "wall", period_ms=400, delta_ms=-2_000)]
+)
+def test_a_wall_clock_that_does_not_go_back_is_not_healed(fault: Fault) -> None:
+    scene = Scene(fault)
+    scene.resolve()
+
+    async def stuck() -> bool:
+        await scene.action.inject()
+        scene.ground.stuck = {"wall"}
+        return await scene.action.heal()
+
+    assert not run_virtually(stuck())
+    assert not scene.look_again()
+    assert scene.healing[-1] == "n1: its wall clock is still -2.000 s off"
+
+
+def test_a_wall_clock_that_another_fault_sets_meanwhile_is_not_held_against_the_heal() -> None:
+    scene = Scene(ClockBump("n1"))
+    scene.inject()
+
+    async def heal() -> bool:
+        scene.ground.wall_off = {"n1": 10**9}
+        resetting = asyncio.create_task(scene.ground.reset_clock("n1"))
+        await asyncio.sleep(STEP_S / 2)
+        healed = await scene.action.heal()
+        await resetting
+        return healed
+
+    assert run_virtually(heal())
+    assert scene.evidence[-1] == "n1: its wall clock jumped back by -2.000 s", "by 1 s of its own"
+    assert scene.look_again()
 
 
 async def _each(tell: Callable[[str, ClockBend], Awaitable[None]], bends: Mapping[str, ClockBend]) -> None:
