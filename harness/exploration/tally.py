@@ -114,7 +114,7 @@ class Tally:
 
     def never_happened(self) -> list[str]:
         """Return what is required and no seed has met."""
-        return [text for text in dict.fromkeys(self.required) if not self.installed[text] and not self.met[text]]
+        return [text for text in dict.fromkeys(self.required) if not self.met[text]]
 
     @property
     def verdict(self) -> RunVerdict:

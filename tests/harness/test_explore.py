@@ -129,14 +129,14 @@ def test_failures_are_grouped_and_sorted_by_weight_then_number() -> None:
 
 
 @pytest.mark.parametrize("verdicts", list(itertools.product((VALID, NOT_MET, UNKNOWN, HARNESS, VIOLATION), repeat=2)))
-@pytest.mark.parametrize("installed", [{}, {"kill": 1}])
-def test_the_exit_code_is_that_of_the_heaviest(verdicts: tuple[RunVerdict, ...], installed: dict[str, int]) -> None:
+@pytest.mark.parametrize("met", [(), ("kill",)])
+def test_the_exit_code_is_that_of_the_heaviest(verdicts: tuple[RunVerdict, ...], met: tuple[str, ...]) -> None:
     tally = Tally(("kill",))
     for seed, verdict in enumerate(verdicts):
-        tally.add(SeedReport(seed=seed, verdict=verdict, installed=installed if seed else {}))
+        tally.add(SeedReport(seed=seed, verdict=verdict, met=met if seed else ()))
     expected = next((code for v, code in ((VIOLATION, 1), (HARNESS, 5), (UNKNOWN, 3)) if v in verdicts), None)
     if expected is None:
-        expected = 0 if installed else 4  # one seed with the fault is enough for all
+        expected = 0 if met else 4  # one seed with the fault is enough for all
     assert tally.exit_code() == expected
     assert tally.exit_code(interrupted=True) == 130
 
@@ -151,7 +151,7 @@ def test_counts_add_up() -> None:
 
 def test_a_requirement_is_met_if_any_seed_meets_it_by_itself() -> None:
     tally = Tally(("kill>=3", "noops_filled", "pause"))
-    tally.add(SeedReport(seed=0, verdict=NOT_MET, installed={"pause": 1}, seconds={"pause": 1.5}))
+    tally.add(SeedReport(seed=0, verdict=NOT_MET, met=("pause",), seconds={"pause": 1.5}))
     assert tally.never_happened() == ["kill>=3", "noops_filled"]
     assert tally.exit_code() == 4
     tally.add(SeedReport(seed=1, verdict=NOT_MET, met=("kill>=3",), on_leader={"kill": 2}, seconds={"pause": 0.25}))
