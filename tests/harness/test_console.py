@@ -76,7 +76,7 @@ def printed(result: RunResult) -> str:
 
 
 def test_a_requirement_that_is_not_met_ends_the_run_with_its_sentence() -> None:
-    result = result_of(require=("kill", "kill>=100", "seconds(kill)>=1"))
+    result = result_of(require=("kill", " kill>=100 ", "seconds(kill)>=1"))
     assert (result.verdict, result.exit_code) == (RunVerdict.FAULTS_NOT_MET, 4)
     assert list(result.unmet) == ["kill>=100"]
     assert result.unmet["kill>=100"] in result.sentence
