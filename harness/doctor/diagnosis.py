@@ -22,6 +22,7 @@ from harness.doctor.attempts import ATTEMPTS
 from harness.doctor.trial import Found, try_all
 from harness.results import EXIT_CODES, RunVerdict
 from harness.scenario import LocalMode, Scenario
+from harness.systems.base import DATA
 from nemesis.faults import KINDS
 from nemesis.needs import NEEDS
 
@@ -80,10 +81,10 @@ def diagnose(mode: LocalMode = "auto", limit_s: float = LIMIT_S) -> Diagnosis:
 
 
 def _abilities(folder: Path, mode: LocalMode) -> str:
-    """Set a place up, ask it, tear it down; return its abilities as JSON."""
+    """Set a place up with all that any fault needs, ask it, tear it down; return its abilities as JSON."""
 
     async def ask() -> tuple[Ability, ...]:
-        cluster = LocalCluster(1, mode, folder)
+        cluster = LocalCluster(1, mode, folder, disks={"n1": folder / DATA}, bends_clocks=True)
         await cluster.setup()
         try:
             return cluster.abilities

@@ -20,7 +20,7 @@ from harness.doctor.screen import print_diagnosis
 from harness.doctor.trial import Found, TrialError, try_all
 from nemesis.faults import KINDS
 from tests.harness.controller import antipaxos
-from tests.integration.local_support import require_namespaces
+from tests.integration.local_support import require_disks, require_namespaces
 
 pytestmark = pytest.mark.integration
 
@@ -90,9 +90,18 @@ def test_the_command_says_as_json_what_a_run_can_do_here(tmp_path: Path) -> None
     by_ability = {serves["ability"]: serves for serves in done.json["faults"]}
     assert by_ability["links"]["works"]
     assert by_ability["links"]["mechanism"].startswith("user namespace + AF_PACKET switch")
+    assert by_ability["clocks"]["missing"] or by_ability["clocks"]["mechanism"].startswith("preload library (")
     assert {found["name"] for found in done.json["found"]} == set(ATTEMPTS)
     assert all(found["how"] if found["works"] else found["why"] for found in done.json["found"])
     assert "Faults on real processes" in done.err
+
+
+def test_disks_and_power_are_tried_though_no_fault_asks_for_them(tmp_path: Path) -> None:
+    require_disks()
+    done = antipaxos(tmp_path, "doctor", "--json")
+    by_ability = {serves["ability"]: serves for serves in done.json["faults"]}
+    assert by_ability["disk"]["works"] and "undo journal" in by_ability["disk"]["mechanism"]
+    assert by_ability["power"]["works"] and "undo journal" in by_ability["power"]["mechanism"]
 
 
 def test_a_mode_that_is_misspelt(tmp_path: Path) -> None:
