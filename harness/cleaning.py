@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import workplace
 from harness.cluster.base import ClusterError
 from harness.cluster.local import leftovers
-from harness.exploration import workplace
 from harness.store import CLUSTER, RunFolder, Store
 
 

@@ -27,9 +27,9 @@ from harness.exploration.keeping import Keeper
 from harness.exploration.pool import Lost, Pool
 from harness.exploration.tally import Tally
 from harness.exploration.worker import MODULE, Job
-from harness.exploration.workplace import working_directory
 from harness.scenario import SIMULATED, Scenario
 from harness.store import Store
+from harness.workplace import working_directory
 
 SEED_LIMIT_S = 300.0
 AHEAD_MAX = 1_000

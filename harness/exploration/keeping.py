@@ -14,10 +14,10 @@ from harness import environment
 from harness.execution import replay_command, unfinished
 from harness.exploration.findings import SeedReport, harness_finding
 from harness.exploration.pool import Lost
-from harness.exploration.workplace import end_leftovers
 from harness.results import RunVerdict
 from harness.scenario import Scenario, changed, dump
 from harness.store import ENVIRONMENT, RESULTS, SCENARIO, RunFolder, Store, StoreError
+from harness.workplace import end_leftovers
 
 WORKER_STDERR = "worker.stderr"
 

@@ -25,7 +25,6 @@ from harness.exploration.findings import SeedReport
 from harness.exploration.keeping import Keeper
 from harness.exploration.pool import Lost, Pool
 from harness.exploration.serving import Job
-from harness.exploration.workplace import working_directory
 from harness.museum import here, worker
 from harness.museum.exhibits import Exhibit
 from harness.museum.showing import Ordered, Showing, Shown, Terms
@@ -33,6 +32,7 @@ from harness.results import EXIT_CODES, RunVerdict
 from harness.scenario import SIMULATED, Scenario, dump
 from harness.shrinking.worker import Order
 from harness.store import Store
+from harness.workplace import working_directory
 
 POLL_S = 0.25
 RUNS_PER_WORKER = 2_000

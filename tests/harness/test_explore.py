@@ -12,18 +12,18 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from harness.exploration import workplace
+from harness import workplace
 from harness.exploration.explorer import Exploration, Pace, Request, explore
 from harness.exploration.findings import Finding, SeedReport, Signature, findings, generic, harness_finding
 from harness.exploration.pool import SEEDS_PER_WORKER
 from harness.exploration.screen import PaceLine, as_data, pace_line, print_exploration
 from harness.exploration.seedrange import SeedRangeError, parse_seeds
 from harness.exploration.tally import KEPT_PER_SIGNATURE, Tally
-from harness.exploration.workplace import WORK_PREFIX, working_directory
 from harness.results import Anomaly, CheckerResult, RunVerdict
 from harness.scenario import Scenario
 from harness.seeds import SEED_MAX
 from harness.store import Store
+from harness.workplace import WORK_PREFIX, working_directory
 from tests.harness.report_sample import bare
 
 VIOLATION, HARNESS, UNKNOWN = RunVerdict.VIOLATION, RunVerdict.HARNESS_FAILURE, RunVerdict.UNKNOWN

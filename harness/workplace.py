@@ -1,4 +1,4 @@
-"""Where the runs of an exploration are carried out: a directory that is there as long as its controller is.
+"""Where runs are carried out that not all are kept: a directory that is there as long as its controller is.
 
 The runs that are worth keeping are moved out of it. Workers are ended in the middle of a run, when the user has had
 enough or a seed hangs; if that run was one of real processes, those are on their way out then, with disks that are
