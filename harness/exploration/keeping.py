@@ -11,12 +11,12 @@ from pathlib import Path
 import msgspec
 
 from harness import environment
-from harness.execution import replay_command, unfinished
+from harness.execution import replay_command, unfinished, write_result
 from harness.exploration.findings import SeedReport, harness_finding
 from harness.exploration.pool import Lost
 from harness.results import RunVerdict
 from harness.scenario import Scenario, changed, dump
-from harness.store import ENVIRONMENT, RESULTS, SCENARIO, RunFolder, Store, StoreError
+from harness.store import ENVIRONMENT, SCENARIO, RunFolder, Store, StoreError
 from harness.workplace import end_leftovers
 
 WORKER_STDERR = "worker.stderr"
@@ -41,7 +41,7 @@ class Keeper:
             raise StoreError(f"{kept.path}: the run came without a result")
         replay = replay_command(scenario, seed, kept.path)
         result = msgspec.structs.replace(result, store=str(kept.path), replay=replay)
-        kept.write(RESULTS, msgspec.json.format(msgspec.json.encode(result)))
+        write_result(result, kept)
         return kept
 
     def lost(self, lost: Lost, scenario: Scenario, seed: int) -> SeedReport:
@@ -55,7 +55,7 @@ class Keeper:
         run.write(SCENARIO, dump(scenario))
         (run / WORKER_STDERR).write_text(lost.stderr)
         result = unfinished(scenario, seed, run, self._started_at, lost.why)
-        run.write(RESULTS, msgspec.json.format(msgspec.json.encode(result)))
+        write_result(result, run)
         return SeedReport(
             seed=seed,
             verdict=RunVerdict.HARNESS_FAILURE,

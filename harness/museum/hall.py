@@ -19,7 +19,6 @@ from typing import Protocol
 
 import msgspec
 
-import harness
 from harness.exploration.explorer import SEED_LIMIT_S
 from harness.exploration.findings import SeedReport
 from harness.exploration.keeping import Keeper
@@ -129,12 +128,8 @@ class _Hall:
         self._orders: deque[Ordered] = deque()
         self._running: dict[int, Ordered] = {}
         self.runs = 0
-        path = os.pathsep.join(
-            part for part in (str(Path(harness.__file__).parents[1]), os.environ.get("PYTHONPATH")) if part
-        )
         self.pool = Pool(
             (sys.executable, "-P", "-m", worker.MODULE if request.place == SIMULATED else here.MODULE),
-            {**os.environ, "PYTHONPATH": path},
             lambda directory: msgspec.json.encode(Job(str(directory), request.started_at, os.getpid())),
             request.jobs,
             work,
