@@ -33,6 +33,8 @@ EXIT_CODES = {
 """Exit status of each verdict; 2 is for usage errors, which are no verdicts."""
 
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+"""Exit status of whatever was ended by Ctrl-C or SIGTERM, as shells have it."""
 
 
 class OperationCounts(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.exploration.findings import SeedReport, Signature
-from harness.results import EXIT_CODES, RunVerdict
+from harness.results import EXIT_CODES, EXIT_INTERRUPTED, RunVerdict
 
-EXIT_INTERRUPTED = 130
 KEPT_PER_SIGNATURE = 20
 """Folders of failing runs that are kept for each signature, the lowest seeds first; all are counted, all replay."""
 _WEIGHT = {RunVerdict.VIOLATION: 0, RunVerdict.HARNESS_FAILURE: 1, RunVerdict.UNKNOWN: 2}

@@ -27,7 +27,7 @@ from harness.exploration.serving import Job
 from harness.museum import here, worker
 from harness.museum.exhibits import Exhibit
 from harness.museum.showing import Ordered, Showing, Shown, Terms
-from harness.results import EXIT_CODES, RunVerdict
+from harness.results import EXIT_CODES, EXIT_INTERRUPTED, RunVerdict
 from harness.scenario import SIMULATED, Scenario, dump
 from harness.shrinking.worker import Order
 from harness.store import Store
@@ -39,7 +39,6 @@ KEPT_OF_AN_EXHIBIT = 3
 """How many runs that failed with the bug are kept of an exhibit; those of the healthy node are all kept."""
 MUSEUM = "museum"
 """The folder of the store that keeps a scenario of each bug's first catch."""
-EXIT_INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)

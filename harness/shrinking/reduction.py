@@ -16,9 +16,8 @@ from typing import Any
 import msgspec
 
 from harness.exploration.findings import Finding, findings
-from harness.exploration.tally import EXIT_INTERRUPTED
 from harness.plan import Plan
-from harness.results import RunResult
+from harness.results import EXIT_INTERRUPTED, RunResult
 from harness.scenario import SIMULATED, Scenario, ScenarioError, load
 from harness.seeds import SeedTree
 from harness.shrinking.candidate import Candidate, of_plan, sha256, size, to_scenario
