@@ -47,7 +47,7 @@ class Keeper:
     def lost(self, lost: Lost, scenario: Scenario, seed: int) -> SeedReport:
         """Make a harness failure of a lost seed, with what there is of its run. Raises ClusterError, OSError."""
         end_leftovers(lost.directory)
-        folder = next((e for e in sorted(lost.directory.iterdir()) if e.is_dir() and not e.is_symlink()), None)
+        folder = Store(lost.directory).made(scenario.name, seed, self._started_at)
         if folder is None:
             folder = lost.directory / f"s{seed}"
             folder.mkdir()

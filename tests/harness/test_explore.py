@@ -174,14 +174,14 @@ def test_only_the_first_folders_of_a_signature_are_kept() -> None:
 # -- workers that do not behave ---------------------------------------------------------------------------------------
 
 FAKE = """
-import json, os, signal, sys, time
+import glob, json, os, shutil, signal, sys, time
 job = json.loads(sys.stdin.readline())
 for line in sys.stdin:
     seed = int(line)
-    verdict, findings, spent = "valid", [], False
+    verdict, findings, spent, folder = "valid", [], False, None
     {behaviour}
     print(json.dumps({{"seed": seed, "verdict": verdict, "findings": findings, "spent": spent,
-                       "counters": {{"pid": os.getpid()}}, "run_s": 2.0}}), flush=True)
+                       "folder": folder, "counters": {{"pid": os.getpid()}}, "run_s": 2.0}}), flush=True)
 """
 
 
@@ -244,6 +244,30 @@ def test_a_worker_that_ends_is_replaced_and_its_seed_is_a_harness_failure(
     if "MemoryError" in behaviour:
         assert "MemoryError: all gone" in result.sentence
         assert "all gone" in (run / "worker.stderr").read_text()
+
+
+ONE_WAITS_WHILE_TWO_IS_LOST = """
+    folder = job["directory"] + f"/20260102T030405-default-s{{seed}}"
+    os.makedirs(folder + "/cluster")
+    while seed == 0 and not glob.glob(job["directory"] + "/../*/*/worker.stderr"):
+        time.sleep(0.01)
+    if seed == 1:
+        shutil.copy({result!r}, folder + "/results.json")
+        open(folder + "/scenario.toml", "w").close()
+        verdict, findings = "violation", [dict(signature=["violation", "c", "k"], sentence="one")]
+    if seed == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    folder = folder if seed == 1 else None
+"""
+
+
+def test_a_lost_seed_takes_no_folder_from_another_that_waits_for_its_turn(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_bytes(msgspec.json.encode(bare(seed=1, verdict=VIOLATION)))
+    behaviour = ONE_WAITS_WHILE_TWO_IS_LOST.format(result=str(tmp_path / "result.json"))
+    exploration = faked(tmp_path / "store", behaviour, seeds=range(3))
+    assert dict(exploration.tally.verdicts) == {VALID: 1, VIOLATION: 1, HARNESS: 1}
+    kept = [run.results() for run in Store(tmp_path / "store").runs()]
+    assert [(result.seed, result.verdict) for result in kept if result] == [(1, VIOLATION), (2, HARNESS)]
 
 
 def test_a_worker_that_hangs_is_replaced(tmp_path: Path) -> None:
