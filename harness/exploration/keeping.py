@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from harness import environment
+from harness.cluster.base import ClusterError
 from harness.execution import replay_command, unfinished, write_result
 from harness.exploration.findings import SeedReport, harness_finding
 from harness.exploration.pool import Lost
@@ -45,8 +46,12 @@ class Keeper:
         return kept
 
     def lost(self, lost: Lost, scenario: Scenario, seed: int) -> SeedReport:
-        """Make a harness failure of a lost seed, with what there is of its run. Raises ClusterError, OSError."""
-        end_leftovers(lost.directory)
+        """Make a harness failure of a lost seed, with what there is of its run. Raises OSError."""
+        why = lost.why
+        try:
+            end_leftovers(lost.directory)
+        except ClusterError as error:
+            why += f"; what it left behind could not be ended: {error}"
         folder = Store(lost.directory).made(scenario.name, seed, self._started_at)
         if folder is None:
             folder = lost.directory / f"s{seed}"
@@ -54,11 +59,10 @@ class Keeper:
         run, scenario = RunFolder(folder), changed(scenario, seed=seed)
         run.write(SCENARIO, dump(scenario))
         (run / WORKER_STDERR).write_text(lost.stderr)
-        result = unfinished(scenario, seed, run, self._started_at, lost.why)
-        write_result(result, run)
+        write_result(unfinished(scenario, seed, run, self._started_at, why), run)
         return SeedReport(
             seed=seed,
             verdict=RunVerdict.HARNESS_FAILURE,
-            findings=(harness_finding(lost.why, lost.kind),),
+            findings=(harness_finding(why, lost.kind),),
             folder=str(folder),
         )

@@ -12,7 +12,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from harness import workplace
+from harness import cleaning, workplace
+from harness.cluster.base import ClusterError
+from harness.cluster.local import ledger
 from harness.exploration.explorer import Exploration, Pace, Request, explore
 from harness.exploration.findings import Finding, SeedReport, Signature, findings, generic, harness_finding
 from harness.exploration.pool import SEEDS_PER_WORKER
@@ -22,7 +24,7 @@ from harness.exploration.tally import KEPT_PER_SIGNATURE, Tally
 from harness.results import Anomaly, CheckerResult, RunVerdict
 from harness.scenario import Scenario
 from harness.seeds import SEED_MAX
-from harness.store import Store
+from harness.store import CLUSTER, Store
 from harness.workplace import WORK_PREFIX, working_directory
 from tests.harness.report_sample import bare
 
@@ -270,6 +272,28 @@ def test_a_lost_seed_takes_no_folder_from_another_that_waits_for_its_turn(tmp_pa
     assert [(result.seed, result.verdict) for result in kept if result] == [(1, VIOLATION), (2, HARNESS)]
 
 
+LOST_WITH_A_LEDGER = """
+    if seed == 1:
+        folder = job["directory"] + "/20260102T030405-default-s1/cluster"
+        os.makedirs(folder)
+        open(folder + "/warden.json", "w").write("no ledger")
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_lost_seed_has_left_and_nobody_can_end_is_told_and_costs_the_others_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workplace, "MEMORY_DISK", tmp_path / "none")  # if this fails, nobody else shall find it there
+    exploration = faked(tmp_path, LOST_WITH_A_LEDGER, seeds=range(3))
+    (group,) = exploration.tally.groups()
+    assert (group.kind, group.first_seed) == ("the worker was killed by SIGKILL", 1)
+    assert "what it left behind could not be ended: " in group.sentence
+    assert exploration.tally.done == 3
+    (run,) = Store(tmp_path).runs()
+    assert (run / CLUSTER / ledger.FILE_NAME).exists()
+
+
 def test_a_worker_that_hangs_is_replaced(tmp_path: Path) -> None:
     exploration = faked(tmp_path, "if seed == 3: time.sleep(600)", limit_s=1.5)
     (group,) = exploration.tally.groups()
@@ -366,6 +390,39 @@ def test_what_a_killed_controller_left_is_swept_and_what_is_in_use_is_not(
     other.mkdir()
     with working_directory(Store(tmp_path), 2) as first, working_directory(Store(tmp_path), 2) as second:
         assert sorted(tmp_path.iterdir()) == sorted([first, second, other])
+
+
+def with_a_damaged_ledger(directory: Path) -> Path:
+    folder = directory / "worker-1" / "run" / CLUSTER
+    folder.mkdir(parents=True)
+    (folder / ledger.FILE_NAME).write_text("no ledger")
+    return directory
+
+
+def test_what_another_controller_has_left_and_nobody_can_end_is_told_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(workplace, "MEMORY_DISK", tmp_path / "none")
+    left = with_a_damaged_ledger(tmp_path / f"{WORK_PREFIX}{2**22 + 7}-abc")
+    other = tmp_path / f"{WORK_PREFIX}{2**22 + 8}-abc"
+    other.mkdir()
+    with working_directory(Store(tmp_path), 2):
+        pass
+    assert list(tmp_path.iterdir()) == [left]
+    assert f"{left} stays: " in capsys.readouterr().err
+    with pytest.raises(ClusterError, match=f"{left}: .*cannot be read"):
+        cleaning.sweep(Store(tmp_path))
+
+
+def test_what_cannot_be_ended_at_the_end_takes_nothing_back_of_what_was_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(workplace, "MEMORY_DISK", tmp_path / "none")
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    with working_directory(Store(tmp_path), 2) as work:
+        with_a_damaged_ledger(work)
+    assert f"{work} stays: " in capsys.readouterr().err
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
 
 
 # -- the screen -------------------------------------------------------------------------------------------------------
