@@ -14,8 +14,7 @@ from harness.mechanisms import served
 from harness.results import RunResult, RunVerdict, Served
 from harness.scenario import Scenario
 from harness.testing import simulate
-from nemesis.faults import ClockBump, DiskLie, Fault, Kill, Membership, Partition
-from nemesis.nemesis import ScheduledFault
+from nemesis.faults import ClockBump, DiskLie, Kill, Membership, Partition
 
 ABILITIES = (
     Ability("links", True, "a switch"),
@@ -24,16 +23,12 @@ ABILITIES = (
 )
 
 
-def planned(*faults: Fault) -> list[ScheduledFault]:
-    return [ScheduledFault(number=n, at=1, until=2, fault=fault, order=()) for n, fault in enumerate(faults)]
-
-
 def lacking(ability: str) -> str:
     return {"clocks": "no clock can be bent: use a library", "disk": "no disk", "membership": ""}.get(ability, "")
 
 
 def test_each_kind_of_a_plan_has_its_mechanism_or_why_it_has_none() -> None:
-    here = served(planned(Kill(), Partition(), Kill("all"), ClockBump(), DiskLie(), Membership()), ABILITIES, lacking)
+    here = served([Kill(), Partition(), Kill("all"), ClockBump(), DiskLie(), Membership()], ABILITIES, lacking)
     assert {one.kind: (one.mechanism, one.missing) for one in here} == {
         "kill": ("signals", ""),
         "partition": ("a switch", ""),
