@@ -15,6 +15,8 @@ from harness.results import RunResult, RunVerdict, Served
 from harness.scenario import Scenario
 from harness.testing import simulate
 from nemesis.faults import ClockBump, DiskLie, Kill, Membership, Partition
+from nemesis.record import FaultRecord, FaultStatus
+from tests.harness.report_sample import bare
 
 ABILITIES = (
     Ability("links", True, "a switch"),
@@ -84,3 +86,11 @@ def test_a_violation_under_what_is_beyond_the_model_is_called_expected() -> None
     violated = msgspec.structs.replace(result_of(), verdict=RunVerdict.VIOLATION)
     assert "EXPECTED" not in printed(violated)
     assert "VIOLATION (EXPECTED: BEYOND THE MODEL)" in printed(msgspec.structs.replace(violated, expected=True))
+
+
+def test_what_was_seen_of_a_heal_alone_is_told() -> None:
+    healed = FaultRecord(
+        number=0, kind="kill", what="kill n1", planned_at=1, planned_until=2, status=FaultStatus.INDETERMINATE,
+        healing=("n1: was there",),
+    )  # fmt: skip
+    assert "n1: was there" in printed(bare(faults=(healed,)))
