@@ -111,7 +111,7 @@ class Tally:
         """Return the rare events that happened: those of the fewest seeds first."""
         return sorted(self.reached, key=lambda name: (self.reached[name], self.counters[name], name))
 
-    def never_happened(self) -> list[str]:
+    def never_met(self) -> list[str]:
         """Return what is required and no seed has met."""
         return [text for text in dict.fromkeys(self.required) if not self.met[text]]
 
@@ -121,7 +121,7 @@ class Tally:
         for verdict in _WEIGHT:
             if self.verdicts[verdict]:
                 return verdict
-        return RunVerdict.FAULTS_NOT_MET if self.never_happened() else RunVerdict.VALID
+        return RunVerdict.FAULTS_NOT_MET if self.never_met() else RunVerdict.VALID
 
     def exit_code(self, interrupted: bool = False) -> int:
         """Return the exit status: 1 violation, 5 harness failure, 3 unknown, 4 faults not met, 0; 130 interrupted."""
