@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from harness import workplace
 from harness.cleaning import Cleaned, clean, sweep
 from harness.cluster.base import ClusterError
 from harness.cluster.local import cgroups, ledger, pids
 from harness.cluster.local.ledger import Ledger
-from harness.exploration import workplace
 from harness.scenario import Scenario, dump
 from harness.store import SCENARIO, RunFolder, Store
 
