@@ -6,8 +6,9 @@ itself, use j's own address.
 
 A proxy carries streams and not frames. So it can hold bytes back, and it cannot lose, double or reorder any: neither
 could TCP. A cut holds what was sent until the heal; unlike on a real network, the sender's kernel is told that it has
-arrived. A connection that is made over a cut link is taken, and waits. A heal lets go what has waited, in order.
-Counted are chunks, as they were read: at most ``CHUNK_BYTES`` each.
+arrived. A connection that is made over a cut link is taken, and waits. A heal lets go what has waited, in order. That
+an end is closed or broken is said over the link that leads away from it, so it waits as well. Counted are chunks, as
+they were read: at most ``CHUNK_BYTES`` each.
 
 Everything is bounded: a direction of a connection holds ``CHUNKS_MAX`` chunks and then reads no more, so the sender's
 own socket fills; a link has at most ``CONNECTIONS_MAX`` connections, and closes what comes then.
@@ -132,45 +133,70 @@ class DirectedLink:
 
 
 class Direction:
-    """One direction of one connection: reads at one end, and writes at the other when it is due."""
+    """One direction of one connection: reads at one end, and writes at the other when it is due.
+
+    Whatever becomes of the sender's end comes last in its stream: ``b""`` if it was closed, None if it broke.
+    """
 
     def __init__(self, link: DirectedLink, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.ended: Final = asyncio.Event()
         self._link = link
         self._reader = reader
         self._writer = writer
-        self._chunks: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(CHUNKS_MAX)
+        self._chunks: asyncio.Queue[tuple[int, bytes | None]] = asyncio.Queue()
+        self._room = asyncio.Semaphore(CHUNKS_MAX)
         self._waiting = 0
         self._last_due = 0
+        self._writes = True
 
-    async def read(self) -> None:
-        """Take what the sender has, as long as it can be held."""
-        while True:
-            data = await self._reader.read(CHUNK_BYTES)
-            if data and not self._waiting and self._link.is_plain:
-                await self._write(data)
-                continue
-            self._last_due = max(self._last_due, self._link.due(len(data)) if data else 0)
-            self._waiting += 1
-            await self._chunks.put((self._last_due, data))
-            if not data:
-                return
+    async def read(self, back: Direction) -> None:
+        """Take what the sender has, as long as it can be held; ``back`` is the other direction."""
+        try:
+            while data := await self._reader.read(CHUNK_BYTES):
+                if not self._waiting and self._link.is_plain:
+                    await self._write(data, back)
+                    continue
+                await self._room.acquire()
+                self._last_due = max(self._last_due, self._link.due(len(data)))
+                self._waiting += 1
+                self._chunks.put_nowait((self._last_due, data))
+            self._chunks.put_nowait((self._last_due, b""))
+        except OSError:
+            self.break_off()
 
-    async def write(self) -> None:
-        """Give it to the receiver in its time and order; the end of the stream comes last."""
+    async def write(self, back: Direction) -> None:
+        """Give it to the receiver in its time and order. Raises ConnectionResetError once it hears of a broken end."""
         while True:
             due, data = await self._chunks.get()
             await asyncio.sleep(max(0, due - time.monotonic_ns()) / 1e9)
             await self._link.let_pass()
-            if not data:
-                self._writer.write_eof()
-                return
-            await self._write(data)
-            self._waiting -= 1
+            if data is None:
+                raise ConnectionResetError
+            await self._write(data, back)
+            if data:
+                self._waiting -= 1
+                self._room.release()
+            else:
+                self.ended.set()
 
-    async def _write(self, data: bytes) -> None:
-        self._link.forwarded += 1
-        self._writer.write(data)
-        await self._writer.drain()
+    def break_off(self) -> None:
+        """The sender's end is broken: the receiver hears of it after all that was sent before."""
+        self._chunks.put_nowait((self._last_due, None))
+
+    async def _write(self, data: bytes, back: Direction) -> None:
+        """Give a chunk, or the stream's end, to the receiver; to nobody, if its end broke: ``back`` has to tell."""
+        if not self._writes:
+            return
+        try:
+            if data:
+                self._link.forwarded += 1
+                self._writer.write(data)
+                await self._writer.drain()
+            else:
+                self._writer.write_eof()
+        except OSError:
+            self._writes = False
+            back.break_off()
 
 
 class Proxy:
@@ -214,9 +240,12 @@ class Proxy:
             there = Direction(self.there, reader, far_writer)
             back = Direction(self.back, far_reader, writer)
             async with asyncio.TaskGroup() as group:
-                for direction in (there, back):
-                    group.create_task(direction.read())
-                    group.create_task(direction.write())
+                works = (there.read(back), there.write(back), back.read(there), back.write(there))
+                tasks = [group.create_task(work) for work in works]
+                await there.ended.wait()
+                await back.ended.wait()
+                for task in tasks:
+                    task.cancel()
         except (OSError, TimeoutError, ExceptionGroup) as error:
             if isinstance(error, ExceptionGroup) and error.split(OSError)[1] is not None:
                 raise
