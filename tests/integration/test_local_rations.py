@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -16,9 +18,10 @@ from typing import Any
 
 import pytest
 
-from harness.cluster.base import Launch
-from harness.cluster.local import cgroups, ledger, pids, rations
+from harness.cluster.base import ClusterError, Launch
+from harness.cluster.local import cgroups, ledger, leftovers, pids, rations
 from harness.cluster.local.cgroups import Hierarchy
+from harness.cluster.local.cluster import LocalCluster
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.messages import SetRation, UsedMode
 from harness.cluster.local.rations import Rationing
@@ -86,6 +89,55 @@ def test_a_starved_node_has_its_part_and_then_all_it_wants(mode: UsedMode, tmp_p
             assert book is not None
             assert not [name for name in book.nodes if name.startswith("competitor")]
             await cluster.set_ration("n1", Ration(times=5))
+        assert not cgroups_of(book.warden)
+
+    asyncio.run(scene())
+
+
+ESCAPES = """
+import subprocess, time
+from pathlib import Path
+print("ready", flush=True)
+while not Path("go").exists():
+    time.sleep(0.01)
+print("escaped", subprocess.Popen(("sleep", "600"), start_new_session=True).pid, "", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("how", ["asked", "killed"])
+def test_a_cgroup_that_is_still_used_is_told_of_and_not_forgotten(how: str, tmp_path: Path) -> None:
+    if cgroups.hierarchy() is None:
+        pytest.skip("no cpu cgroup may be made here")
+
+    async def scene() -> None:
+        cluster = LocalCluster(1, "loopback", tmp_path)
+        await cluster.setup()
+        await cluster.spawn("n1", program(tmp_path, ESCAPES))
+        await logged(tmp_path, "ready")
+        await cluster.set_ration("n1", Ration(times=5))
+        (tmp_path / "go").touch()
+        await logged(tmp_path, "escaped ")
+        escaped = int((tmp_path / "n1.log").read_text().split()[2])
+        book = ledger.read(tmp_path)
+        assert book is not None
+        try:
+            if how == "killed":
+                os.kill(book.warden.pid, signal.SIGKILL)
+            with pytest.raises(ClusterError, match=f"cannot remove the cgroup .*/n1: used by process {escaped}"):
+                await cluster.teardown()
+            assert len(cgroups_of(book.warden)) == 1
+            with pytest.raises(ClusterError, match=f"used by process {escaped}"):
+                leftovers.find(tmp_path)
+        finally:
+            os.kill(escaped, signal.SIGKILL)
+
+        async def removed() -> bool:
+            with contextlib.suppress(ClusterError):
+                leftovers.find(tmp_path)
+            return ledger.read(tmp_path) is None
+
+        await eventually(removed, 5)
         assert not cgroups_of(book.warden)
 
     asyncio.run(scene())

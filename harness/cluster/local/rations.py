@@ -110,11 +110,11 @@ class Rationing:
             )
         return Accounted()
 
-    def end(self) -> None:
-        """End competitors and remove cgroups; nodes are gone by now."""
+    def end(self) -> tuple[str, ...]:
+        """End competitors and remove cgroups, as nodes are gone by now; return what could not be ended."""
         self._hire(0, None)
         self._starving.clear()
-        cgroups.remove(self._owner)
+        return cgroups.remove(self._owner)
 
     # --- processor time ---
 
