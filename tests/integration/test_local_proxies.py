@@ -217,3 +217,15 @@ def test_fates_of_single_frames_are_refused(tmp_path: Path) -> None:
             await cluster.cut(frozenset({Link("n1", "n9")}))
 
     play(tmp_path, act)
+
+
+def test_nothing_of_a_weather_comes_if_a_part_of_it_is_refused(tmp_path: Path) -> None:
+    async def act(cluster: LocalCluster, nodes: Nodes) -> None:
+        await connect(cluster, nodes, "n1", "n2", "a")
+        with pytest.raises(ClusterError, match="cannot lose, double or reorder"):
+            await cluster.set_weather({THERE: Weather(clogged=True), BACK: Weather(duplicate_ppm=1)})
+        await nodes["n1"]("say a x")
+        await hears(nodes, "n2", "a", "x")
+        assert (await there(cluster)).clogged == 0
+
+    play(tmp_path, act)

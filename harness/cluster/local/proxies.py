@@ -83,9 +83,7 @@ class DirectedLink:
         self._refresh()
 
     def change(self, weather: Weather) -> None:
-        """Let the weather be so from now on. Raises LocalError if it is about frames."""
-        if weather.losses or weather.duplicate_ppm or weather.reorders:
-            raise LocalError("a proxy carries streams: it cannot lose, double or reorder frames")
+        """Let the weather be so from now on (``passage`` must be there)."""
         assert self.passage is not None
         if weather.rate is not None:  # the sender's socket is the queue: nothing is lost before this rate
             weather = dataclasses.replace(weather, rate=Rate(weather.rate.bits_per_s, UNBOUNDED_BYTES))
@@ -314,7 +312,7 @@ class Proxies:
                     link.set_cut(ends in links)
                 return Done()
             case SetWeather() as request:
-                sky.apply(request, self._links, self._seed)
+                sky.apply(request, self._links, self._seed, _refuse)
                 return Done()
             case ResetConnections(nodes):
                 hit = [proxy for _, proxy in self._proxies if {proxy.there.source, proxy.there.destination} & {*nodes}]
@@ -323,6 +321,12 @@ class Proxies:
                 return Counted(tuple(link.row() for link in self._links.values()), 0, 0)
             case other:
                 return Refused(f"the proxies do not do {type(other).__name__}")
+
+
+def _refuse(weather: Weather) -> None:
+    """Raise LocalError if a weather is about frames."""
+    if weather.losses or weather.duplicate_ppm or weather.reorders:
+        raise LocalError("a proxy carries streams: it cannot lose, double or reorder frames")
 
 
 async def _closed(server: asyncio.Server) -> None:
