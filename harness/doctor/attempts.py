@@ -26,6 +26,7 @@ from harness.cluster.local import cgroups, kernel, network, pids, probe
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.pids import Identity
 from harness.doctor.trial import Attempt, TrialError
+from nemesis.preload import library
 
 CLONE_NEWTIME = 0x00000080
 CLONE_NEWNS = 0x00020000
@@ -113,14 +114,14 @@ def fuse(folder: Path) -> str:
 
 def compiler(folder: Path) -> str:
     """Build a library and load it."""
-    program = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+    program = library.compiler()
     if program is None:
-        raise TrialError("there is no C compiler", "apt-get install gcc libc6-dev")
-    source, library = folder / "probe.c", folder / "probe.so"
+        raise TrialError("there is no C compiler", library.INSTALL)
+    source, built = folder / "probe.c", folder / "probe.so"
     source.write_bytes(_SHIM)
-    _run([program, "-shared", "-fPIC", "-o", str(library), str(source)], "apt-get install gcc libc6-dev")
-    if ctypes.CDLL(str(library)).antipaxos_probe() != 0:
-        raise TrialError("what it built does not run", "apt-get install --reinstall gcc libc6-dev")
+    _run([program, *library.CLOCK.flags, "-o", str(built), str(source), *library.CLOCK.libraries], library.INSTALL)
+    if ctypes.CDLL(str(built)).antipaxos_probe() != 0:
+        raise TrialError("what it built does not run", library.INSTALL.replace("install", "install --reinstall"))
     return f"{program} built a library that runs"
 
 
@@ -345,9 +346,9 @@ def _fuse_library() -> str:
     return f"mfusepy over {loaded[0]}"
 
 
-def _loads(library: str) -> bool:
+def _loads(name: str) -> bool:
     try:
-        ctypes.CDLL(library)
+        ctypes.CDLL(name)
     except OSError:
         return False
     return True

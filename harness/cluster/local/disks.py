@@ -110,11 +110,11 @@ def _start_mounted(folders: Mapping[str, str]) -> tuple[DiskProcess, ...]:
 
 
 def _start_preloaded(folders: Mapping[str, str], directory: Path) -> tuple[DiskProcess, ...]:
-    from nemesis.shim import library  # noqa: PLC0415 - only where FUSE is closed
+    from nemesis.preload import library  # noqa: PLC0415 - only where FUSE is closed
 
     try:
-        built = library.build()
-    except library.ShimError as error:
+        built = library.find(directory, library.DISK).path
+    except library.NoLibraryError as error:
         raise LocalError(str(error)) from error
     forks = [
         partial(_fork_preloaded, node, Path(folder), directory / f"disk-{node}", built)
