@@ -196,7 +196,7 @@ def fork_switch(
     ports = [Port(machine) for machine in network.machines]
     ours, theirs = channel.pair()
     switch = Switch(ports, theirs, seed, capture)
-    pid = forking.fork(lambda: _work(switch), (inherited, ours))
+    pid = forking.fork("the switch", lambda: _work(switch), (inherited, ours))
     theirs.close()
     for port in ports:
         port.socket.close()
