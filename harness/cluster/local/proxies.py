@@ -29,14 +29,12 @@ from harness.cluster.local import channel, sky
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.loopback import Reservation
 from harness.cluster.local.messages import (
-    Answer,
-    Ask,
     Count,
     Counted,
     Cut,
     Done,
-    Refused,
     Reply,
+    Request,
     ResetConnections,
     ResetDone,
     Row,
@@ -289,29 +287,18 @@ class Proxies:
             await over.wait()
 
     def _serve(self, over: asyncio.Event) -> None:
-        try:
-            message = channel.receive(self._control)
-        except BlockingIOError:
-            return
-        if message is None:
+        if not channel.serve(self._control, self._reply):
             asyncio.get_running_loop().remove_reader(self._control.fileno())
             over.set()
-            return
-        try:
-            ask = channel.decode_ask(message.data)
-            answer = Answer(ask.number, self._reply(ask))
-        except LocalError as error:
-            answer = Answer(channel.number_of(message.data), Refused(str(error)))
-        self._control.send(channel.encode(answer))
 
-    def _reply(self, ask: Ask) -> Reply:
-        match ask.request:
+    def _reply(self, request: Request) -> Reply:
+        match request:
             case Cut(links):
                 sky.check(self._links, links)
                 for ends, link in self._links.items():
                     link.set_cut(ends in links)
                 return Done()
-            case SetWeather() as request:
+            case SetWeather():
                 sky.apply(request, self._links, self._seed, _refuse)
                 return Done()
             case ResetConnections(nodes):
@@ -320,7 +307,7 @@ class Proxies:
             case Count():
                 return Counted(tuple(link.row() for link in self._links.values()), 0, 0)
             case other:
-                return Refused(f"the proxies do not do {type(other).__name__}")
+                raise LocalError(f"the proxies do not do {type(other).__name__}")
 
 
 def _refuse(weather: Weather) -> None:
