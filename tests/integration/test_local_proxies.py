@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,11 @@ async def connect(cluster: LocalCluster, nodes: Nodes, source: str, destination:
     return await nodes[source](f"connect {key} {address.host} {address.port} 5")
 
 
+async def has_said(nodes: Nodes, node: str, key: str, text: str) -> bool:
+    """Say something over a connection, if the node knows of it yet: one that was dialled it has to be told of."""
+    return await nodes[node](f"say {key} {text}") == "said"
+
+
 async def there(cluster: LocalCluster) -> LinkCounters:
     return (await cluster.link_counters())[THERE]
 
@@ -71,8 +77,9 @@ def test_a_cut_one_way_holds_back_what_is_said_one_way(tmp_path: Path) -> None:
     async def act(cluster: LocalCluster, nodes: Nodes) -> None:
         await connect(cluster, nodes, "n1", "n2", "a")
         await connect(cluster, nodes, "n2", "n1", "b")
+        await nodes["n1"]("say a 1")
+        await eventually(partial(has_said, nodes, "n1", "b", "1"), 5)
         for key in "ab":
-            await nodes["n1"](f"say {key} 1")
             await hears(nodes, "n2", key, "1")
         await cluster.cut(frozenset({THERE}))
         for key in "ab":
