@@ -21,7 +21,6 @@ import contextlib
 import dataclasses
 import resource
 import socket
-import struct
 import time
 from typing import Final
 
@@ -40,6 +39,7 @@ from harness.cluster.local.messages import (
     Row,
     SetWeather,
 )
+from harness.cluster.local.wire import abort
 from nemesis.ground import Rate, Weather
 from nemesis.passage import Passage
 
@@ -48,7 +48,6 @@ CHUNKS_MAX = 64
 CONNECTIONS_MAX = 64
 CONNECT_LIMIT_S = 2.0
 UNBOUNDED_BYTES = 2**62
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset and forgets what was not sent
 
 
 class DirectedLink:
@@ -207,7 +206,7 @@ class Proxy:
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take a connection."""
         if len(self._connections) >= CONNECTIONS_MAX:
-            _break(writer)
+            abort(writer)
             return
         ends = [writer]
         task = asyncio.create_task(self._carry(reader, writer, ends))
@@ -219,7 +218,7 @@ class Proxy:
         count = len(self._connections)
         for task, ends in self._connections.items():
             for end in ends:
-                _break(end)
+                abort(end)
             task.cancel()
         return count
 
@@ -246,7 +245,7 @@ class Proxy:
             if isinstance(error, ExceptionGroup) and error.split(OSError)[1] is not None:
                 raise
             for end in ends:  # one end is gone, or was never there: so is the other
-                _break(end)
+                abort(end)
         finally:
             for end in ends:
                 end.close()
@@ -322,13 +321,6 @@ async def _closed(server: asyncio.Server) -> None:
 
 def _at_once(writer: asyncio.StreamWriter) -> None:
     writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _break(writer: asyncio.StreamWriter) -> None:
-    """Close a connection with a reset."""
-    with contextlib.suppress(OSError):
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    writer.transport.abort()
 
 
 def carry(reservation: Reservation, control: socket.socket, seed: int) -> None:
