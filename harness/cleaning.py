@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import workplace
 from harness.cluster.base import ClusterError
 from harness.cluster.local import leftovers
-from harness.exploration import workplace
 from harness.store import CLUSTER, RunFolder, Store
 
 
@@ -44,10 +44,15 @@ def clean(store: Store) -> list[Cleaned]:
 
 
 def sweep(store: Store) -> list[Path]:
-    """Remove the folders that explorations whose controllers were killed have worked in; return them."""
-    return [
-        path for parent in (workplace.MEMORY_DISK, store.root) if parent.is_dir() for path in workplace.sweep(parent)
-    ]
+    """Remove the folders that explorations whose controllers were killed have worked in; return them.
+
+    Raises ClusterError after the last, for those that it could not remove.
+    """
+    parents = (workplace.MEMORY_DISK, store.root)
+    swept = [one for parent in parents if parent.is_dir() for one in workplace.sweep(parent)]
+    if failed := [f"{one.directory}: {one.why}" for one in swept if one.why]:
+        raise ClusterError("; ".join(failed))
+    return [one.directory for one in swept]
 
 
 def clean_run(run: RunFolder) -> list[Cleaned]:

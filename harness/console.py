@@ -181,8 +181,8 @@ def _print_fault(console: Console, record: FaultRecord) -> None:
     status = record.status if record.healed else f"{record.status}, NOT HEALED"
     when = f"{_seconds(record.injected_at):>6} – {_seconds(record.healed_at):>6}"
     _say(console, Text.assemble(f"{when}  ", (f"{status:<13}", style), "  ", record.what, (_beyond(record), "yellow")))
-    if record.evidence:
-        _say(console, Text(f"{'':32}{'; '.join((*record.evidence, *record.healing))}", style="dim"))
+    if seen := (*record.evidence, *record.healing):
+        _say(console, Text(f"{'':32}{'; '.join(seen)}", style="dim"))
 
 
 def _beyond(record: FaultRecord) -> str:

@@ -10,7 +10,7 @@ import gc
 import hashlib
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,12 +18,13 @@ from pathlib import Path
 
 import msgspec
 
-from checkers.history import HistoryError
+from checkers.history import HistoryError, Operation
 from harness import __version__, environment
 from harness.exposure import Evidence
 from harness.judgement import Judgement, beyond_model, judge, judged
 from harness.places import Stage, stage
 from harness.plan import Plan, make_plan
+from harness.requirements import parse_all, unmet
 from harness.results import (
     Anomaly,
     CheckerResult,
@@ -162,13 +163,13 @@ def _carry_out(run: Prepared, watcher: Watcher, spent_s: float, observation: Obs
         outcome = place.drive(runner.run())
         watcher.judging()
         judgement = judge(scenario, plan, folder, outcome, place.seen(), _rare_events(place, outcome))
-    except InvariantError as error:
-        outcome = runner.outcome
-        judgement = _broken_off(error, plan, folder, outcome, place)
-    except (RunFailedError, HistoryError, OSError) as error:
+    except (InvariantError, RunFailedError, HistoryError, OSError) as error:
         outcome = runner.outcome
         broken = _invariant_within(error)
-        judgement = _broken_off(broken, plan, folder, outcome, place) if broken is not None else _failed(str(error))
+        if broken is not None:
+            judgement = _broken_off(broken, run, outcome, place, place.read_clock() - clock_began)
+        else:
+            judgement = _failed(str(error), scenario.required)
     clock_ns = place.read_clock() - clock_began
     result = _result(scenario, plan, folder, outcome, judgement)
     first_s = outcome.first_ok_at / 1e9 if outcome.first_ok_at is not None else 0.0
@@ -265,8 +266,10 @@ def replay_command(scenario: Scenario, seed: int, folder: Path | None = None) ->
     return shlex.join(["antipaxos", "run", str(folder / SCENARIO) if folder is not None else "SCENARIO.toml"])
 
 
-def _failed(why: str) -> Judgement:
-    return Judgement(RunVerdict.HARNESS_FAILURE, why, (), OperationCounts(), Latency(), Unavailability())
+def _failed(why: str, required: Sequence[str]) -> Judgement:
+    """Judge a run that nobody can judge: what was required is not shown to have happened either."""
+    told = {text: f"{text} was required, and nobody can tell: the run failed" for text in required}
+    return Judgement(RunVerdict.HARNESS_FAILURE, why, (), OperationCounts(), Latency(), Unavailability(), unmet=told)
 
 
 def _invariant_within(error: BaseException) -> InvariantError | None:
@@ -277,24 +280,30 @@ def _invariant_within(error: BaseException) -> InvariantError | None:
     return cause
 
 
-def _broken_off(error: InvariantError, plan: Plan, folder: RunFolder, outcome: Outcome, place: Stage) -> Judgement:
+def _broken_off(error: InvariantError, run: Prepared, outcome: Outcome, place: Stage, after_ns: int) -> Judgement:
     """Judge a simulation that an invariant ended: the moment is proof, and checkers have no whole history to look at.
 
     The runner did not come to its own end, so what it would have handed over is taken from the journals, and the
-    disks are written out here.
+    disks are written out here. ``after_ns`` is how long after its beginning, its setting up included, it ended: what
+    was in force then was not in force for longer.
     """
     _tear_down_where_it_stands(place)
-    outcome.faults = _journalled(folder)
+    outcome.faults = _journalled(run.folder)
     told = str(error)
     said = CheckerResult(
         name="invariants", verdict="invalid", sentence=told, anomalies=(Anomaly(kind="invariant", sentence=told),)
     )
     sentence = f"invariants: {told}.{beyond_model(outcome.faults)}"
-    if not (folder / HISTORY).stat().st_size:
-        return Judgement(RunVerdict.VIOLATION, sentence, (said,), OperationCounts(), Latency(), Unavailability())
-    history = folder.history()
-    evidence = Evidence(outcome.faults, history.operations(), plan.time)
-    return replace(judged(RunVerdict.VIOLATION, sentence, (said,), history, plan), coverage=evidence.exposures())
+    operations: Sequence[Operation] = ()
+    judgement = Judgement(RunVerdict.VIOLATION, sentence, (said,), OperationCounts(), Latency(), Unavailability())
+    if (run.folder / HISTORY).stat().st_size:
+        history = run.folder.history()
+        operations = history.operations()
+        judgement = judged(RunVerdict.VIOLATION, sentence, (said,), history, run.plan)
+    end = min(run.plan.time, after_ns - round(outcome.set_up_s * 1e9))
+    evidence = Evidence(outcome.faults, operations, end, _rare_events(place, outcome))
+    missing = unmet(parse_all(run.scenario.required), evidence)
+    return replace(judgement, coverage=evidence.exposures(), unmet=missing)
 
 
 def _tear_down_where_it_stands(place: Stage) -> None:

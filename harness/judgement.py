@@ -1,7 +1,8 @@
 """From evidence to verdict: runs the checkers over a run's folder and weighs what they say.
 
 The order of weight is fixed. A violation outweighs everything: it is proved by operations that happened. Then what
-could not be decided. Only a run in which nothing is wrong and nothing is open is asked whether its faults really
+could not be decided. Then faults that went on after their heal: the run was not the one that was asked for, and that is
+the harness's failure. Only a run in which nothing is wrong, open or lingering is asked whether its faults really
 happened; if not, it proves less than was asked for, and says so.
 """
 
@@ -74,9 +75,9 @@ def judge(
     results.append(recovery(outcome.recovery))
     results.extend(seen)
     evidence = Evidence(outcome.faults, history.operations(), plan.time, dict(rare_events or {}))
-    verdict, sentence = weigh(results, outcome.faults, scenario.required, evidence)
-    judgement = judged(verdict, sentence, tuple(results), history, plan)
     missing = unmet(parse_all(scenario.required), evidence)
+    verdict, sentence = weigh(results, outcome.faults, missing)
+    judgement = judged(verdict, sentence, tuple(results), history, plan)
     return replace(judgement, coverage=evidence.exposures(), unmet=missing)
 
 
@@ -89,12 +90,12 @@ def judged(
 
 
 def weigh(
-    results: Sequence[CheckerResult],
-    faults: Sequence[FaultRecord],
-    required: Sequence[str],
-    evidence: Evidence | None = None,
+    results: Sequence[CheckerResult], faults: Sequence[FaultRecord], missing: Mapping[str, str]
 ) -> tuple[RunVerdict, str]:
-    """Return the verdict over all checkers, faults and requirements, and the sentence that says why."""
+    """Return the verdict over all checkers, faults and requirements, and the sentence that says why.
+
+    ``missing`` are the requirements that were not met, with a sentence for each.
+    """
     for verdict, run_verdict in (("invalid", RunVerdict.VIOLATION), ("unknown", RunVerdict.UNKNOWN)):
         worst = [result for result in results if result.verdict == verdict]
         if worst:
@@ -102,9 +103,8 @@ def weigh(
             return run_verdict, "; ".join(told) + "." + beyond_model(faults) + lingering(faults)
     if still_there := lingering(faults):
         return RunVerdict.HARNESS_FAILURE, "Nothing is wrong in what happened." + still_there
-    missed = missed_faults(faults, required, evidence)
-    if missed:
-        return RunVerdict.FAULTS_NOT_MET, "Nothing is wrong in what happened, but " + "; ".join(missed)
+    if missing:
+        return RunVerdict.FAULTS_NOT_MET, "Nothing is wrong in what happened, but " + "; ".join(missing.values())
     installed = sum(record.status is FaultStatus.INSTALLED for record in faults)
     held = ", ".join(result.name for result in results)
     return RunVerdict.VALID, f"Nothing was lost and nothing was stale under {installed} faults ({held})."
@@ -124,13 +124,6 @@ def lingering(faults: Sequence[FaultRecord]) -> str:
     if not going_on:
         return ""
     return f" Not healed: {', '.join(going_on)}; nobody knows what the nodes would have done without."
-
-
-def missed_faults(
-    faults: Sequence[FaultRecord], required: Sequence[str], evidence: Evidence | None = None
-) -> list[str]:
-    """Return a sentence for each requirement that no evidence shows to be met; without ``evidence``, by the faults."""
-    return list(unmet(parse_all(required), evidence or Evidence(faults)).values())
 
 
 def _check(checker: Checker, history: History) -> CheckerResult:

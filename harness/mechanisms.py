@@ -1,4 +1,4 @@
-"""Which mechanism serves each fault of a plan in its place: for a run's header, its result and its report."""
+"""Which mechanism serves each fault in a place: for a run's header, its result and its report, and for the doctor."""
 
 from __future__ import annotations
 
@@ -7,32 +7,31 @@ from collections.abc import Callable, Sequence
 from harness.cluster.base import Ability
 from harness.results import Served
 from nemesis.clock_bound import UNTOLD, ClockBound
-from nemesis.faults import kind
+from nemesis.faults import OF_THE_SYSTEM, Fault, kind
 from nemesis.needs import NEEDS
-from nemesis.nemesis import ScheduledFault
 
-OF_THE_SYSTEM = "the system's own client library"
+BY_THE_SYSTEM = "the system's own client library"
 
 
 def served(
-    faults: Sequence[ScheduledFault],
+    faults: Sequence[Fault],
     abilities: Sequence[Ability],
     lacking: Callable[[str], str],
     bound: ClockBound = UNTOLD,
 ) -> tuple[Served, ...]:
-    """Return, for each kind of fault in a plan, what serves it here; ``lacking`` gives why an ability is missing.
+    """Return, for each kind of these faults, what serves it here; ``lacking`` gives why an ability is missing.
 
     ``bound`` is how wrong the system lets clocks run.
     """
     means = {ability.name: ability.mechanism for ability in abilities}
     beyond: dict[str, str] = {}
-    for scheduled in faults:
-        name = kind(scheduled.fault)
-        beyond[name] = beyond.get(name) or scheduled.fault.beyond_model(bound)
+    for fault in faults:
+        name = kind(fault)
+        beyond[name] = beyond.get(name) or fault.beyond_model(bound)
     return tuple(
         Served(
             kind=name,
-            mechanism=means.get(NEEDS[name], OF_THE_SYSTEM if NEEDS[name] == "membership" else ""),
+            mechanism=BY_THE_SYSTEM if name in OF_THE_SYSTEM else means.get(NEEDS[name], ""),
             missing=lacking(NEEDS[name]),
             beyond_model=beyond[name],
         )

@@ -403,11 +403,8 @@ def _menu(kind: str, scenario: Scenario) -> Menu:
         return menu
     intensity = swarm.Intensity(scenario.intensity)
     pace = swarm.PACES[intensity]
-    return Menu(swarm.variants(kind, intensity) if kind in swarm.STRENGTHS else menu.variants, *_paced(pace))
-
-
-def _paced(pace: swarm.Pace) -> tuple[tuple[int, int], tuple[int, int]]:
-    return pace.lasts_ms, pace.wait_ms
+    variants = swarm.variants(kind, intensity) if kind in swarm.STRENGTHS else menu.variants
+    return Menu(variants, pace.lasts_ms, pace.wait_ms)
 
 
 def _in_storm(rounds: Rounds, at: int, until: int) -> tuple[int, int]:

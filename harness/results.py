@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
+from harness.cluster.base import Ability
 from harness.exposure import Exposure
 from nemesis.record import FaultRecord
 
@@ -33,6 +34,8 @@ EXIT_CODES = {
 """Exit status of each verdict; 2 is for usage errors, which are no verdicts."""
 
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+"""Exit status of whatever was ended by Ctrl-C or SIGTERM, as shells have it."""
 
 
 class OperationCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,17 +92,8 @@ class NodeSummary(msgspec.Struct, frozen=True, kw_only=True):
     counters: dict[str, int] | None = None
 
 
-class Mechanism(msgspec.Struct, frozen=True, kw_only=True):
-    """By which means the place provides an ability, or why it cannot."""
-
-    name: str
-    works: bool
-    mechanism: str
-    missing: str = ""
-
-
 class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """By which means a kind of fault of the plan is carried out, or why not; ``beyond_model`` as in ``FaultRecord``."""
+    """By which means a kind of fault is carried out, or why not; ``beyond_model`` as in ``FaultRecord``."""
 
     kind: str
     mechanism: str
@@ -112,8 +106,9 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
 
     ``rare_events`` are those that happened, over all nodes in all their lives; of real processes, what each life had
     counted when it was asked last. ``coverage`` is what the run was exposed to; ``required`` what was to have
-    happened, and ``unmet`` what of it did not, with a sentence for each. ``served`` says what carries each kind of
-    fault out. A violation under faults beyond the model is ``expected``: a correct node may show it.
+    happened, and ``unmet`` what of it did not, with a sentence for each. ``mechanisms`` are the abilities of the
+    place, ``served`` says what carries each kind of fault out. A violation under faults beyond the model is
+    ``expected``: a correct node may show it.
     """
 
     verdict: RunVerdict
@@ -133,7 +128,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     unavailability: Unavailability
     node_summaries: tuple[NodeSummary, ...] = ()
     rare_events: dict[str, int] = {}
-    mechanisms: tuple[Mechanism, ...] = ()
+    mechanisms: tuple[Ability, ...] = ()
     served: tuple[Served, ...] = ()
     coverage: tuple[Exposure, ...] = ()
     required: tuple[str, ...] = ()

@@ -20,13 +20,13 @@ from typing import NamedTuple, Protocol
 from harness.clients import ClientThread
 from harness.clock import RunClock
 from harness.clock_samples import ClockSampler
-from harness.cluster.base import Cluster, ClusterError, Launch
+from harness.cluster.base import Ability, Cluster, ClusterError, Launch
 from harness.ground import STOP_GRACE_S, RunGround
 from harness.mechanisms import served
 from harness.plan import MS, Plan
 from harness.recorder import Recorder
 from harness.recovery import Recoverer, Recovery
-from harness.results import Mechanism, NodeSummary, Served
+from harness.results import NodeSummary, Served
 from harness.scenario import Scenario
 from harness.store import CLOCKS, FAULTS, HISTORY, FaultJournal, Lines, RunFolder
 from harness.systems.base import System
@@ -86,7 +86,7 @@ class Outcome:
     first_ok_at: int | None = None
     summaries: tuple[NodeSummary, ...] = ()
     rare_events: dict[str, int] = field(default_factory=dict)
-    mechanisms: tuple[Mechanism, ...] = ()
+    mechanisms: tuple[Ability, ...] = ()
     served: tuple[Served, ...] = ()
     left_out: int = 0
     notes: list[str] = field(default_factory=list)
@@ -161,14 +161,12 @@ class Runner:
     async def _on_cluster(self) -> None:
         self._show_phase("setting up")
         await self._cluster.setup()
-        self.outcome.mechanisms = tuple(
-            Mechanism(name=a.name, works=a.works, mechanism=a.mechanism, missing=a.missing)
-            for a in self._cluster.abilities
-        )
+        self.outcome.mechanisms = self._cluster.abilities
         system = self._system_for(self._cluster)
         launches = self._launches(system)
         ground = RunGround(self._cluster, system, launches)
-        self.outcome.served = served(self._plan.faults, self._cluster.abilities, ground.can, self._clock_bound)
+        faults = [planned.fault for planned in self._plan.faults]
+        self.outcome.served = served(faults, self._cluster.abilities, ground.can, self._clock_bound)
         self._watcher.begun(self.outcome.served)
         try:
             await asyncio.gather(*(self._cluster.spawn(node, launch) for node, launch in launches.items()))

@@ -243,7 +243,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def required(self) -> tuple[str, ...]:
         """What must have happened."""
         if self.require is not None:
-            return self.require
+            return tuple(requirement.text for requirement in parse_all(self.require))
         asked = (*self.faults, *(kind(timed.fault) for timed in self.schedule))
         return tuple(dict.fromkeys(named for named in asked if named != SWARM))
 

@@ -167,7 +167,7 @@ class Store:
     def create(self, scenario: str, seed: int, now: datetime) -> RunFolder:
         """Make a new run's folder; its name sorts by time and is never taken twice."""
         self.root.mkdir(parents=True, exist_ok=True)
-        stem = f"{now:%Y%m%dT%H%M%S}-{scenario}-s{seed}"
+        stem = _stem(scenario, seed, now)
         for suffix in ("", *(f"-{number}" for number in range(2, 1_000))):
             path = self.root / f"{stem}{suffix}"
             try:
@@ -177,6 +177,12 @@ class Store:
             self._point_latest(path)
             return RunFolder(path)
         raise StoreError(f"{self.root}: a thousand runs are named {stem}")
+
+    def made(self, scenario: str, seed: int, now: datetime) -> Path | None:
+        """Return the folder that ``create`` has made for a run, if it is still here; of several the newest."""
+        named = re.compile(re.escape(_stem(scenario, seed, now)) + r"(-\d+)?")
+        found = [entry for entry in self.root.iterdir() if named.fullmatch(entry.name) and entry.is_dir()]
+        return max(found, key=lambda entry: (len(entry.name), entry.name), default=None)
 
     def adopt(self, source: Path, scenario: str, seed: int, now: datetime) -> RunFolder:
         """Move a run that was carried out elsewhere here, and return its folder; the one it had is gone."""
@@ -232,3 +238,7 @@ class Store:
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(path.name)
         temporary.replace(self.root / "latest")
+
+
+def _stem(scenario: str, seed: int, now: datetime) -> str:
+    return f"{now:%Y%m%dT%H%M%S}-{scenario}-s{seed}"

@@ -10,7 +10,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from nemesis.ground import Ground, Run
+from nemesis.ground import DiskTrouble, Ground, ProcessState, Run
+from nemesis.in_force import Stack
 from nemesis.record import FaultStatus
 from nemesis.targets import resolve
 
@@ -100,13 +101,20 @@ class OnNodes(Action):
             self.observed.note(f"the leader changed: {self._leader} → {now}")
         return True
 
-    async def ended_by_itself(self, node: str) -> bool:
-        """Say whether the node has ended in failure. By a signal, or as it was told to, is another fault's doing."""
-        state = await self.ground.process(node)
-        ended = state.run is Run.GONE and state.exit_code is not None and state.exit_code > 0
-        if ended:
-            self.observed.note(f"{node}: process {state.pid} had ended with status {state.exit_code}")
-        return ended
+    async def start_ended(self, disks: Stack[str, DiskTrouble]) -> bool:
+        """Start who has ended in failure; one whose disk a fault still lets fail is that fault's to start on.
+
+        Who was ended by a signal, or as it was told to, is another fault's to start.
+        """
+        states = [await self.ground.process(node) for node in self.targets]
+        ended = [state for state in states if state.run is Run.GONE and (state.exit_code or 0) > 0]
+        for state in ended:
+            self.observed.note(f"{state.node}: process {state.pid} had ended with status {state.exit_code}")
+            self.note_end(state)
+        return await self.start_all([state.node for state in ended if not disks.of(state.node).fails])
+
+    def note_end(self, state: ProcessState) -> None:
+        """Make of it what it means to this fault that a target has ended by itself."""
 
     async def start_all(self, nodes: Sequence[str]) -> bool:
         """Start what is not there, and say so."""

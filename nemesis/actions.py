@@ -51,7 +51,7 @@ from nemesis.power import PowerOffNodes
 from nemesis.rations import LimitDescriptors, LimitMemory, StarveNodes
 from nemesis.resets import ResetConnections
 from nemesis.targets import TargetError
-from nemesis.watching import passing
+from nemesis.watching import passing, still_bad
 from nemesis.weather import ClogLinks, DisturbLinks
 
 ANSWERS_WITHIN_S = 10.0
@@ -69,6 +69,7 @@ class CutLinks(Action):
         self._fault = fault
         self._cuts = cuts
         self._links: frozenset[Link] = frozenset()
+        self._passed: set[Link] = set()
         self._dropped_before = 0
         self._unit = "packets"
 
@@ -110,14 +111,29 @@ class CutLinks(Action):
         return True
 
     async def look_again(self) -> bool:
-        """See frames pass again, on the links that no other fault has cut; none may have been sent."""
-        whole = self._links - self._cuts.now
-        before = await self.ground.link_counters()
-        whole &= before.keys()
-        passed = await passing(self.ground, {link: before[link] for link in whole})
+        """See frames pass again, on the links that no other fault has cut; that none was sent is no failure."""
+        counted = await self.ground.link_counters()
+        whole = [link for link in sorted(self._links & counted.keys()) if self._is_whole(link)]
+        self._passed.clear()
+        cut = await still_bad(whole, self._still_cut)
         if whole:
-            self.observed.heals(f"frames pass again on {len(passed)} of the {len(whole)} links")
-        return True
+            self.observed.heals(f"frames pass again on {len(self._passed)} of the {len(whole)} links")
+        if cut:
+            self.observed.heals(f"what is sent is still dropped: {', '.join(' → '.join(link) for link in cut)}")
+        return not cut
+
+    async def _still_cut(self, links: Sequence[Link]) -> Sequence[Link]:
+        """Return the links that drop what is sent and let nothing pass, and note those that do."""
+        counted = await self.ground.link_counters()
+        before = {link: counted[link] for link in links}
+        passed = await passing(self.ground, before)
+        now = await self.ground.link_counters()
+        self._passed |= passed.keys()
+        dropping = [link for link in links if link not in passed and now[link].dropped > before[link].dropped]
+        return [link for link in dropping if self._is_whole(link)]  # another fault may have come meanwhile
+
+    def _is_whole(self, link: Link) -> bool:
+        return link not in self._cuts.now
 
     async def _dropped(self) -> int:
         counters = await self.ground.link_counters()
@@ -278,11 +294,11 @@ def _of_rations(
 ) -> Action:
     match fault:
         case Starve():
-            return StarveNodes(ground, order, fault, in_force.rations)
+            return StarveNodes(ground, order, fault, in_force)
         case MemoryLimit():
             return LimitMemory(ground, order, fault, in_force)
         case FdLimit():
-            return LimitDescriptors(ground, order, fault, in_force.rations)
+            return LimitDescriptors(ground, order, fault, in_force)
 
 
 def _of_disks(

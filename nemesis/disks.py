@@ -7,24 +7,32 @@ between (by a signal) is that fault's to start.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nemesis.action import OnNodes
 from nemesis.faults import DiskEio, DiskMisread, DiskSlow
-from nemesis.ground import DiskCounters, DiskTrouble, Ground, Run
+from nemesis.ground import DiskCounters, DiskTrouble, Ground, ProcessState, Run
 from nemesis.in_force import Stack
 from nemesis.watching import still_bad
 
 ENDS_WITHIN_S = 2.0
 WATCHED_S = 0.1
 """How long a disk is watched when its fault is over."""
+_TOLD = {
+    "slowed": "syncs slowed",
+    "failed": "syncs or writes failed",
+    "refused": "writes refused",
+    "lied": "syncs lied about",
+    "betrayed_bytes": "bytes lost that it had called durable",
+    "misread": "reads returned what is not there",
+}
 
 
 class _TroubleDisks(OnNodes):
     """What all have in common."""
 
     needs = "disk"
-    failing = "syncs failed"
+    failing = _TOLD["failed"]
 
     def __init__(
         self,
@@ -49,9 +57,9 @@ class _TroubleDisks(OnNodes):
         """Look what came of it, take it back, and start what has ended of it."""
         if self._disks.holds(self):
             for node in self.targets:
-                await self._look(node, self._before[node], await self.ground.disk_counters(node))
+                self._look(node, self._before[node], await self.ground.disk_counters(node))
         await self._disks.remove(self)
-        return await self._start_ended()
+        return await self.start_ended(self._disks)
 
     async def look_again(self) -> bool:
         """See the disks do what they are asked to, those that no other fault troubles."""
@@ -59,17 +67,15 @@ class _TroubleDisks(OnNodes):
         sound = [node for node in self.targets if self._is_sound(node)]
         troubled = await still_bad(sound, self._troubled)
         await self._wait_for_ends()
-        await self._start_ended()
+        await self.start_ended(self._disks)
         for node in sound:
             how = "it went on" if node in troubled else "nothing went wrong"
             self.observed.heals(f"{node}: {how} in the {WATCHED_S:g} s after it")
         return not troubled
 
-    async def _start_ended(self) -> bool:
-        """Start what has ended of its disk; a disk that another fault lets fail is that fault's to start on."""
-        ended = [node for node in self.targets if await self.ended_by_itself(node)]
-        self._hurt.difference_update(ended)
-        return await self.start_all([node for node in ended if not self._disks.of(node).fails])
+    def note_end(self, state: ProcessState) -> None:
+        """It need not be waited for."""
+        self._hurt.discard(state.node)
 
     async def _wait_for_ends(self) -> None:
         """Give who met an error, maybe at the last moment, the time that a process takes to end."""
@@ -83,31 +89,35 @@ class _TroubleDisks(OnNodes):
         before = {node: await self.ground.disk_counters(node) for node in nodes}
         await asyncio.sleep(WATCHED_S)
         now = {node: await self.ground.disk_counters(node) for node in nodes}
-        changed = [node for node in nodes if any(count > 0 for count, _ in self._done(before[node], now[node]))]
+        changed = [node for node in nodes if _done(before[node], now[node])]
         return [node for node in changed if self._is_sound(node)]  # another fault may have come meanwhile
 
     def _is_sound(self, node: str) -> bool:
         return self._disks.of(node) == DiskTrouble()
 
-    async def _look(self, node: str, before: DiskCounters, now: DiskCounters) -> None:
-        seen = [f"{count} {how}" for count, how in self._done(before, now) if count > 0]
-        if seen:
-            self.observed.effect(f"{node}: {', '.join(seen)}")
-            if now.failed + now.refused > before.failed + before.refused:
+    def _look(self, node: str, before: DiskCounters, now: DiskCounters) -> None:
+        """Tell what this fault's own trouble did; what another one did to the same disk is no effect of this."""
+        done, own = _done(before, now), self._trouble.shows_in
+        if seen := self._told({counter: count for counter, count in done.items() if counter in own}):
+            self.observed.effect(f"{node}: {seen}")
+            if self._trouble.fails:
                 self._hurt.add(node)
         else:
-            self.observed.note(f"{node}: its disk was not used meanwhile")
+            self.observed.note(
+                f"{node}: its disk was not used meanwhile" if not done else f"{node}: its disk showed nothing of it"
+            )
+        if besides := self._told({counter: count for counter, count in done.items() if counter not in own}):
+            self.observed.note(f"{node}: on the same disk besides: {besides}")
 
-    def _done(self, before: DiskCounters, now: DiskCounters) -> list[tuple[int, str]]:
-        """Return what troubles have done in between."""
-        return [
-            (now.slowed - before.slowed, "syncs slowed"),
-            (now.failed - before.failed, self.failing),
-            (now.refused - before.refused, "writes refused"),
-            (now.lied - before.lied, "syncs lied about"),
-            (now.betrayed_bytes - before.betrayed_bytes, "bytes lost that it had called durable"),
-            (now.misread - before.misread, "reads returned what is not there"),
-        ]
+    def _told(self, done: Mapping[str, int]) -> str:
+        how = {**_TOLD, "failed": self.failing}
+        return ", ".join(f"{count} {how[counter]}" for counter, count in done.items())
+
+
+def _done(before: DiskCounters, now: DiskCounters) -> dict[str, int]:
+    """Return what troubles have done in between, by counter."""
+    more = {counter: int(getattr(now, counter)) - int(getattr(before, counter)) for counter in _TOLD}
+    return {counter: count for counter, count in more.items() if count > 0}
 
 
 class SlowDisks(_TroubleDisks):

@@ -96,6 +96,19 @@ class Weather:
         )
 
     @property
+    def shows_in(self) -> frozenset[str]:
+        """The counters (of ``LinkCounters``) that grow because of it, whatever else there is on the link."""
+        does: dict[str, object] = {
+            "lost": self.losses,
+            "duplicated": self.duplicate_ppm,
+            "delayed": self.delays,
+            "reordered": self.reorders,
+            "clogged": self.clogged,
+            "throttled": self.rate,
+        }
+        return frozenset(counter for counter, what in does.items() if what)
+
+    @property
     def overtakes(self) -> bool:
         """Whether later frames may overtake earlier ones: a spread of the delays does that, too."""
         return bool(self.reorders) or any(delay.low != delay.high for delay in self.delays)
@@ -131,11 +144,19 @@ class ClockBend:
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """A node's monotonic and wall clocks and true time, read at one moment (ns; where each begins means nothing)."""
+    """A node's monotonic and wall clocks and true time, read at one moment (ns; where each begins means nothing).
+
+    Where what nodes are told of their clocks and what they read are two things, ``change`` counts the changes that were
+    made to them; ``seen`` is the latest one after which a process of the node has read them itself, None if none ever
+    has; ``doubt`` says, in a sentence, where one has read something else since than what is read here.
+    """
 
     local: int
     true: int
     wall: int
+    change: int = 0
+    seen: int | None = 0
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +184,19 @@ class DiskTrouble:
     def fails(self) -> bool:
         """Whether a node that uses it has to end."""
         return self.fails_next or self.fails_next_write or self.full
+
+    @property
+    def shows_in(self) -> frozenset[str]:
+        """The counters (of ``DiskCounters``) that grow because of it, whatever else is wrong with the disk."""
+        does = {
+            "slowed": self.stalled or self.times > 1,
+            "failed": self.fails_next or self.fails_next_write,
+            "refused": self.full,
+            "lied": self.lies,
+            "betrayed_bytes": self.lies,
+            "misread": self.misread_ppm > 0,
+        }
+        return frozenset(counter for counter, is_so in does.items() if is_so)
 
     def __add__(self, other: DiskTrouble) -> DiskTrouble:
         return DiskTrouble(

@@ -89,7 +89,7 @@ class Nemesis:
         try:
             record = await self._inject_and_wait(scheduled, action)
         finally:
-            await asyncio.shield(self._heal(scheduled, action, record))
+            await _to_its_end(asyncio.create_task(self._heal(scheduled, action, record)))
 
     async def _inject_and_wait(self, scheduled: ScheduledFault, action: Action) -> FaultRecord:
         injected_at = self._now()
@@ -134,6 +134,19 @@ class Nemesis:
 
     async def _until(self, at: int) -> None:
         await asyncio.sleep(max(0, at - self._now()) / 1e9)
+
+
+async def _to_its_end(healing: asyncio.Task[None]) -> None:
+    """Wait for a heal, and be cancelled only then: cluster and journal are there for as long as somebody waits."""
+    cancelled = False
+    while not healing.done():
+        try:
+            await asyncio.wait([healing])
+        except asyncio.CancelledError:
+            cancelled = True
+    healing.result()
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 def _record(scheduled: ScheduledFault, action: Action, bound: ClockBound) -> FaultRecord:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from nemesis.action import OnNodes
 from nemesis.faults import FdLimit, MemoryLimit, Starve
-from nemesis.ground import DiskTrouble, Ground, Ration, Resources
-from nemesis.in_force import InForce, Stack
+from nemesis.ground import DiskTrouble, Ground, ProcessState, Ration, Resources
+from nemesis.in_force import InForce
 
 PAGE_BYTES = 4_096
 """Less than this is no room: memory comes in pages."""
@@ -21,11 +21,10 @@ PAGE_BYTES = 4_096
 class _PutOnRations(OnNodes):
     """What all have in common."""
 
-    def __init__(
-        self, ground: Ground, order: Sequence[str], target: str, rations: Stack[str, Ration], ration: Ration
-    ) -> None:
+    def __init__(self, ground: Ground, order: Sequence[str], target: str, in_force: InForce, ration: Ration) -> None:
         super().__init__(ground, order, target)
-        self._rations = rations
+        self._rations = in_force.rations
+        self._disks = in_force.disks
         self._ration = ration
         self._before: dict[str, Resources] = {}
         self._gone = True
@@ -49,14 +48,13 @@ class _PutOnRations(OnNodes):
         await self._rations.remove(self)
         for node in self.targets if held else ():
             self._gone = self.look_whether_healed(node, await self.ground.resources(node)) and self._gone
-        ended = [node for node in self.targets if await self.ended_by_itself(node)]
-        self.note_ends(ended)
-        return await self.start_all(ended) and self._gone
+        return await self.start_ended(self._disks) and self._gone
 
     async def look_again(self) -> bool:
         """Start who took until now to end, and say whether all was gone."""
         await super().look_again()
-        await self.start_all([node for node in self.targets if await self.ended_by_itself(node)])
+        self._before.clear()  # what ends from here on had its ration back
+        await self.start_ended(self._disks)
         return self._gone
 
     def look_at_once(self, node: str, now: Resources) -> None:
@@ -69,17 +67,14 @@ class _PutOnRations(OnNodes):
         """Say whether it is gone. Other faults of the same kind may still be there: those are no concern of this."""
         raise NotImplementedError
 
-    def note_ends(self, nodes: Sequence[str]) -> None:
-        """These have ended by themselves meanwhile."""
-
 
 class StarveNodes(_PutOnRations):
     """Starve."""
 
     needs = "cpu"
 
-    def __init__(self, ground: Ground, order: Sequence[str], fault: Starve, rations: Stack[str, Ration]) -> None:
-        super().__init__(ground, order, fault.target, rations, Ration(times=fault.times))
+    def __init__(self, ground: Ground, order: Sequence[str], fault: Starve, in_force: InForce) -> None:
+        super().__init__(ground, order, fault.target, in_force, Ration(times=fault.times))
         self.verb = f"starve 1/{fault.times}"
 
     def look_at_once(self, node: str, now: Resources) -> None:
@@ -87,11 +82,18 @@ class StarveNodes(_PutOnRations):
         self.observed.note(f"{node}: process {now.pid} {now.starved or 'is not starved'}")
 
     def look_back(self, node: str, before: Resources, now: Resources) -> None:
-        """It has an effect if threads were ready and had to wait longer than they ran."""
+        """It has an effect if it is in force and threads were ready and had to wait longer than they ran.
+
+        On a busy machine they have to wait for long all the same.
+        """
         same = before.pid == now.pid
         ran, waited = (now.ran_ns - before.ran_ns * same) / 1e9, (now.waited_ns - before.waited_ns * same) / 1e9
         if not now.pid:
             self.observed.note(f"{node} is not running")
+        elif not now.starved:
+            self.observed.note(
+                f"{node}: is not starved; was ready and had no processor for {waited:.3f} s all the same"
+            )
         elif waited > ran:
             self.observed.effect(f"{node}: had a processor for {ran:.3f} s, was ready and had none for {waited:.3f} s")
         else:
@@ -110,8 +112,7 @@ class LimitMemory(_PutOnRations):
     needs = "limits"
 
     def __init__(self, ground: Ground, order: Sequence[str], fault: MemoryLimit, in_force: InForce) -> None:
-        super().__init__(ground, order, fault.target, in_force.rations, Ration(memory_room_bytes=fault.room_bytes))
-        self._disks = in_force.disks
+        super().__init__(ground, order, fault.target, in_force, Ration(memory_room_bytes=fault.room_bytes))
         self.verb = f"memory-limit +{fault.room_bytes} bytes"
 
     def look_at_once(self, node: str, now: Resources) -> None:
@@ -136,13 +137,19 @@ class LimitMemory(_PutOnRations):
         self.observed.heals(f"{node}: may have memory as ever" if free else f"{node}: still limited")
         return free
 
-    def note_ends(self, nodes: Sequence[str]) -> None:
-        """That is the effect, but where a disk in trouble may have been the cause."""
-        for node in nodes:
-            if self._disks.of(node) == DiskTrouble():
-                self.observed.effect(f"{node}: ended by itself under the limit")
-            else:
-                self.observed.note(f"{node}: ended by itself under the limit, and its disk was in trouble besides")
+    def note_end(self, state: ProcessState) -> None:
+        """That is the effect, if it is the process that was limited and nothing else may have been the cause."""
+        node = state.node
+        if node not in self._before:
+            return
+        if state.pid != self._before[node].pid:
+            self.observed.note(f"{node}: process {state.pid} was not under the limit")
+        elif self._disks.of(node) != DiskTrouble():
+            self.observed.note(f"{node}: ended by itself under the limit, and its disk was in trouble besides")
+        elif self._rations.of(node) != Ration():
+            self.observed.note(f"{node}: ended by itself under the limit, and was on another ration besides")
+        else:
+            self.observed.effect(f"{node}: ended by itself under the limit")
 
 
 class LimitDescriptors(_PutOnRations):
@@ -150,8 +157,8 @@ class LimitDescriptors(_PutOnRations):
 
     needs = "limits"
 
-    def __init__(self, ground: Ground, order: Sequence[str], fault: FdLimit, rations: Stack[str, Ration]) -> None:
-        super().__init__(ground, order, fault.target, rations, Ration(descriptor_room=fault.room))
+    def __init__(self, ground: Ground, order: Sequence[str], fault: FdLimit, in_force: InForce) -> None:
+        super().__init__(ground, order, fault.target, in_force, Ration(descriptor_room=fault.room))
         self.verb = f"fd-limit +{fault.room}"
 
     def look_at_once(self, node: str, now: Resources) -> None:

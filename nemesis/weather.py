@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from nemesis.action import OnNodes
 from nemesis.delays import Delay, Distribution
@@ -14,6 +14,14 @@ from nemesis.targets import TargetError
 from nemesis.watching import passing, still_bad
 
 NS_PER_US = 1_000
+_TOLD = {
+    "delayed": "delayed",
+    "lost": "lost",
+    "duplicated": "doubled",
+    "reordered": "held back",
+    "clogged": "clogged",
+    "throttled": "throttled",
+}
 
 
 class _OnLinks(OnNodes):
@@ -91,21 +99,19 @@ class _OnLinks(OnNodes):
         return self._stack.of(link) == Weather()
 
     def _look(self, now: dict[Link, LinkCounters]) -> None:
-        done = [
-            (self._more(now, "delayed"), "delayed"),
-            (self._more(now, "lost"), "lost"),
-            (self._more(now, "duplicated"), "doubled"),
-            (self._more(now, "reordered"), "held back"),
-            (self._more(now, "clogged"), "clogged"),
-            (self._more(now, "throttled"), "throttled"),
-        ]
-        seen = [f"{count} {how}" for count, how in done if count > 0]
-        if seen:
-            unit = next((counters.unit for counters in now.values()), "packets")
-            what = "frames" if unit == "packets" else unit
-            self.observed.effect(f"{what} on the disturbed links: {', '.join(seen)}")
+        """Count what this fault's own weather did; frames that another one has disturbed are no effect of this."""
+        own = self._weather.shows_in
+        unit = next((counters.unit for counters in now.values()), "packets")
+        if seen := self._seen(now, own):
+            self.observed.effect(f"{'frames' if unit == 'packets' else unit} on the disturbed links: {seen}")
         else:
-            self.observed.note("no frame was disturbed")
+            self.observed.note("no frame was disturbed by it")
+        if besides := self._seen(now, _TOLD.keys() - own):
+            self.observed.note(f"on the same links besides: {besides}")
+
+    def _seen(self, now: dict[Link, LinkCounters], which: Set[str]) -> str:
+        counted = {counter: self._more(now, counter) for counter in _TOLD if counter in which}
+        return ", ".join(f"{count} {_TOLD[counter]}" for counter, count in counted.items() if count > 0)
 
     def _more(self, now: dict[Link, LinkCounters], counter: str) -> int:
         return sum(
@@ -121,10 +127,7 @@ class _OnLinks(OnNodes):
 
 def _disturbances(counters: LinkCounters) -> tuple[int, ...]:
     """Return what weather has done to a link so far."""
-    return (
-        *(counters.lost, counters.duplicated, counters.delayed),
-        *(counters.reordered, counters.clogged, counters.throttled),
-    )
+    return tuple(int(getattr(counters, counter)) for counter in _TOLD)
 
 
 class DisturbLinks(_OnLinks):

@@ -169,7 +169,8 @@ class SimulatedCluster:
         """Break every connection of these nodes."""
         self.trace.happens("links", "", "reset", sorted(nodes))
         clients = sum(self._nodes[node].hang_up_on_clients() for node in sorted(nodes))
-        return self._network.reset(nodes) + clients
+        serving = frozenset(name for name, simulated in self._nodes.items() if simulated.listening)
+        return self._network.reset(nodes, serving) + clients
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         """Let a node's clocks run so."""

@@ -11,7 +11,7 @@ from harness.commands.options import Json
 from harness.commands.terminal import print_json, usage
 from harness.coverage import page, screen
 from harness.coverage.survey import SEEDS_MAX, UnknownSceneError, exit_code, scenes, survey
-from harness.exploration.tally import EXIT_INTERRUPTED
+from harness.results import EXIT_INTERRUPTED
 from harness.scenario import ScenarioError
 
 

@@ -9,10 +9,10 @@ from rich.console import Console
 
 from harness.commands.options import Json, StorePath
 from harness.commands.terminal import print_json, usage
-from harness.exploration.tally import EXIT_INTERRUPTED
 from harness.replaying.command import Asked, replay
 from harness.replaying.measured import TIMES, TIMES_MAX
 from harness.replaying.original import ReplayUsageError
+from harness.results import EXIT_INTERRUPTED
 from harness.scenario import ScenarioError
 from harness.store import DEFAULT_STORE, Store, StoreError
 

@@ -32,8 +32,8 @@ from harness.commands.options import (
 from harness.commands.terminal import print_json, usage
 from harness.console import LiveLine, print_result
 from harness.execution import execute
-from harness.exploration.tally import EXIT_INTERRUPTED
 from harness.places import NotObservableError
+from harness.results import EXIT_INTERRUPTED
 from harness.scenario import LOCAL, changed
 from harness.startup import since_start
 from harness.store import DEFAULT_STORE, Store

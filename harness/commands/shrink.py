@@ -12,8 +12,7 @@ from rich.console import Console
 from harness import __version__
 from harness.commands.options import Jobs, Json, StorePath, seconds, workers
 from harness.commands.terminal import interruptible, print_json, usage
-from harness.exploration.tally import EXIT_INTERRUPTED
-from harness.results import EXIT_CODES, RunVerdict
+from harness.results import EXIT_CODES, EXIT_INTERRUPTED, RunVerdict
 from harness.shrinking import reduction
 from harness.shrinking.screen import TriedLine, print_reduction
 from harness.shrinking.shrinker import RUNS_MAX

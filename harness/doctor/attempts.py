@@ -15,21 +15,19 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
-from harness.cluster.local import cgroups, kernel, network, pids, probe
+from harness.cluster.local import cgroups, epochs, kernel, network, pids, probe
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.pids import Identity
 from harness.doctor.trial import Attempt, TrialError
+from nemesis.preload import library
 
-CLONE_NEWTIME = 0x00000080
-CLONE_NEWNS = 0x00020000
-MS_REC, MS_PRIVATE, MNT_DETACH = 0x4000, 0x40000, 2
+MNT_DETACH = 2
 PROGRAM_LIMIT_S = 12.0
 EPOCH_SHIFT_S = 1_000
 FROZEN_WITHIN_S = 2.0
@@ -103,40 +101,36 @@ def fuse(folder: Path) -> str:
     with _remedy("run as root, or let user namespaces be made"):
         _privileged()  # first: a device that was opened outside of a user namespace cannot be mounted within
         device = _open_fuse()
-        kernel.unshare(CLONE_NEWNS, "a mount namespace")
-        _mount(b"none", b"/", b"none", MS_REC | MS_PRIVATE, b"")
-        options = f"fd={device},rootmode=40000,user_id={os.geteuid()},group_id={os.getegid()}".encode()
-        _mount(b"antipaxos", os.fsencode(folder), b"fuse.antipaxos", 0, options)
+        kernel.new_mount_namespace()
+        _mount_fuse(device, os.fsencode(folder))
         _libc.umount2(os.fsencode(folder), MNT_DETACH)
     return f"a mount by /dev/fuse; {_fuse_library()}"
 
 
 def compiler(folder: Path) -> str:
     """Build a library and load it."""
-    program = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+    program = library.compiler()
     if program is None:
-        raise TrialError("there is no C compiler", "apt-get install gcc libc6-dev")
-    source, library = folder / "probe.c", folder / "probe.so"
+        raise TrialError("there is no C compiler", library.INSTALL)
+    source, built = folder / "probe.c", folder / "probe.so"
     source.write_bytes(_SHIM)
-    _run([program, "-shared", "-fPIC", "-o", str(library), str(source)], "apt-get install gcc libc6-dev")
-    if ctypes.CDLL(str(library)).antipaxos_probe() != 0:
-        raise TrialError("what it built does not run", "apt-get install --reinstall gcc libc6-dev")
+    _run([program, *library.CLOCK.flags, "-o", str(built), str(source), *library.CLOCK.libraries], library.INSTALL)
+    if ctypes.CDLL(str(built)).antipaxos_probe() != 0:
+        raise TrialError("what it built does not run", library.INSTALL.replace("install", "install --reinstall"))
     return f"{program} built a library that runs"
 
 
 def time_namespace(folder: Path) -> str:
-    """Give a child a monotonic clock that began at another time."""
+    """Move to where the monotonic clock began at another time, as a node does."""
     del folder
     with _remedy("a kernel of 5.6 or later, with CONFIG_TIME_NS"):
         how = _privileged()
-        kernel.unshare(CLONE_NEWTIME, "a time namespace")
-        Path("/proc/self/timens_offsets").write_text(f"monotonic {EPOCH_SHIFT_S} 0\n")
-    script = "import time; print(time.clock_gettime(time.CLOCK_MONOTONIC))"
-    there = float(_run([sys.executable, "-S", "-E", "-c", script], ""))
-    shift = there - time.clock_gettime(time.CLOCK_MONOTONIC)
+        before = time.monotonic()
+        epochs.enter(EPOCH_SHIFT_S * epochs.NS_PER_S)
+        shift = time.monotonic() - before
     if abs(shift - EPOCH_SHIFT_S) > PROGRAM_LIMIT_S:
-        raise TrialError(f"a child's clock is {shift:.1f} s off, not {EPOCH_SHIFT_S}", "")
-    return f"a child whose monotonic clock is {EPOCH_SHIFT_S} s ahead{how}"
+        raise TrialError(f"the clock there is {shift:.1f} s off, not {EPOCH_SHIFT_S}", "")
+    return f"a monotonic clock that is {EPOCH_SHIFT_S} s ahead{how}"
 
 
 def cpu_cgroup(folder: Path) -> str:
@@ -321,10 +315,11 @@ def _run(command: list[str], remedy: str) -> str:
     return done.stdout.strip()
 
 
-def _mount(source: bytes, target: bytes, kind: bytes, flags: int, options: bytes) -> None:
-    if _libc.mount(source, target, kind, ctypes.c_ulong(flags), options) != 0:
+def _mount_fuse(device: int, target: bytes) -> None:
+    options = f"fd={device},rootmode=40000,user_id={os.geteuid()},group_id={os.getegid()}".encode()
+    if _libc.mount(b"antipaxos", target, b"fuse.antipaxos", ctypes.c_ulong(0), options) != 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"cannot mount {kind.decode()}: {os.strerror(number)}")
+        raise OSError(number, f"cannot mount fuse.antipaxos: {os.strerror(number)}")
 
 
 def _open_fuse() -> int:
@@ -345,9 +340,9 @@ def _fuse_library() -> str:
     return f"mfusepy over {loaded[0]}"
 
 
-def _loads(library: str) -> bool:
+def _loads(name: str) -> bool:
     try:
-        ctypes.CDLL(library)
+        ctypes.CDLL(name)
     except OSError:
         return False
     return True

@@ -20,33 +20,26 @@ from harness.cluster.local import cgroups, pids
 from harness.cluster.local.cluster import LocalCluster
 from harness.doctor.attempts import ATTEMPTS
 from harness.doctor.trial import Found, try_all
-from harness.results import EXIT_CODES, RunVerdict
+from harness.mechanisms import served
+from harness.results import EXIT_CODES, RunVerdict, Served
 from harness.scenario import LocalMode, Scenario
+from harness.systems.base import DATA
 from nemesis.faults import KINDS
-from nemesis.needs import NEEDS
 
 LIMIT_S = 15.0
 PLACE = "place local"
-OF_THE_SYSTEM = "membership"
-
-
-class Serves(msgspec.Struct, frozen=True, kw_only=True):
-    """Faults that one ability serves on the place ``local``, and by which means, or why not."""
-
-    ability: str
-    kinds: tuple[str, ...]
-    works: bool
-    mechanism: str = ""
-    missing: str = ""
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
-    """What works on this machine. ``default_job`` says whether ``antipaxos run`` does, with all of its faults."""
+    """What works on this machine. ``default_job`` says whether ``antipaxos run`` does, with all of its faults.
+
+    ``faults`` says of each kind what a run on the place ``local`` would say of it.
+    """
 
     machine: str
     user: str
     default_job: bool
-    faults: tuple[Serves, ...]
+    faults: tuple[Served, ...]
     found: tuple[Found, ...]
     purposes: dict[str, str]
 
@@ -67,7 +60,7 @@ def diagnose(mode: LocalMode = "auto", limit_s: float = LIMIT_S) -> Diagnosis:
         shutil.rmtree(folder, ignore_errors=True)
         _remove_cgroups()
     faults = _served(place)
-    working = {kind for serves in faults if serves.works for kind in serves.kinds}
+    working = {served.kind for served in faults if not served.missing}
     return Diagnosis(
         machine=f"{platform.system()} {platform.release()}, Python {platform.python_version()}, "
         f"{os.cpu_count() or 0} processors",
@@ -80,10 +73,10 @@ def diagnose(mode: LocalMode = "auto", limit_s: float = LIMIT_S) -> Diagnosis:
 
 
 def _abilities(folder: Path, mode: LocalMode) -> str:
-    """Set a place up, ask it, tear it down; return its abilities as JSON."""
+    """Set a place up with all that any fault needs, ask it, tear it down; return its abilities as JSON."""
 
     async def ask() -> tuple[Ability, ...]:
-        cluster = LocalCluster(1, mode, folder)
+        cluster = LocalCluster(1, mode, folder, disks={"n1": folder / DATA}, bends_clocks=True)
         await cluster.setup()
         try:
             return cluster.abilities
@@ -93,29 +86,11 @@ def _abilities(folder: Path, mode: LocalMode) -> str:
     return msgspec.json.encode(asyncio.run(ask())).decode()
 
 
-def _served(place: Found) -> tuple[Serves, ...]:
-    """Return what the place can do, an ability at a time, in the order of the faults."""
+def _served(place: Found) -> tuple[Served, ...]:
+    """Return what the place can do, or why it can do nothing."""
     abilities = msgspec.json.decode(place.how, type=tuple[Ability, ...]) if place.works else ()
-    known = {ability.name: ability for ability in abilities}
-    served = []
-    for need in dict.fromkeys(NEEDS.values()):
-        kinds = tuple(kind for kind in KINDS if NEEDS[kind] == need)
-        ability = known.get(need)
-        if need == OF_THE_SYSTEM and place.works:
-            served.append(Serves(ability=need, kinds=kinds, works=True, mechanism="the node's own client"))
-        elif ability is None:
-            served.append(Serves(ability=need, kinds=kinds, works=False, missing=place.why or "the place cannot do it"))
-        else:
-            served.append(
-                Serves(
-                    ability=need,
-                    kinds=kinds,
-                    works=ability.works,
-                    mechanism=ability.mechanism if ability.works else "",
-                    missing=ability.missing,
-                )
-            )
-    return tuple(served)
+    missing = {ability.name: ability.missing for ability in abilities}
+    return served([fault() for fault in KINDS.values()], abilities, lambda need: place.why or missing.get(need, ""))
 
 
 def _remove_cgroups() -> None:

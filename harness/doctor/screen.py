@@ -8,6 +8,7 @@ from rich.text import Text
 
 from harness.doctor.diagnosis import Diagnosis
 from harness.doctor.trial import Found
+from harness.scenario import Scenario
 
 PLAIN_CHARACTERS = 140
 WIDE_CHARACTERS = 110
@@ -25,9 +26,8 @@ def print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
     if diagnosis.default_job:
         console.print(Text.assemble(("✔ The default job works here: ", "bold green"), "antipaxos run"))
     else:
-        console.print(
-            Text.assemble(("✘ The default job does not work here", "bold red"), " (partition, kill): see above")
-        )
+        faults = ", ".join(Scenario().faults)
+        console.print(Text.assemble(("✘ The default job does not work here", "bold red"), f" ({faults}): see above"))
     console.print(Text("In simulation every fault works everywhere: antipaxos run --place simulated", style="dim"))
 
 
@@ -35,9 +35,12 @@ def _faults(diagnosis: Diagnosis) -> Table:
     table = _table("Faults on real processes (place local)")
     table.add_column("faults", ratio=2)
     table.add_column("by, or why not and what to do", ratio=3)
-    for serves in diagnosis.faults:
-        told = Text(serves.mechanism) if serves.works else Text(serves.missing, style="yellow")
-        table.add_row(_YES if serves.works else _NO, Text(", ".join(serves.kinds)), told)
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for served in diagnosis.faults:
+        kinds.setdefault((served.mechanism, served.missing), []).append(served.kind)
+    for (mechanism, missing), those in kinds.items():
+        told = Text(missing, style="yellow") if missing else Text(mechanism)
+        table.add_row(_NO if missing else _YES, Text(", ".join(those)), told)
     return table
 
 

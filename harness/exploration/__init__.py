@@ -5,7 +5,6 @@
     tally       all runs together, folded in the order of their seeds
     worker      the process that carries runs out, one after the other
     pool        the workers: fed, watched, replaced
-    workplace   the directory in which they carry runs out
     keeping     what becomes of the folder of a run that failed
     explorer    pool into tally; failing runs into the store
     screen      progress, table, summary

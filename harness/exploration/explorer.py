@@ -20,16 +20,15 @@ from typing import Protocol
 
 import msgspec
 
-import harness
 from harness.execution import replay_command
 from harness.exploration.findings import SeedReport
 from harness.exploration.keeping import Keeper
 from harness.exploration.pool import Lost, Pool
 from harness.exploration.tally import Tally
 from harness.exploration.worker import MODULE, Job
-from harness.exploration.workplace import working_directory
 from harness.scenario import SIMULATED, Scenario
 from harness.store import Store
+from harness.workplace import working_directory
 
 SEED_LIMIT_S = 300.0
 AHEAD_MAX = 1_000
@@ -133,12 +132,8 @@ class _Explorer:
 
     def _pool(self) -> Pool:
         request = self._request
-        path = os.pathsep.join(
-            part for part in (str(Path(harness.__file__).parents[1]), os.environ.get("PYTHONPATH")) if part
-        )
         return Pool(
             request.command,
-            {**os.environ, "PYTHONPATH": path},
             lambda directory: msgspec.json.encode(
                 Job(str(directory), request.started_at, os.getpid(), request.scenario)
             ),

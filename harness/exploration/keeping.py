@@ -11,13 +11,14 @@ from pathlib import Path
 import msgspec
 
 from harness import environment
-from harness.execution import replay_command, unfinished
+from harness.cluster.base import ClusterError
+from harness.execution import replay_command, unfinished, write_result
 from harness.exploration.findings import SeedReport, harness_finding
 from harness.exploration.pool import Lost
-from harness.exploration.workplace import end_leftovers
 from harness.results import RunVerdict
 from harness.scenario import Scenario, changed, dump
-from harness.store import ENVIRONMENT, RESULTS, SCENARIO, RunFolder, Store, StoreError
+from harness.store import ENVIRONMENT, SCENARIO, RunFolder, Store, StoreError
+from harness.workplace import end_leftovers
 
 WORKER_STDERR = "worker.stderr"
 
@@ -41,24 +42,27 @@ class Keeper:
             raise StoreError(f"{kept.path}: the run came without a result")
         replay = replay_command(scenario, seed, kept.path)
         result = msgspec.structs.replace(result, store=str(kept.path), replay=replay)
-        kept.write(RESULTS, msgspec.json.format(msgspec.json.encode(result)))
+        write_result(result, kept)
         return kept
 
     def lost(self, lost: Lost, scenario: Scenario, seed: int) -> SeedReport:
-        """Make a harness failure of a lost seed, with what there is of its run. Raises ClusterError, OSError."""
-        end_leftovers(lost.directory)
-        folder = next((e for e in sorted(lost.directory.iterdir()) if e.is_dir() and not e.is_symlink()), None)
+        """Make a harness failure of a lost seed, with what there is of its run. Raises OSError."""
+        why = lost.why
+        try:
+            end_leftovers(lost.directory)
+        except ClusterError as error:
+            why += f"; what it left behind could not be ended: {error}"
+        folder = Store(lost.directory).made(scenario.name, seed, self._started_at)
         if folder is None:
             folder = lost.directory / f"s{seed}"
             folder.mkdir()
         run, scenario = RunFolder(folder), changed(scenario, seed=seed)
         run.write(SCENARIO, dump(scenario))
         (run / WORKER_STDERR).write_text(lost.stderr)
-        result = unfinished(scenario, seed, run, self._started_at, lost.why)
-        run.write(RESULTS, msgspec.json.format(msgspec.json.encode(result)))
+        write_result(unfinished(scenario, seed, run, self._started_at, why), run)
         return SeedReport(
             seed=seed,
             verdict=RunVerdict.HARNESS_FAILURE,
-            findings=(harness_finding(lost.why, lost.kind),),
+            findings=(harness_finding(why, lost.kind),),
             folder=str(folder),
         )

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 
+import harness
 from harness.exploration.findings import SeedReport
 
 SEEDS_PER_WORKER = 300
@@ -64,7 +65,6 @@ class Pool:
     def __init__(
         self,
         command: Sequence[str],
-        environment: dict[str, str],
         job_for: Callable[[Path], bytes],
         jobs: int,
         work: Path,
@@ -80,7 +80,6 @@ class Pool:
         ``clock`` gives seconds; ``limit_s`` is how many of them one seed may take.
         """
         self._command = tuple(command)
-        self._environment = environment
         self._job_for = job_for
         self._jobs = jobs
         self._work = work
@@ -150,7 +149,7 @@ class Pool:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=self._environment,
+                env=_environment(),
                 process_group=0,
             )
         worker = _Worker(process, directory)
@@ -224,6 +223,12 @@ class Pool:
         now = self._clock()
         left = [worker.given_at + self._limit_s - now for worker in self._workers if worker.seed is not None]
         return min(left, default=self._limit_s)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a worker, which is to import this very harness."""
+    root = str(Path(harness.__file__).parents[1])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
 
 
 def ending(status: int) -> str:

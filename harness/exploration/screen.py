@@ -82,7 +82,7 @@ def headline(exploration: Exploration, request: Request) -> str:
         told += "; interrupted"
     elif exploration.stopped_at is not None:
         told += f"; stopped at the first failure, seed {exploration.stopped_at}"
-    never = tally.never_happened()
+    never = tally.never_met()
     if never and tally.done:
         told += f"; no seed is shown to have had: {', '.join(never)}"
     return told
@@ -103,7 +103,7 @@ def as_data(exploration: Exploration, request: Request) -> dict[str, Any]:
         "findings": [msgspec.to_builtins(group) for group in tally.groups()],
         "operations": dict(sorted(tally.operations.items())),
         "faults_installed": dict(sorted(tally.installed.items())),
-        "faults_never_installed": tally.never_happened(),
+        "requirements_never_met": tally.never_met(),
         "faults_on_leader": dict(sorted(tally.on_leader.items())),
         "seconds_under_faults": {kind: round(seconds, 3) for kind, seconds in sorted(tally.seconds.items())},
         "required_met_in_seeds": {text: tally.met[text] for text in dict.fromkeys(tally.required)},

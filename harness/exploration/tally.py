@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.exploration.findings import SeedReport, Signature
-from harness.results import EXIT_CODES, RunVerdict
+from harness.results import EXIT_CODES, EXIT_INTERRUPTED, RunVerdict
 
-EXIT_INTERRUPTED = 130
 KEPT_PER_SIGNATURE = 20
 """Folders of failing runs that are kept for each signature, the lowest seeds first; all are counted, all replay."""
 _WEIGHT = {RunVerdict.VIOLATION: 0, RunVerdict.HARNESS_FAILURE: 1, RunVerdict.UNKNOWN: 2}
@@ -112,9 +111,9 @@ class Tally:
         """Return the rare events that happened: those of the fewest seeds first."""
         return sorted(self.reached, key=lambda name: (self.reached[name], self.counters[name], name))
 
-    def never_happened(self) -> list[str]:
+    def never_met(self) -> list[str]:
         """Return what is required and no seed has met."""
-        return [text for text in dict.fromkeys(self.required) if not self.installed[text] and not self.met[text]]
+        return [text for text in dict.fromkeys(self.required) if not self.met[text]]
 
     @property
     def verdict(self) -> RunVerdict:
@@ -122,7 +121,7 @@ class Tally:
         for verdict in _WEIGHT:
             if self.verdicts[verdict]:
                 return verdict
-        return RunVerdict.FAULTS_NOT_MET if self.never_happened() else RunVerdict.VALID
+        return RunVerdict.FAULTS_NOT_MET if self.never_met() else RunVerdict.VALID
 
     def exit_code(self, interrupted: bool = False) -> int:
         """Return the exit status: 1 violation, 5 harness failure, 3 unknown, 4 faults not met, 0; 130 interrupted."""

@@ -19,20 +19,19 @@ from typing import Protocol
 
 import msgspec
 
-import harness
 from harness.exploration.explorer import SEED_LIMIT_S
 from harness.exploration.findings import SeedReport
 from harness.exploration.keeping import Keeper
 from harness.exploration.pool import Lost, Pool
 from harness.exploration.serving import Job
-from harness.exploration.workplace import working_directory
 from harness.museum import here, worker
 from harness.museum.exhibits import Exhibit
 from harness.museum.showing import Ordered, Showing, Shown, Terms
-from harness.results import EXIT_CODES, RunVerdict
+from harness.results import EXIT_CODES, EXIT_INTERRUPTED, RunVerdict
 from harness.scenario import SIMULATED, Scenario, dump
 from harness.shrinking.worker import Order
 from harness.store import Store
+from harness.workplace import working_directory
 
 POLL_S = 0.25
 RUNS_PER_WORKER = 2_000
@@ -40,7 +39,6 @@ KEPT_OF_AN_EXHIBIT = 3
 """How many runs that failed with the bug are kept of an exhibit; those of the healthy node are all kept."""
 MUSEUM = "museum"
 """The folder of the store that keeps a scenario of each bug's first catch."""
-EXIT_INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +127,8 @@ class _Hall:
         self._orders: deque[Ordered] = deque()
         self._running: dict[int, Ordered] = {}
         self.runs = 0
-        path = os.pathsep.join(
-            part for part in (str(Path(harness.__file__).parents[1]), os.environ.get("PYTHONPATH")) if part
-        )
         self.pool = Pool(
             (sys.executable, "-P", "-m", worker.MODULE if request.place == SIMULATED else here.MODULE),
-            {**os.environ, "PYTHONPATH": path},
             lambda directory: msgspec.json.encode(Job(str(directory), request.started_at, os.getpid())),
             request.jobs,
             work,

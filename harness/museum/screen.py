@@ -91,8 +91,9 @@ def troubles(visit: Visit) -> list[str]:
     lines = []
     for shown in visit.shown:
         lines += [f"{ALARMED} {shown.bug}: false alarm, seed {m.seed}: {m.sentence}" for m in shown.false_alarms[:3]]
-        if shown.caught and shown.reached < shown.caught:
-            lines.append(f"{MISSED} {shown.bug}: caught more often than it did wrong: something else was caught")
+        if shown.caught_unreached:
+            where = f"in {shown.caught_unreached} of {shown.caught} seeds"
+            lines.append(f"{MISSED} {shown.bug}: caught {where} where it did no wrong: something else was caught")
         if shown.seeds and not shown.caught:
             why = "it did wrong and nobody said so" if shown.reached else "it was never reached"
             lines.append(f"{MISSED} {shown.bug}: missed in {shown.seeds} seeds: {why}")

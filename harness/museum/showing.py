@@ -45,8 +45,9 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """What an exhibit came to. ``caught_by`` and ``said_otherwise`` count seeds by what was said in them.
 
     ``seeds_needed`` is the median distance from one catch to the next, None if there was none; ``rate`` the interval
-    (Wilson, 95 %) of the chance that a seed catches it. ``missed_unreached``: of the seeds that missed it, those in
-    which the bug did no wrong. ``false_alarms``: what was said of the healthy node. ``cpu_s`` is for the planted runs.
+    (Wilson, 95 %) of the chance that a seed catches it. ``reached`` are the seeds in which the bug did wrong;
+    ``caught_unreached`` and ``missed_unreached``: of those that caught it and of those that missed it, in how many it
+    did not. ``false_alarms``: what was said of the healthy node. ``cpu_s`` is for the planted runs.
     """
 
     bug: str
@@ -55,6 +56,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     rate: tuple[float, float]
     seeds_needed: float | None
     reached: int
+    caught_unreached: int
     missed_unreached: int
     caught_by: dict[str, int]
     said_otherwise: dict[str, int]
@@ -66,7 +68,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def proven(self) -> bool:
         """True if it was caught, was reached wherever it was caught, and the healthy node was left in peace."""
-        return self.caught > 0 and self.reached >= self.caught and not self.false_alarms
+        return self.caught > 0 and not self.caught_unreached and not self.false_alarms
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Showing:
         self._otherwise: Counter[str] = Counter()
         self._first: Moment | None = None
         self._false_alarms: list[Moment] = []
-        self._reached = self._unreached = 0
+        self._reached = self._caught_unreached = self._missed_unreached = 0
         self._cpu_s = 0.0
 
     @property
@@ -143,8 +145,9 @@ class Showing:
         if catching:
             self._catches.append(seed)
             self._first = self._first or _moment(seed, catching[0])
-        elif not reached:
-            self._unreached += 1
+            self._caught_unreached += not reached
+        else:
+            self._missed_unreached += not reached
         self._caught_by.update({said(finding) for finding in catching})
         self._otherwise.update({said(finding) for finding in report.findings if finding not in catching})
 
@@ -165,7 +168,8 @@ class Showing:
             rate=(low, high),
             seeds_needed=statistics.median(distances) if distances else None,
             reached=self._reached,
-            missed_unreached=self._unreached,
+            caught_unreached=self._caught_unreached,
+            missed_unreached=self._missed_unreached,
             caught_by=dict(self._caught_by.most_common()),
             said_otherwise=dict(self._otherwise.most_common()),
             first=self._first,

@@ -14,10 +14,9 @@ from datetime import datetime
 from harness import environment
 from harness.execution import carry_out, finish, prepare
 from harness.exploration.findings import FAILURES, findings
-from harness.exploration.tally import EXIT_INTERRUPTED
 from harness.replaying.original import Original
 from harness.replaying.wilson import Interval, wilson
-from harness.results import EXIT_CODES, RunResult, RunVerdict
+from harness.results import EXIT_CODES, EXIT_INTERRUPTED, RunResult, RunVerdict
 from harness.runner import Watcher
 from harness.store import ENVIRONMENT, RunFolder, Store
 

@@ -30,6 +30,7 @@ from harness.simulation.observation import BROKEN, Observation
 from harness.simulation.state import ClusterState, look
 from harness.simulation.tape import TapeFile, TraceLine
 from harness.store import STATE, TRACE, RunFolder, Store
+from harness.workplace import working_directory
 
 LINES_MAX = 5_000_000
 """Lines of a whole run's trace."""
@@ -174,8 +175,6 @@ def of_failure(run: Prepared, result: RunResult) -> RunResult:
     """
     if result.place != SIMULATED or result.verdict is not RunVerdict.VIOLATION:
         return result
-    from harness.exploration.workplace import working_directory  # noqa: PLC0415 - it knows of execution
-
     store = Store(run.folder.path.parent)
     try:
         with working_directory(store, 1) as work:

@@ -19,7 +19,6 @@ from harness import environment
 from harness.execution import Prepared, carry_out, finish, prepare, replay_command, watch
 from harness.exploration.findings import INVARIANTS
 from harness.exploration.worker import Unwatched
-from harness.exploration.workplace import working_directory
 from harness.replaying import recording
 from harness.replaying.comparison import (
     Comparison,
@@ -39,6 +38,7 @@ from harness.simulation.state import ClusterState, look
 from harness.simulation.tape import TraceLine, read_tape
 from harness.simulation.trace import Breakpoint
 from harness.store import ENVIRONMENT, HISTORY, SCENARIO, TRACE, RunFolder, Store
+from harness.workplace import working_directory
 
 EXIT_DIFFERS = EXIT_CODES[RunVerdict.HARNESS_FAILURE]
 EXIT_OTHER_CODE = EXIT_CODES[RunVerdict.UNKNOWN]

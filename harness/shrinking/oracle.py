@@ -18,7 +18,6 @@ from typing import Protocol
 
 import msgspec
 
-import harness
 from harness.exploration.findings import SeedReport, Signature
 from harness.exploration.pool import Lost, Pool
 from harness.exploration.serving import Job
@@ -176,12 +175,8 @@ class RunOracle:
 
     def _make_pool(self) -> Pool:
         workers = self._workers
-        path = os.pathsep.join(
-            part for part in (str(Path(harness.__file__).parents[1]), os.environ.get("PYTHONPATH")) if part
-        )
         return Pool(
             workers.command,
-            {**os.environ, "PYTHONPATH": path},
             lambda directory: msgspec.json.encode(Job(str(directory), workers.started_at, os.getpid())),
             workers.jobs,
             workers.work,

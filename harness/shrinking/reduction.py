@@ -16,10 +16,8 @@ from typing import Any
 import msgspec
 
 from harness.exploration.findings import Finding, findings
-from harness.exploration.tally import EXIT_INTERRUPTED
-from harness.exploration.workplace import working_directory
 from harness.plan import Plan
-from harness.results import RunResult
+from harness.results import EXIT_INTERRUPTED, RunResult
 from harness.scenario import SIMULATED, Scenario, ScenarioError, load
 from harness.seeds import SeedTree
 from harness.shrinking.candidate import Candidate, of_plan, sha256, size, to_scenario
@@ -31,6 +29,7 @@ from harness.shrinking.shrinker import RUNS_MAX, SEED_BOUND, Attempt, Count, Shr
 from harness.shrinking.story import story
 from harness.store import PLAN, SCENARIO, RunFolder, Store, StoreError
 from harness.testing import simulate
+from harness.workplace import working_directory
 
 FOLDER = "shrink"
 RESULT = "shrink.json"

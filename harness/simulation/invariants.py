@@ -269,7 +269,7 @@ class Invariants:
             self._broken(node, f"answers in ballot {ballot} after it had answered in {seen.answered}")
         seen.answered = ballot
         if isinstance(message, Accepted):
-            if seen.durable.get(message.slot, ZERO) < ballot:
+            if not self._has_accepted(node, seen, message.slot, ballot):
                 self._broken(node, f"answers for slot {message.slot} in {ballot} before that is durable")
             return
         if seen.promised < ballot:
@@ -309,6 +309,16 @@ class Invariants:
             elif entry is None or (entry.value is not chosen.value and entry.value != chosen.value):
                 self._broken(node, f"holds another value for chosen in slot {slot} than {chosen.ballot} had chosen")
         seen.chosen_upto = log.chosen_upto
+
+    def _has_accepted(self, node: SimulatedNode, seen: Seen, slot: int, ballot: Ballot) -> bool:
+        """Say whether a value is durable there in a ballot, or was until the slot was truncated.
+
+        An answer may wait for the record of another slot while a snapshot takes its own slot's place.
+        """
+        if slot > seen.truncated:
+            return seen.durable.get(slot, ZERO) >= ballot
+        _, votes = self._votes.get((slot, ballot), (None, frozenset[int]()))
+        return node.number in votes or not self._memberships.of(ballot, slot).has(node.number)
 
     def _resigns(self, node: SimulatedNode, ballot: Ballot) -> None:
         """The word voids what others have granted, so nobody may lead in that ballot once it is said."""

@@ -115,20 +115,23 @@ class SimulatedNetwork:
             path.cut = link in links
             path.refresh()
 
-    def reset(self, nodes: frozenset[str]) -> int:
-        """Break the connections between these nodes and all others; return how many that is.
+    def reset(self, nodes: frozenset[str], serving: frozenset[str]) -> int:
+        """Break the connections between these nodes and all others; return how many there were.
 
-        What is under way on them, and what comes before they have been made again, is lost.
+        There is one each way between two nodes that are ``serving``, unless it has been broken and not yet made again.
+        What is under way, and what comes before there are connections again, is lost.
         """
         links = [link for link in self._paths if link.source in nodes or link.destination in nodes]
+        broken = 0
         for link in links:
-            heir = Path(self._draws)
-            self._paths[link].bequeath(heir)
+            path, heir = self._paths[link], Path(self._draws)
+            broken += link.source in serving and link.destination in serving and not path.down
+            path.bequeath(heir)
             self._paths[link] = heir
             heir.down += 1
             heir.refresh()
             self._loop.at(self._loop.now_ns + RECONNECT_NS, self._connect_again, link)
-        return len(links)
+        return broken
 
     def _connect_again(self, link: Link) -> None:
         path = self._paths[link]

@@ -344,17 +344,21 @@ class SimulatedNode:
         """A client is gone."""
         known = self._clients.pop(client, None)
         self._admission.leave(client)
-        if known is not None and self._want.descriptors_left is not None:
-            self._want.descriptors_left += 1
-            self._limit_files()
+        self._give_back_descriptors(int(known is not None))
 
     def hang_up_on_clients(self) -> int:
         """End all connections of clients; return how many there were."""
         clients, self._clients = self._clients, {}
         self._admission.leave_all()
+        self._give_back_descriptors(len(clients))
         for end in clients.values():
             end.hang_up()
         return len(clients)
+
+    def _give_back_descriptors(self, count: int) -> None:
+        if self._want.descriptors_left is not None:
+            self._want.descriptors_left += count
+            self._limit_files()
 
     def request(self, client: int, frame: bytes) -> None:
         """A client's request has arrived at this machine."""

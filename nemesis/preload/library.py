@@ -1,9 +1,9 @@
-"""Where the clock library comes from: built with the package, or by this machine's compiler when it is first needed.
+"""Where preload libraries come from: built with the package, or by this machine's compiler when they are first needed.
 
-A library is used only if it names the very source that lies beside this module (a checkout moves on, what was built
-with it does not), and if it can be loaded here. What is built on demand is kept in the user's cache, by the hash of the
-source and the machine, and put there by renaming, so two runs that build at once do no harm. Who has no home gets it
-in a folder of the run's own.
+A library is used only if it is of the very source that lies here (a checkout moves on, what was built with it does
+not), if the loader can be told of it, and if it can be loaded here. What is built on demand is kept in the user's
+cache, by the hash of the source and the machine, and put there by renaming, so two runs that build at once do no harm.
+Who has no home, or not one of its own, gets it in a folder of the run's own.
 """
 
 from __future__ import annotations
@@ -19,21 +19,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("clock.c")
-BUILT_WITH_PACKAGE = "_clock*.so"
-TAG = "antipaxos-clock-source:"
 COMPILERS = ("cc", "gcc", "clang")
-FLAGS = ("-O2", "-fPIC", "-shared", "-pthread")
-LIBRARIES = ("-ldl",)
 COMPILE_LIMIT_S = 60.0
 REASON_CHARACTERS = 300
-REMEDY = "install a C compiler (on Debian and Ubuntu: apt-get install gcc libc6-dev)"
+INSTALL = "apt-get install gcc libc6-dev"
+REMEDY = f"install a C compiler (on Debian and Ubuntu: {INSTALL})"
 SEPARATORS = frozenset(" \t\n:;")
 """What LD_PRELOAD splits its value at: a library behind such a path cannot be named there."""
 
 
 class NoLibraryError(Exception):
-    """There is no clock library, and none can be built; the message is one line with the remedy."""
+    """A library is not there, and cannot be built; the message is one line with the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,81 +40,127 @@ class Library:
     origin: str
 
 
-def find(own_folder: Path) -> Library:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a library is built from; ``name`` is how its files begin.
+
+    One that is ``built_with_package`` (which files beside the source may be it) has its source's hash behind ``mark``.
+    """
+
+    name: str
+    path: Path
+    flags: tuple[str, ...]
+    libraries: tuple[str, ...]
+    built_with_package: str = ""
+    mark: bytes = b""
+
+    def digest(self) -> str:
+        """Return the hash of the source as it is now."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    def file_name(self) -> str:
+        """Name a build: by source, machine, C library and flags."""
+        about = "\n".join((self.digest(), platform.machine(), *platform.libc_ver(), *self.flags))
+        return f"{self.name}-{hashlib.sha256(about.encode()).hexdigest()[:16]}.so"
+
+    def ready_made(self) -> list[Path]:
+        """Return what was built with the package, and is of this source."""
+        if not self.built_with_package:
+            return []
+        tag = self.mark + self.digest().encode()
+        return [path for path in sorted(self.path.parent.glob(self.built_with_package)) if _is_usable(path, tag)]
+
+
+CLOCK = Source(
+    "clock",
+    Path(__file__).with_name("clock.c"),
+    ("-O2", "-fPIC", "-shared", "-pthread"),
+    ("-ldl",),
+    "_clock*.so",
+    b"antipaxos-clock-source:",
+)
+DISK = Source(
+    "disk",
+    Path(__file__).parents[1] / "shim" / "disk.c",
+    ("-O2", "-shared", "-fPIC", "-fvisibility=hidden"),
+    ("-ldl", "-lpthread"),
+)
+
+
+def find(own_folder: Path, source: Source = CLOCK) -> Library:
     """Return the library, building it if need be; ``own_folder`` takes it where there is no cache.
 
     Raises NoLibraryError.
     """
-    tag = source_tag()
-    for path in sorted(SOURCE.parent.glob(BUILT_WITH_PACKAGE)):
-        if _is_usable(path, tag):
-            return Library(path, "built with the package")
-    compiler = _compiler()
+    for path in source.ready_made():
+        return Library(path, "built with the package")
+    program = compiler()
     refusals = []
     for folder, origin in _folders(own_folder):
-        path = folder / f"clock-{_key(tag)}.so"
-        if _is_usable(path, tag):
+        path = folder / source.file_name()
+        if _is_usable(path):
             return Library(path, f"built earlier, kept in {origin}")
-        if not compiler:
+        if program is None:
             continue
         try:
-            _build(compiler, path, tag)
+            _build(program, path, source)
         except OSError as error:
             refusals.append(f"{folder}: {error}")
             continue
-        if _is_usable(path, tag):
-            return Library(path, f"built by {Path(compiler).name}, kept in {origin}")
+        if _is_usable(path):
+            return Library(path, f"built by {Path(program).name}, kept in {origin}")
         refusals.append(f"{path} cannot be loaded")
-    if not compiler:
-        raise NoLibraryError(f"the clock library is not built, and there is no C compiler: {REMEDY}")
-    raise NoLibraryError(f"the clock library cannot be kept anywhere: {'; '.join(refusals) or 'paths with blanks'}")
+    if program is None:
+        raise NoLibraryError(_nothing_to_build_with(source))
+    raise NoLibraryError(f"the {source.name} library cannot be kept anywhere: {'; '.join(refusals)}")
 
 
-def outlook() -> str:
+def outlook(source: Source = CLOCK) -> str:
     """Return "" if ``find`` may be expected to work, without building anything; else why not, in one line."""
-    tag = source_tag()
-    if any(_is_usable(path, tag) for path in SOURCE.parent.glob(BUILT_WITH_PACKAGE)) or _compiler():
+    if source.ready_made() or compiler():
         return ""
-    if any(_is_usable(folder / f"clock-{_key(tag)}.so", tag) for folder, _ in _folders(None)):
+    if any(_is_usable(folder / source.file_name()) for folder, _ in _folders(None)):
         return ""
-    return f"the clock library is not built, and there is no C compiler: {REMEDY}"
+    return _nothing_to_build_with(source)
 
 
-def source_tag() -> str:
-    """Return what a library built from the source beside this module has in it."""
-    return TAG + hashlib.sha256(SOURCE.read_bytes()).hexdigest()
+def compiler() -> str | None:
+    """Return the C compiler that $CC names, or else the machine's; None if there is none."""
+    named = os.environ.get("CC", "").split()
+    return next((found for name in (*named[:1], *COMPILERS) if (found := shutil.which(name))), None)
 
 
-def _is_usable(path: Path, tag: str) -> bool:
-    """Say whether a library is of this source, can be named to the loader, and loads."""
+def _nothing_to_build_with(source: Source) -> str:
+    return f"the {source.name} library is not built, and there is no C compiler: {REMEDY}"
+
+
+def _is_usable(path: Path, tag: bytes = b"") -> bool:
+    """Say whether a library has this in it, can be named to the loader, and loads."""
     if SEPARATORS.intersection(str(path)):
         return False
     try:
-        if tag.encode() not in path.read_bytes():
+        if tag not in path.read_bytes():
             return False
-        ctypes.CDLL(str(path))  # harmless: without a page it does nothing, and its names stay its own
+        ctypes.CDLL(str(path))  # harmless: if it is told nothing it does nothing, and its names stay its own
     except OSError:
         return False
     return True
 
 
-def _compiler() -> str | None:
-    named = os.environ.get("CC", "").split()
-    return next((found for name in (*named[:1], *COMPILERS) if (found := shutil.which(name))), None)
-
-
-def _key(tag: str) -> str:
-    """Name a build: by source, machine, C library and flags."""
-    about = (tag, platform.machine(), *platform.libc_ver(), *FLAGS)
-    return hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]
-
-
 def _folders(own_folder: Path | None) -> Iterator[tuple[Path, str]]:
     cache = _cache()
-    if cache is not None:
+    if cache is not None and _is_own(cache / "antipaxos"):
         yield cache / "antipaxos", "the user's cache"
     if own_folder is not None:
         yield own_folder, "the run's folder"
+
+
+def _is_own(folder: Path) -> bool:
+    """Say whether nobody else can have put a library into a folder."""
+    try:
+        return folder.stat().st_uid == os.geteuid()
+    except OSError:
+        return True  # it is not there yet, or cannot be used, which whoever uses it will hear
 
 
 def _cache() -> Path | None:
@@ -131,17 +173,20 @@ def _cache() -> Path | None:
         return None  # of a user whom nobody knows
 
 
-def _build(compiler: str, path: Path, tag: str) -> None:
+def _build(program: str, path: Path, source: Source) -> None:
     """Compile to a file beside, then rename. Raises OSError, and NoLibraryError if the compiler fails."""
+    if SEPARATORS.intersection(str(path)):
+        raise OSError("LD_PRELOAD cannot name what is kept there")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".clock-", dir=path.parent) as work:
-        draft = Path(work) / "clock.so"
-        define = f'-DSOURCE_SHA256="{tag.removeprefix(TAG)}"'
-        command = (compiler, *FLAGS, define, "-o", str(draft), str(SOURCE), *LIBRARIES)
+    with tempfile.TemporaryDirectory(prefix=f".{source.name}-", dir=path.parent) as work:
+        draft = Path(work) / path.name
+        define = f'-DSOURCE_SHA256="{source.digest()}"'
+        command = (program, *source.flags, define, "-o", str(draft), str(source.path), *source.libraries)
         try:
             done = subprocess.run(
                 command,
                 env={"PATH": os.defpath, **os.environ},  # without one, a compiler does not find its own linker
+                stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
                 errors="replace",
@@ -149,10 +194,13 @@ def _build(compiler: str, path: Path, tag: str) -> None:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise NoLibraryError(f"{compiler} did not build the clock library within {COMPILE_LIMIT_S:g} s") from error
+            took = f"{program} did not build the {source.name} library within {COMPILE_LIMIT_S:g} s"
+            raise NoLibraryError(took) from error
         if done.returncode != 0:
             lines = done.stderr.strip().splitlines()
             said = next((line for line in lines if "error" in line), lines[0] if lines else "nothing said")
-            raise NoLibraryError(f"{compiler} cannot build the clock library ({said[:REASON_CHARACTERS]}): {REMEDY}")
+            raise NoLibraryError(
+                f"{program} cannot build the {source.name} library ({said[:REASON_CHARACTERS]}): {REMEDY}"
+            )
         draft.chmod(0o755)
         draft.replace(path)

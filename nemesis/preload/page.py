@@ -17,7 +17,7 @@ from __future__ import annotations
 import mmap
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -94,9 +94,17 @@ class ClockPage:
         self._change(lambda true: self._line.set_right(true, true + self.wall_over_true))
 
     def read(self) -> ClockReading:
-        """Read the clocks as the node's processes do."""
+        """Read the clocks as the node's processes are told to, and say which change these have read, and what."""
         true = time.monotonic_ns()
-        return ClockReading(self._line.read(true), true, self._line.wall(true))
+        notes = self.notes()
+        return ClockReading(
+            self._line.read(true),
+            true,
+            self._line.wall(true),
+            self._generation,
+            max((note.generation for note in notes), default=None),
+            "; ".join(self._doubts_of(note for note in notes if note.generation == self._generation)),
+        )
 
     @property
     def is_straight(self) -> bool:
@@ -113,9 +121,12 @@ class ClockPage:
 
     def doubts(self) -> tuple[str, ...]:
         """Say, in a sentence each, where a process has read something else than the page had said."""
+        return self._doubts_of(self.notes())
+
+    def _doubts_of(self, notes: Iterable[Note]) -> tuple[str, ...]:
         lines = dict(self._lines)
         doubts = []
-        for note in self.notes():
+        for note in notes:
             line = lines.get(note.generation)
             if line is None:
                 continue  # too long ago to be compared

@@ -14,11 +14,11 @@ from random import Random
 import msgspec
 
 from checkers.history import Event, EventType, History
+from harness.cluster.base import Ability
 from harness.results import (
     Anomaly,
     CheckerResult,
     Latency,
-    Mechanism,
     NodeSummary,
     OperationCounts,
     RunResult,
@@ -282,11 +282,11 @@ def _nodes() -> tuple[NodeSummary, ...]:
     )
 
 
-def _mechanisms() -> tuple[Mechanism, ...]:
+def _mechanisms() -> tuple[Ability, ...]:
     return (
-        Mechanism(name="links", works=True, mechanism="a user-space switch between network namespaces"),
-        Mechanism(name="processes", works=True, mechanism="signals"),
-        Mechanism(name="clock", works=False, mechanism="", missing="no C compiler: apt-get install gcc"),
+        Ability(name="links", works=True, mechanism="a user-space switch between network namespaces"),
+        Ability(name="processes", works=True, mechanism="signals"),
+        Ability(name="clock", works=False, mechanism="", missing="no C compiler: apt-get install gcc"),
     )
 
 

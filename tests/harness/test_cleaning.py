@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from harness import workplace
 from harness.cleaning import Cleaned, clean, sweep
 from harness.cluster.base import ClusterError
 from harness.cluster.local import cgroups, ledger, pids
 from harness.cluster.local.ledger import Ledger
-from harness.exploration import workplace
 from harness.scenario import Scenario, dump
 from harness.store import SCENARIO, RunFolder, Store
 
@@ -124,7 +124,12 @@ def test_what_a_warden_that_is_gone_had_made_of_cgroups_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     removed: list[pids.Identity] = []
-    monkeypatch.setattr(cgroups, "remove", removed.append)
+
+    def remove(owner: pids.Identity) -> tuple[str, ...]:
+        removed.append(owner)
+        return ()
+
+    monkeypatch.setattr(cgroups, "remove", remove)
     store = Store(tmp_path)
     run = make_run(store, "starved")
     with sleeper() as (_, node):

@@ -14,8 +14,9 @@ from harness.mechanisms import served
 from harness.results import RunResult, RunVerdict, Served
 from harness.scenario import Scenario
 from harness.testing import simulate
-from nemesis.faults import ClockBump, DiskLie, Fault, Kill, Membership, Partition
-from nemesis.nemesis import ScheduledFault
+from nemesis.faults import ClockBump, DiskLie, Kill, Membership, Partition
+from nemesis.record import FaultRecord, FaultStatus
+from tests.harness.report_sample import bare
 
 ABILITIES = (
     Ability("links", True, "a switch"),
@@ -24,16 +25,12 @@ ABILITIES = (
 )
 
 
-def planned(*faults: Fault) -> list[ScheduledFault]:
-    return [ScheduledFault(number=n, at=1, until=2, fault=fault, order=()) for n, fault in enumerate(faults)]
-
-
 def lacking(ability: str) -> str:
     return {"clocks": "no clock can be bent: use a library", "disk": "no disk", "membership": ""}.get(ability, "")
 
 
 def test_each_kind_of_a_plan_has_its_mechanism_or_why_it_has_none() -> None:
-    here = served(planned(Kill(), Partition(), Kill("all"), ClockBump(), DiskLie(), Membership()), ABILITIES, lacking)
+    here = served([Kill(), Partition(), Kill("all"), ClockBump(), DiskLie(), Membership()], ABILITIES, lacking)
     assert {one.kind: (one.mechanism, one.missing) for one in here} == {
         "kill": ("signals", ""),
         "partition": ("a switch", ""),
@@ -76,7 +73,7 @@ def printed(result: RunResult) -> str:
 
 
 def test_a_requirement_that_is_not_met_ends_the_run_with_its_sentence() -> None:
-    result = result_of(require=("kill", "kill>=100", "seconds(kill)>=1"))
+    result = result_of(require=("kill", " kill>=100 ", "seconds(kill)>=1"))
     assert (result.verdict, result.exit_code) == (RunVerdict.FAULTS_NOT_MET, 4)
     assert list(result.unmet) == ["kill>=100"]
     assert result.unmet["kill>=100"] in result.sentence
@@ -89,3 +86,11 @@ def test_a_violation_under_what_is_beyond_the_model_is_called_expected() -> None
     violated = msgspec.structs.replace(result_of(), verdict=RunVerdict.VIOLATION)
     assert "EXPECTED" not in printed(violated)
     assert "VIOLATION (EXPECTED: BEYOND THE MODEL)" in printed(msgspec.structs.replace(violated, expected=True))
+
+
+def test_what_was_seen_of_a_heal_alone_is_told() -> None:
+    healed = FaultRecord(
+        number=0, kind="kill", what="kill n1", planned_at=1, planned_until=2, status=FaultStatus.INDETERMINATE,
+        healing=("n1: was there",),
+    )  # fmt: skip
+    assert "n1: was there" in printed(bare(faults=(healed,)))

@@ -1,4 +1,4 @@
-"""The command that repeats a run: flags where they say it all, else the run's own scenario file."""
+"""The command that repeats a run, and what a run that came to no proper end says of what was required."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from harness import execution
 from harness.cli import app
 from harness.execution import replay_command
+from harness.exploration.findings import report
 from harness.plan import make_plan
+from harness.results import RunVerdict
 from harness.scenario import Scenario, Timed, changed, dump, load
 from harness.seeds import SEED_MAX
-from nemesis.faults import Kill
+from harness.testing import simulate
+from nemesis.faults import DiskSlow, Kill, PowerOff
 from tests.harness.scenarios import scenarios
 
 
@@ -77,3 +81,29 @@ def test_the_scenario_that_is_kept_holds_the_seed(tmp_path: Path) -> None:
     path = tmp_path / "scenario.toml"
     path.write_text(dump(changed(Scenario(), seed=17)))
     assert tomllib.loads(path.read_text())["seed"] == load(path).seed == 17
+
+
+# -- what was required of a run that came to no proper end ------------------------------------------------------------
+
+
+def test_a_run_that_an_invariant_ends_has_met_what_had_happened_by_then() -> None:
+    slow = Timed(at="1s", until="8s", fault=DiskSlow("all", 100))
+    off = Timed(at="2s", until="3s", fault=PowerOff("all"))
+    required = ("disk-slow", "seconds(disk-slow)>=1", "seconds(disk-slow)>=6", "kill", "ok(faults)>=1", "elections_won")
+    early = Scenario(time="9s", rate=300, faults=(), schedule=(slow, off), bug="early-ack", require=required)
+    result = simulate(early, 3)
+    assert result.checkers[0].name == "invariants" and result.verdict is RunVerdict.VIOLATION
+    assert list(result.unmet) == ["seconds(disk-slow)>=6", "kill"]
+    (exposed,) = [exposure for exposure in result.coverage if exposure.kind == "disk-slow"]
+    assert 1 <= exposed.seconds < 6, "no longer than the run went on"
+
+
+def test_nobody_can_tell_what_a_run_has_met_that_could_not_be_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def judge(*_: object) -> None:
+        raise OSError("as it were")
+
+    monkeypatch.setattr(execution, "judge", judge)
+    result = simulate(Scenario(time="6s", rate=50, faults=("kill",)), 3)
+    assert result.verdict is RunVerdict.HARNESS_FAILURE
+    assert result.unmet == {"kill": "kill was required, and nobody can tell: the run failed"}
+    assert report(result, 0, 0, None).met == ()

@@ -12,18 +12,20 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from harness.exploration import workplace
+from harness import cleaning, workplace
+from harness.cluster.base import ClusterError
+from harness.cluster.local import ledger
 from harness.exploration.explorer import Exploration, Pace, Request, explore
 from harness.exploration.findings import Finding, SeedReport, Signature, findings, generic, harness_finding
 from harness.exploration.pool import SEEDS_PER_WORKER
 from harness.exploration.screen import PaceLine, as_data, pace_line, print_exploration
 from harness.exploration.seedrange import SeedRangeError, parse_seeds
 from harness.exploration.tally import KEPT_PER_SIGNATURE, Tally
-from harness.exploration.workplace import WORK_PREFIX, working_directory
 from harness.results import Anomaly, CheckerResult, RunVerdict
 from harness.scenario import Scenario
 from harness.seeds import SEED_MAX
-from harness.store import Store
+from harness.store import CLUSTER, Store
+from harness.workplace import WORK_PREFIX, working_directory
 from tests.harness.report_sample import bare
 
 VIOLATION, HARNESS, UNKNOWN = RunVerdict.VIOLATION, RunVerdict.HARNESS_FAILURE, RunVerdict.UNKNOWN
@@ -129,14 +131,14 @@ def test_failures_are_grouped_and_sorted_by_weight_then_number() -> None:
 
 
 @pytest.mark.parametrize("verdicts", list(itertools.product((VALID, NOT_MET, UNKNOWN, HARNESS, VIOLATION), repeat=2)))
-@pytest.mark.parametrize("installed", [{}, {"kill": 1}])
-def test_the_exit_code_is_that_of_the_heaviest(verdicts: tuple[RunVerdict, ...], installed: dict[str, int]) -> None:
+@pytest.mark.parametrize("met", [(), ("kill",)])
+def test_the_exit_code_is_that_of_the_heaviest(verdicts: tuple[RunVerdict, ...], met: tuple[str, ...]) -> None:
     tally = Tally(("kill",))
     for seed, verdict in enumerate(verdicts):
-        tally.add(SeedReport(seed=seed, verdict=verdict, installed=installed if seed else {}))
+        tally.add(SeedReport(seed=seed, verdict=verdict, met=met if seed else ()))
     expected = next((code for v, code in ((VIOLATION, 1), (HARNESS, 5), (UNKNOWN, 3)) if v in verdicts), None)
     if expected is None:
-        expected = 0 if installed else 4  # one seed with the fault is enough for all
+        expected = 0 if met else 4  # one seed with the fault is enough for all
     assert tally.exit_code() == expected
     assert tally.exit_code(interrupted=True) == 130
 
@@ -151,12 +153,12 @@ def test_counts_add_up() -> None:
 
 def test_a_requirement_is_met_if_any_seed_meets_it_by_itself() -> None:
     tally = Tally(("kill>=3", "noops_filled", "pause"))
-    tally.add(SeedReport(seed=0, verdict=NOT_MET, installed={"pause": 1}, seconds={"pause": 1.5}))
-    assert tally.never_happened() == ["kill>=3", "noops_filled"]
+    tally.add(SeedReport(seed=0, verdict=NOT_MET, met=("pause",), seconds={"pause": 1.5}))
+    assert tally.never_met() == ["kill>=3", "noops_filled"]
     assert tally.exit_code() == 4
     tally.add(SeedReport(seed=1, verdict=NOT_MET, met=("kill>=3",), on_leader={"kill": 2}, seconds={"pause": 0.25}))
     tally.add(SeedReport(seed=2, verdict=NOT_MET, met=("kill>=3", "noops_filled")))
-    assert tally.never_happened() == []
+    assert tally.never_met() == []
     assert tally.exit_code() == 0
     assert (tally.met["kill>=3"], tally.on_leader["kill"], tally.seconds["pause"]) == (2, 2, 1.75)
 
@@ -174,14 +176,14 @@ def test_only_the_first_folders_of_a_signature_are_kept() -> None:
 # -- workers that do not behave ---------------------------------------------------------------------------------------
 
 FAKE = """
-import json, os, signal, sys, time
+import glob, json, os, shutil, signal, sys, time
 job = json.loads(sys.stdin.readline())
 for line in sys.stdin:
     seed = int(line)
-    verdict, findings, spent = "valid", [], False
+    verdict, findings, spent, folder = "valid", [], False, None
     {behaviour}
     print(json.dumps({{"seed": seed, "verdict": verdict, "findings": findings, "spent": spent,
-                       "counters": {{"pid": os.getpid()}}, "run_s": 2.0}}), flush=True)
+                       "folder": folder, "counters": {{"pid": os.getpid()}}, "run_s": 2.0}}), flush=True)
 """
 
 
@@ -244,6 +246,52 @@ def test_a_worker_that_ends_is_replaced_and_its_seed_is_a_harness_failure(
     if "MemoryError" in behaviour:
         assert "MemoryError: all gone" in result.sentence
         assert "all gone" in (run / "worker.stderr").read_text()
+
+
+ONE_WAITS_WHILE_TWO_IS_LOST = """
+    folder = job["directory"] + f"/20260102T030405-default-s{{seed}}"
+    os.makedirs(folder + "/cluster")
+    while seed == 0 and not glob.glob(job["directory"] + "/../*/*/worker.stderr"):
+        time.sleep(0.01)
+    if seed == 1:
+        shutil.copy({result!r}, folder + "/results.json")
+        open(folder + "/scenario.toml", "w").close()
+        verdict, findings = "violation", [dict(signature=["violation", "c", "k"], sentence="one")]
+    if seed == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    folder = folder if seed == 1 else None
+"""
+
+
+def test_a_lost_seed_takes_no_folder_from_another_that_waits_for_its_turn(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_bytes(msgspec.json.encode(bare(seed=1, verdict=VIOLATION)))
+    behaviour = ONE_WAITS_WHILE_TWO_IS_LOST.format(result=str(tmp_path / "result.json"))
+    exploration = faked(tmp_path / "store", behaviour, seeds=range(3))
+    assert dict(exploration.tally.verdicts) == {VALID: 1, VIOLATION: 1, HARNESS: 1}
+    kept = [run.results() for run in Store(tmp_path / "store").runs()]
+    assert [(result.seed, result.verdict) for result in kept if result] == [(1, VIOLATION), (2, HARNESS)]
+
+
+LOST_WITH_A_LEDGER = """
+    if seed == 1:
+        folder = job["directory"] + "/20260102T030405-default-s1/cluster"
+        os.makedirs(folder)
+        open(folder + "/warden.json", "w").write("no ledger")
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_lost_seed_has_left_and_nobody_can_end_is_told_and_costs_the_others_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workplace, "MEMORY_DISK", tmp_path / "none")  # if this fails, nobody else shall find it there
+    exploration = faked(tmp_path, LOST_WITH_A_LEDGER, seeds=range(3))
+    (group,) = exploration.tally.groups()
+    assert (group.kind, group.first_seed) == ("the worker was killed by SIGKILL", 1)
+    assert "what it left behind could not be ended: " in group.sentence
+    assert exploration.tally.done == 3
+    (run,) = Store(tmp_path).runs()
+    assert (run / CLUSTER / ledger.FILE_NAME).exists()
 
 
 def test_a_worker_that_hangs_is_replaced(tmp_path: Path) -> None:
@@ -344,6 +392,39 @@ def test_what_a_killed_controller_left_is_swept_and_what_is_in_use_is_not(
         assert sorted(tmp_path.iterdir()) == sorted([first, second, other])
 
 
+def with_a_damaged_ledger(directory: Path) -> Path:
+    folder = directory / "worker-1" / "run" / CLUSTER
+    folder.mkdir(parents=True)
+    (folder / ledger.FILE_NAME).write_text("no ledger")
+    return directory
+
+
+def test_what_another_controller_has_left_and_nobody_can_end_is_told_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(workplace, "MEMORY_DISK", tmp_path / "none")
+    left = with_a_damaged_ledger(tmp_path / f"{WORK_PREFIX}{2**22 + 7}-abc")
+    other = tmp_path / f"{WORK_PREFIX}{2**22 + 8}-abc"
+    other.mkdir()
+    with working_directory(Store(tmp_path), 2):
+        pass
+    assert list(tmp_path.iterdir()) == [left]
+    assert f"{left} stays: " in capsys.readouterr().err
+    with pytest.raises(ClusterError, match=f"{left}: .*cannot be read"):
+        cleaning.sweep(Store(tmp_path))
+
+
+def test_what_cannot_be_ended_at_the_end_takes_nothing_back_of_what_was_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(workplace, "MEMORY_DISK", tmp_path / "none")
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    with working_directory(Store(tmp_path), 2) as work:
+        with_a_damaged_ledger(work)
+    assert f"{work} stays: " in capsys.readouterr().err
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
 # -- the screen -------------------------------------------------------------------------------------------------------
 
 
@@ -376,6 +457,6 @@ def test_a_table_with_what_to_do_next(tmp_path: Path) -> None:
     assert "antipaxos report /store/one" in told
     assert "5.00 s of runs per CPU s" in told
     data = as_data(exploration, asked)
-    assert (data["verdict"], data["exit_code"], data["faults_never_installed"]) == (VIOLATION, 1, ["kill"])
+    assert (data["verdict"], data["exit_code"], data["requirements_never_met"]) == (VIOLATION, 1, ["kill"])
     assert [found["first_seed"] for found in data["findings"]] == [1, 2]
     assert msgspec.json.decode(msgspec.json.encode(data))["measured"]["seeds_per_s"] == 0.6

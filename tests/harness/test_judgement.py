@@ -7,7 +7,9 @@ from itertools import product
 import msgspec
 import pytest
 
-from harness.judgement import missed_faults, weigh
+from harness.exposure import Evidence
+from harness.judgement import weigh
+from harness.requirements import parse_all, unmet
 from harness.results import EXIT_CODES, EXIT_USAGE, CheckerResult, RunVerdict
 from nemesis.record import FaultRecord, FaultStatus
 from tests.harness.report_sample import bare
@@ -24,11 +26,16 @@ def fault(kind: str, status: FaultStatus, *evidence: str) -> FaultRecord:
     return FaultRecord(number=0, kind=kind, what=kind, planned_at=0, planned_until=1, status=status, evidence=evidence)
 
 
+def missing(faults: list[FaultRecord], *required: str) -> dict[str, str]:
+    return unmet(parse_all(required), Evidence(faults))
+
+
 @pytest.mark.parametrize("verdicts", list(product((VALID, INVALID, UNKNOWN), repeat=3)))
 @pytest.mark.parametrize("status", list(FaultStatus))
 def test_the_order_of_weight(verdicts: tuple[str, ...], status: FaultStatus) -> None:
     results = [said(f"checker{number}", verdict) for number, verdict in enumerate(verdicts)]
-    verdict, _ = weigh(results, [fault("kill", status)], ["kill"])
+    faults = [fault("kill", status)]
+    verdict, _ = weigh(results, faults, missing(faults, "kill"))
     if INVALID in verdicts:
         assert verdict is RunVerdict.VIOLATION
     elif UNKNOWN in verdicts:
@@ -41,13 +48,13 @@ def test_the_order_of_weight(verdicts: tuple[str, ...], status: FaultStatus) -> 
 
 def test_the_sentence_is_that_of_all_who_object() -> None:
     results = [said("a", VALID), said("b", INVALID), said("c", UNKNOWN), said("d", INVALID)]
-    assert weigh(results, [], [])[1] == "b: it is invalid; d: it is invalid."
-    assert weigh([results[0], results[2]], [], [])[1] == "c: it is unknown."
+    assert weigh(results, [], {})[1] == "b: it is invalid; d: it is invalid."
+    assert weigh([results[0], results[2]], [], {})[1] == "c: it is unknown."
 
 
 def test_a_valid_run_says_under_how_many_faults_and_who_held_it() -> None:
     faults = [fault("kill", INSTALLED), fault("kill", SKIPPED), fault("pause", INSTALLED)]
-    _, sentence = weigh([said("a", VALID), said("b", VALID)], faults, ["kill"])
+    _, sentence = weigh([said("a", VALID), said("b", VALID)], faults, {})
     assert sentence == "Nothing was lost and nothing was stale under 2 faults (a, b)."
 
 
@@ -55,27 +62,27 @@ def test_a_violation_says_which_faults_beyond_the_model_were_in_force() -> None:
     lie = msgspec.structs.replace(fault("disk-lie", INSTALLED), what="disk-lie n2", beyond_model="it lied")
     rot = msgspec.structs.replace(fault("disk-rot", INDETERMINATE), what="disk-rot n3", beyond_model="it rots")
     told = " Beyond the model: disk-lie n2, disk-rot n3; a correct node may break here."
-    assert weigh([said("b", INVALID)], [lie, lie, fault("kill", INSTALLED), rot], [])[1] == f"b: it is invalid.{told}"
-    assert weigh([said("b", UNKNOWN)], [lie, rot], [])[1] == f"b: it is unknown.{told}"
+    assert weigh([said("b", INVALID)], [lie, lie, fault("kill", INSTALLED), rot], {})[1] == f"b: it is invalid.{told}"
+    assert weigh([said("b", UNKNOWN)], [lie, rot], {})[1] == f"b: it is unknown.{told}"
     for harmless in (fault("kill", INSTALLED), msgspec.structs.replace(lie, status=SKIPPED)):
-        assert weigh([said("b", INVALID)], [harmless], [])[1] == "b: it is invalid."
-    assert "eyond" not in weigh([said("b", VALID)], [lie], [])[1]
+        assert weigh([said("b", INVALID)], [harmless], {})[1] == "b: it is invalid."
+    assert "eyond" not in weigh([said("b", VALID)], [lie], {})[1]
 
 
 def test_a_fault_that_lingers_leaves_nothing_valid_and_takes_no_violation_back() -> None:
     slow = msgspec.structs.replace(fault("disk-slow", INSTALLED), what="disk-slow n2", healed=False, lingers=True)
     told = "Not healed: disk-slow n2; nobody knows what the nodes would have done without."
     valid = (RunVerdict.HARNESS_FAILURE, f"Nothing is wrong in what happened. {told}")
-    assert weigh([said("a", VALID)], [slow, slow], ["pause"]) == valid
-    assert weigh([said("a", INVALID)], [slow], []) == (RunVerdict.VIOLATION, f"a: it is invalid. {told}")
+    assert weigh([said("a", VALID)], [slow, slow], {"pause": "no pause"}) == valid
+    assert weigh([said("a", INVALID)], [slow], {}) == (RunVerdict.VIOLATION, f"a: it is invalid. {told}")
     refused = msgspec.structs.replace(fault("kill", INSTALLED), healed=False)
-    assert weigh([said("a", VALID)], [refused], [])[0] is RunVerdict.VALID, "whether it runs is for recovery to say"
+    assert weigh([said("a", VALID)], [refused], {})[0] is RunVerdict.VALID, "whether it runs is for recovery to say"
 
 
 def test_one_installed_fault_of_each_required_kind_is_enough() -> None:
     faults = [fault("kill", SKIPPED), fault("kill", INSTALLED), fault("pause", INDETERMINATE)]
-    assert missed_faults(faults, ["kill"]) == []
-    assert missed_faults(faults, []) == []
+    assert missing(faults, "kill") == {}
+    assert missing(faults) == {}
 
 
 @pytest.mark.parametrize(
@@ -89,13 +96,13 @@ def test_one_installed_fault_of_each_required_kind_is_enough() -> None:
     ],
 )
 def test_a_kind_that_is_not_shown_to_have_happened_is_missed(faults: list[FaultRecord], why: str) -> None:
-    assert missed_faults(faults, ["kill"]) == [f"no kill is shown to have happened ({why})"]
+    assert missing(faults, "kill") == {"kill": f"no kill is shown to have happened ({why})"}
 
 
 def test_every_missed_kind_is_named_once() -> None:
-    missed = missed_faults([fault("pause", INSTALLED)], ["kill", "pause", "partition", "kill"])
-    assert [sentence.split()[1] for sentence in missed] == ["kill", "partition"]
-    verdict, sentence = weigh([said("a", VALID)], [], ["kill", "partition"])
+    missed = missing([fault("pause", INSTALLED)], "kill", "pause", "partition", "kill")
+    assert list(missed) == ["kill", "partition"]
+    verdict, sentence = weigh([said("a", VALID)], [], missed)
     assert verdict is RunVerdict.FAULTS_NOT_MET
     assert sentence.startswith("Nothing is wrong in what happened, but no kill is shown")
     assert "; no partition is shown" in sentence

@@ -18,6 +18,8 @@ from harness.exploration.findings import Finding, SeedReport, Signature
 from harness.exploration.serving import Job
 from harness.museum import here, page
 from harness.museum.exhibits import Exhibit, exhibit, exhibits, matches
+from harness.museum.hall import Visit
+from harness.museum.screen import troubles
 from harness.museum.showing import Showing, Terms
 from harness.museum.worker import MISDEEDS, show
 from harness.results import RunVerdict
@@ -209,6 +211,18 @@ def test_answers_are_taken_in_in_the_order_of_seeds() -> None:
     assert (shown.seeds, shown.caught, shown.seeds_needed) == (2, 1, 2)
     assert shown.first is not None and shown.first.seed == 1
     assert shown.proven
+
+
+def test_a_catch_where_the_bug_did_no_wrong_is_not_made_up_for_by_a_miss_where_it_did() -> None:
+    one = showing(seeds_min=2, seeds_max=2)
+    for seed, planted in enumerate((answer(0, CATCH, misdeeds=0), answer(1, misdeeds=1))):
+        one.take(seed, False, planted)
+        one.take(seed, True, answer(seed, misdeeds=0))
+    shown = one.shown()
+    assert (shown.caught, shown.reached, shown.caught_unreached) == (1, 1, 1)
+    assert not shown.proven
+    told = troubles(Visit((shown,), 1.0, False))
+    assert told == ["✘ early-promise: caught in 1 of 1 seeds where it did no wrong: something else was caught"]
 
 
 def test_what_was_missed_says_whether_the_bug_was_reached() -> None:

@@ -24,7 +24,7 @@ from harness.report.sequence.window import CLOSE, segments_of
 from harness.results import Anomaly, CheckerResult, RunResult, RunVerdict
 from harness.simulation.tape import TraceLine, read_tape
 from nemesis.delays import Delay
-from nemesis.ground import Loss, Reorder, Weather
+from nemesis.ground import Loss, Rate, Reorder, Weather
 from tests.harness.report_sample import bare
 from tests.simulation.taped import EARLY_ACK, HEALTHY, LOCAL_READS, taped
 
@@ -461,6 +461,14 @@ def test_of_a_trace_that_is_too_long_the_end_is_kept_where_an_invariant_broke(
     assert {span.state for span in last.spans if span.lane == "n5"} >= {"leader", "gone"}
     lost = [message.why for message in first.messages if message.fate]
     assert set(lost) <= {"still under way when the trace ends"}, "what was not looked at is not lost"
+
+
+def test_what_may_be_queued_before_a_rate_when_the_trace_ends_is_not_lost() -> None:
+    slow = as_traced(Weather(rate=Rate(8_000, 3_000)))  # the queue is empty after three seconds
+    rate = line(1 * US, "links", "", what="weather", body=[["n1", "n2", slow]])
+    links = Links([*three_nodes(), rate, line(10_000_000 * US, "tick")])
+    assert links.fate(send(7_500_000 * US, 1, "accept"))[0] == "under-way"
+    assert links.fate(send(6_000_000 * US, 1, "accept"))[0] == "lost"
 
 
 def test_what_a_reset_took_is_said_to_be_lost_by_it() -> None:

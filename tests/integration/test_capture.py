@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.cluster.base import ClusterError
 from harness.cluster.local.capture import DELIVERED, LOST
 from harness.cluster.local.cluster import LocalCluster
 from nemesis.ground import Link, Weather
@@ -68,3 +69,12 @@ def test_a_capture_tells_what_arrived_from_what_did_not(tmp_path: Path) -> None:
             ("tcpdump", "-Kntr", folder / LOST), capture_output=True, text=True, check=True, timeout=30
         ).stdout
         assert said.count("10.77.0.1.7000 > 10.77.0.2.7000: ") == 3
+
+
+def test_a_capture_that_cannot_be_written_is_not_blamed_on_the_mode(tmp_path: Path) -> None:
+    require_namespaces("userns")
+    missing = tmp_path / "missing"
+    with pytest.raises(ClusterError) as caught:
+        asyncio.run(LocalCluster(1, "userns", tmp_path / "cluster", capture=missing).setup())
+    said = f"cannot set up the local cluster: the frames cannot be captured: cannot write {missing / DELIVERED}: "
+    assert str(caught.value) == f"{said}No such file or directory"

@@ -18,6 +18,7 @@ from harness.cluster.local.cluster import LocalCluster
 from harness.cluster.local.messages import DisksBy, UsedMode
 from harness.seeds import SeedTree
 from nemesis.ground import DiskTrouble, Run
+from nemesis.preload.library import REMEDY
 from nemesis.undo import Arrival, Damage, Harm
 from tests.integration import disk_program
 from tests.integration.disk_program import Act, acts
@@ -579,7 +580,7 @@ def test_where_fuse_is_closed_a_preload_library_takes_its_place(
     monkeypatch.setenv("PATH", "/nowhere")
     missing = asyncio.run(scene(tmp_path / "without", False))
     assert "mfusepy cannot use /nowhere/libfuse.so" in missing
-    assert "no C compiler for the preload library; on Debian and Ubuntu: apt-get install gcc libc6-dev" in missing
+    assert f"the disk library is not built, and there is no C compiler: {REMEDY}" in missing
 
 
 def test_a_disk_that_died_is_no_verdict_on_the_node(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,12 +17,17 @@ from rich.console import Console
 from harness.cluster.local import pids
 from harness.doctor import diagnosis
 from harness.doctor.attempts import ATTEMPTS
-from harness.doctor.diagnosis import Diagnosis, Serves
+from harness.doctor.diagnosis import Diagnosis
 from harness.doctor.screen import print_diagnosis
 from harness.doctor.trial import Found, TrialError, try_all
+from harness.execution import carry_out, prepare
+from harness.exploration.worker import Unwatched
+from harness.results import Served
+from harness.scenario import Scenario, Timed
+from harness.store import Store
 from nemesis.faults import KINDS
 from tests.harness.controller import antipaxos
-from tests.integration.local_support import require_namespaces
+from tests.integration.local_support import require_disks, require_namespaces
 
 pytestmark = pytest.mark.integration
 
@@ -72,7 +79,7 @@ def test_what_attempts_do_to_themselves_is_not_done_to_the_doctor(monkeypatch: p
     assert own() == before
     assert not list(Path("/sys/fs/cgroup").glob(f"**/antipaxos-{os.getpid()}-*"))
     assert not [entry for entry in Path("/tmp").glob("antipaxos-doctor-*") if entry.stat().st_uid == os.geteuid()]
-    assert {kind for serves in diagnosed.faults for kind in serves.kinds} == set(KINDS)
+    assert {served.kind for served in diagnosed.faults} == set(KINDS)
 
 
 def own() -> tuple[dict[str, str], str, int]:
@@ -87,12 +94,37 @@ def test_the_command_says_as_json_what_a_run_can_do_here(tmp_path: Path) -> None
     done = antipaxos(tmp_path, "doctor", "--json", "--mode", "userns")
     assert done.status == 0
     assert done.json["default_job"] is True
-    by_ability = {serves["ability"]: serves for serves in done.json["faults"]}
-    assert by_ability["links"]["works"]
-    assert by_ability["links"]["mechanism"].startswith("user namespace + AF_PACKET switch")
+    by_kind = {served["kind"]: served for served in done.json["faults"]}
+    assert not by_kind["partition"]["missing"]
+    assert by_kind["partition"]["mechanism"].startswith("user namespace + AF_PACKET switch")
+    assert by_kind["clock-drift"]["missing"] or by_kind["clock-drift"]["mechanism"].startswith("preload library (")
     assert {found["name"] for found in done.json["found"]} == set(ATTEMPTS)
     assert all(found["how"] if found["works"] else found["why"] for found in done.json["found"])
     assert "Faults on real processes" in done.err
+
+
+def test_disks_and_power_are_tried_though_no_fault_asks_for_them(tmp_path: Path) -> None:
+    require_disks()
+    done = antipaxos(tmp_path, "doctor", "--json")
+    by_kind = {served["kind"]: served for served in done.json["faults"]}
+    for kind in ("disk-lie", "power-off"):
+        assert not by_kind[kind]["missing"] and "undo journal" in by_kind[kind]["mechanism"]
+
+
+class Leaves(Unwatched):
+    """Ends a run as soon as its place is set up."""
+
+    def begun(self, served: Sequence[Served]) -> None:
+        raise OSError("seen enough")
+
+
+def test_a_run_says_the_same_of_its_faults(tmp_path: Path) -> None:
+    schedule = tuple(Timed(at="1s", until="2s", fault=fault()) for fault in KINDS.values())
+    every = Scenario(place="local", time="2s", faults=(), schedule=schedule)
+    run = carry_out(prepare(every, 1, Store(tmp_path), datetime.now(UTC)), Leaves()).result
+    doctor = antipaxos(tmp_path, "doctor", "--json").json["faults"]
+    told = [(served.kind, served.mechanism, served.missing) for served in run.served]
+    assert told == [(served["kind"], served["mechanism"], served["missing"]) for served in doctor]
 
 
 def test_a_mode_that_is_misspelt(tmp_path: Path) -> None:
@@ -107,7 +139,7 @@ def test_the_screen_names_what_to_do_and_ends_with_the_verdict(width: int, has_p
         machine="Linux",
         user="root",
         default_job=False,
-        faults=(Serves(ability="links", kinds=("partition",), works=False, missing="no link can be cut"),),
+        faults=(Served(kind="partition", mechanism="none", missing="no link can be cut"),),
         found=(Found(name="veth", works=False, why="no such device", remedy="modprobe veth"),),
         purposes={"veth": "for links"},
     )
@@ -117,5 +149,5 @@ def test_the_screen_names_what_to_do_and_ends_with_the_verdict(width: int, has_p
     assert "no link can be cut" in shown
     assert "no such device → modprobe veth" in shown
     assert ("for links" in shown) is has_purpose
-    assert "✘ The default job does not work here" in shown
+    assert "✘ The default job does not work here (partition, kill)" in shown
     assert sick.exit_code == 4

@@ -92,7 +92,7 @@ def test_faults_that_no_seed_had_are_not_met(tmp_path: Path) -> None:
     done = antipaxos(tmp_path, "explore", "--seeds", "0..2", "--time", "2s", "--faults", "pause", "--json")
     assert done.status == 4
     assert done.json["verdicts"] == {"faults-not-met": 2}
-    assert done.json["faults_never_installed"] == ["pause"]
+    assert done.json["requirements_never_met"] == ["pause"]
 
 
 @pytest.mark.parametrize("seeds", ["5..5", "a..b", "0-5"])

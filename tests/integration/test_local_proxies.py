@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,11 @@ async def connect(cluster: LocalCluster, nodes: Nodes, source: str, destination:
     return await nodes[source](f"connect {key} {address.host} {address.port} 5")
 
 
+async def has_said(nodes: Nodes, node: str, key: str, text: str) -> bool:
+    """Say something over a connection, if the node knows of it yet: one that was dialled it has to be told of."""
+    return await nodes[node](f"say {key} {text}") == "said"
+
+
 async def there(cluster: LocalCluster) -> LinkCounters:
     return (await cluster.link_counters())[THERE]
 
@@ -71,8 +77,9 @@ def test_a_cut_one_way_holds_back_what_is_said_one_way(tmp_path: Path) -> None:
     async def act(cluster: LocalCluster, nodes: Nodes) -> None:
         await connect(cluster, nodes, "n1", "n2", "a")
         await connect(cluster, nodes, "n2", "n1", "b")
+        await nodes["n1"]("say a 1")
+        await eventually(partial(has_said, nodes, "n1", "b", "1"), 5)
         for key in "ab":
-            await nodes["n1"](f"say {key} 1")
             await hears(nodes, "n2", key, "1")
         await cluster.cut(frozenset({THERE}))
         for key in "ab":
@@ -162,11 +169,70 @@ def test_a_node_that_is_gone_is_gone_for_its_peers_too(tmp_path: Path) -> None:
     play(tmp_path, act)
 
 
+def test_a_node_that_dies_behind_a_cut_is_gone_for_its_peers_after_the_heal(tmp_path: Path) -> None:
+    """Killed with something unread it leaves a reset, which overtakes nothing that was held back."""
+
+    async def act(cluster: LocalCluster, nodes: Nodes) -> None:
+        await connect(cluster, nodes, "n1", "n2", "a")
+        await nodes["n1"]("say a x")
+        await hears(nodes, "n2", "a", "x")
+        await cluster.cut(frozenset({BACK}))
+        for number in range(3):
+            await nodes["n2"](f"say a {number}")
+            await asyncio.sleep(QUIET_S / 3)
+        await cluster.pause("n2")
+        carried = (await there(cluster)).forwarded
+        await nodes["n1"]("say a unread")
+        await eventually(lambda: _has_carried(cluster, carried + 1), 5)
+        await cluster.kill("n2")
+        await asyncio.sleep(QUIET_S)
+        assert await nodes["n1"]("heard a") == "heard "
+        await cluster.cut(frozenset())
+        await hears(nodes, "n1", "a", "012<ConnectionResetError>")
+
+    play(tmp_path, act)
+
+
+async def _has_carried(cluster: LocalCluster, count: int) -> bool:
+    return (await there(cluster)).forwarded >= count
+
+
+def test_what_is_sent_to_a_dead_node_is_not_answered_across_a_cut(tmp_path: Path) -> None:
+    """The kernel answers it with a reset, at a time when the end of the stream is still held back."""
+
+    async def act(cluster: LocalCluster, nodes: Nodes) -> None:
+        await connect(cluster, nodes, "n1", "n2", "a")
+        await nodes["n1"]("say a x")
+        await hears(nodes, "n2", "a", "x")
+        await cluster.cut(frozenset({BACK}))
+        await cluster.kill("n2")
+        for _ in range(3):
+            await nodes["n1"]("say a y")
+            await asyncio.sleep(QUIET_S / 3)
+        assert await nodes["n1"]("heard a") == "heard "
+        await cluster.cut(frozenset())
+        await hears(nodes, "n1", "a", "<end>")
+
+    play(tmp_path, act)
+
+
 def test_fates_of_single_frames_are_refused(tmp_path: Path) -> None:
     async def act(cluster: LocalCluster, nodes: Nodes) -> None:
         with pytest.raises(ClusterError, match="cannot lose, double or reorder"):
             await cluster.set_weather({THERE: Weather(losses=(Loss(1),))})
         with pytest.raises(ClusterError, match="no link between nodes"):
             await cluster.cut(frozenset({Link("n1", "n9")}))
+
+    play(tmp_path, act)
+
+
+def test_nothing_of_a_weather_comes_if_a_part_of_it_is_refused(tmp_path: Path) -> None:
+    async def act(cluster: LocalCluster, nodes: Nodes) -> None:
+        await connect(cluster, nodes, "n1", "n2", "a")
+        with pytest.raises(ClusterError, match="cannot lose, double or reorder"):
+            await cluster.set_weather({THERE: Weather(clogged=True), BACK: Weather(duplicate_ppm=1)})
+        await nodes["n1"]("say a x")
+        await hears(nodes, "n2", "a", "x")
+        assert (await there(cluster)).clogged == 0
 
     play(tmp_path, act)

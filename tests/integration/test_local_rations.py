@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
+import resource
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness.cluster.base import Launch
-from harness.cluster.local import cgroups, ledger, pids
+from harness.cluster.base import ClusterError, Launch
+from harness.cluster.local import cgroups, ledger, leftovers, pids, rations
 from harness.cluster.local.cgroups import Hierarchy
+from harness.cluster.local.cluster import LocalCluster
+from harness.cluster.local.errors import LocalError
 from harness.cluster.local.messages import SetRation, UsedMode
 from harness.cluster.local.rations import Rationing
 from nemesis.ground import Ration, Resources, Run
@@ -86,6 +94,55 @@ def test_a_starved_node_has_its_part_and_then_all_it_wants(mode: UsedMode, tmp_p
     asyncio.run(scene())
 
 
+ESCAPES = """
+import subprocess, time
+from pathlib import Path
+print("ready", flush=True)
+while not Path("go").exists():
+    time.sleep(0.01)
+print("escaped", subprocess.Popen(("sleep", "600"), start_new_session=True).pid, "", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("how", ["asked", "killed"])
+def test_a_cgroup_that_is_still_used_is_told_of_and_not_forgotten(how: str, tmp_path: Path) -> None:
+    if cgroups.hierarchy() is None:
+        pytest.skip("no cpu cgroup may be made here")
+
+    async def scene() -> None:
+        cluster = LocalCluster(1, "loopback", tmp_path)
+        await cluster.setup()
+        await cluster.spawn("n1", program(tmp_path, ESCAPES))
+        await logged(tmp_path, "ready")
+        await cluster.set_ration("n1", Ration(times=5))
+        (tmp_path / "go").touch()
+        await logged(tmp_path, "escaped ")
+        escaped = int((tmp_path / "n1.log").read_text().split()[2])
+        book = ledger.read(tmp_path)
+        assert book is not None
+        try:
+            if how == "killed":
+                os.kill(book.warden.pid, signal.SIGKILL)
+            with pytest.raises(ClusterError, match=f"cannot remove the cgroup .*/n1: used by process {escaped}"):
+                await cluster.teardown()
+            assert len(cgroups_of(book.warden)) == 1
+            with pytest.raises(ClusterError, match=f"used by process {escaped}"):
+                leftovers.find(tmp_path)
+        finally:
+            os.kill(escaped, signal.SIGKILL)
+
+        async def removed() -> bool:
+            with contextlib.suppress(ClusterError):
+                leftovers.find(tmp_path)
+            return ledger.read(tmp_path) is None
+
+        await eventually(removed, 5)
+        assert not cgroups_of(book.warden)
+
+    asyncio.run(scene())
+
+
 def cgroups_of(owner: pids.Identity) -> list[Path]:
     return list(cgroups.ROOT.glob(f"*/{cgroups.PREFIX}-{owner.pid}-{owner.started_ticks}"))
 
@@ -148,11 +205,19 @@ async def logged(directory: Path, text: str) -> None:
 # -- by both means, whatever this machine allows ----------------------------------------------------------------------
 
 
+@contextmanager
+def spinning() -> Iterator[int]:
+    with subprocess.Popen(("/bin/sh", "-c", SPIN), start_new_session=True) as process:
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
 @pytest.fixture
 def child() -> Iterator[int]:
-    with subprocess.Popen(("/bin/sh", "-c", SPIN), start_new_session=True) as process:
-        yield process.pid
-        process.kill()
+    with spinning() as pid:
+        yield pid
 
 
 def me() -> pids.Identity:
@@ -177,12 +242,89 @@ def test_competitors_share_one_processor_with_the_node(child: int) -> None:
     rationing.set(SetRation("n1", times=1), child)
     assert os.sched_getaffinity(child) == os.sched_getaffinity(0)
     assert rationing.account("n1", child).starved == ""
-    spinning = list(rationing.competitors.values())
-    assert len(spinning) == 2
+    left = list(rationing.competitors.values())
+    assert len(left) == 2
     rationing.end()
     assert rationing.competitors == {}
-    assert not any(pids.is_alive(one) for one in spinning)
+    assert not any(pids.is_alive(one) for one in left)
     assert len(changes) == 3
+
+
+def test_a_node_is_fed_by_the_means_by_which_it_starves(child: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = cgroups.hierarchy()
+    if where is None:
+        pytest.skip("no cpu cgroup may be made here")
+    home, confine = cgroups.home_of(child, where), cgroups.confine
+
+    def only_n1(where: Hierarchy, owner: pids.Identity, node: str, members: Sequence[int], times: int) -> Path:
+        if node != "n1":
+            raise OSError(errno.ENOSPC, "no room for another one")
+        return confine(where, owner, node, members, times)
+
+    monkeypatch.setattr(cgroups, "confine", only_n1)
+    rationing = Rationing(me(), lambda: None, where)
+    with spinning() as other:
+        try:
+            rationing.set(SetRation("n1", times=10), child)
+            rationing.set(SetRation("n2", times=4), other)
+            assert "cpu cgroup" in rationing.account("n1", child).starved
+            assert "with 3 competitors" in rationing.account("n2", other).starved, "n1 needs none of them"
+            rationing.set(SetRation("n1", times=1), child)
+            assert cgroups.home_of(child, where) == home
+            assert rationing.account("n1", child).starved == ""
+            assert rationing.account("n2", other).starved
+            rationing.set(SetRation("n2", times=1), other)
+            assert rationing.account("n2", other).starved == ""
+        finally:
+            rationing.set(SetRation("n1", times=1), child)
+            rationing.end()
+    assert not cgroups_of(me())
+
+
+def test_what_failed_can_be_tried_again_and_taken_back(child: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    free, limit = os.sched_getaffinity(child), resource.prlimit(child, resource.RLIMIT_NOFILE)
+    rationing = Rationing(me(), lambda: None, None)
+
+    def failing(act: Callable[..., Any]) -> Callable[..., Any]:
+        """Do it, and then fail; the second time do it."""
+        fails = [True]
+
+        def acting(*arguments: Any) -> Any:
+            done = act(*arguments)
+            if fails:
+                raise PermissionError(fails.pop())
+            return done
+
+        return acting
+
+    try:
+        for starve in (SetRation("n1", times=4), SetRation("n1", times=6)):
+            with monkeypatch.context() as patch:
+                patch.setattr(rations, "_bind", failing(rations._bind))
+                with pytest.raises(LocalError, match="cannot put n1"):
+                    rationing.set(starve, child)
+                rationing.set(starve, child)
+            assert f"with {starve.times - 1} competitors" in rationing.account("n1", child).starved
+        with spinning() as next_life, monkeypatch.context() as patch:
+            patch.setattr(rations, "_bind", failing(rations._bind))
+            with pytest.raises(PermissionError):
+                rationing.started("n1", next_life)
+            os.sched_setaffinity(next_life, free)  # whose start failed is killed: the next one is another process
+            rationing.started("n1", next_life)
+            assert rationing.account("n1", next_life).starved
+            rationing.set(SetRation("n1"), next_life)
+            assert os.sched_getaffinity(next_life) == free
+        with monkeypatch.context() as patch:
+            patch.setattr(rations, "_end_of_room", failing(rations._end_of_room))
+            hungry = SetRation("n1", descriptor_room=0)
+            with pytest.raises(LocalError, match="cannot put n1"):
+                rationing.set(hungry, child)
+            rationing.set(hungry, child)
+        assert rationing.account("n1", child).descriptors_free == 0
+        rationing.set(SetRation("n1"), child)
+        assert resource.prlimit(child, resource.RLIMIT_NOFILE) == limit
+    finally:
+        rationing.end()
 
 
 def test_a_quota_of_version_2_is_written_as_the_kernel_wants_it(tmp_path: Path, child: int) -> None:

@@ -45,7 +45,8 @@ class FakeGround:
     ``leads``: who leads now. ``traffic``: whether cut links have anything to drop, and ``unit`` what they count.
     ``lacking``: abilities that are missing, with the reason (of one node: ``clocks n1``). ``breaks``: calls
     (``kill n1``, ``start``…) that raise. ``start_in_vain``: nodes that end as soon as they are started.
-    ``stuck``: what never gets well again, whatever it is told (``weather``, ``clock``, ``disk``).
+    ``stuck``: what never gets well again, whatever it is told (``cut``, ``weather``, ``clock``, ``disk``,
+    or ``wall``: how far wall clocks are ahead). ``idle``: nodes that read no clock; ``doubts``: what they have read.
     ``unstoppable``: nodes that signals do not reach. ``killed_with``: the exit status of what is killed; another one if
     it ended by itself just before. ``unanswered``: changes of the members (``remove n1``…) that time out, and whether
     they happen all the same. ``silent``: nobody says who the members are.
@@ -73,15 +74,19 @@ class FakeGround:
         self.rations: dict[str, Ration] = {}
         self.seen: dict[str, list[Resources]] = {}
         self.jumps: dict[str, int] = {}
+        self.idle: set[str] = set()
+        self.doubts: dict[str, str] = {}
+        self._clock_changes = dict.fromkeys(self.nodes, 1)
+        self._clocks_seen: dict[str, int | None] = dict.fromkeys(self.nodes)
         self.wall_off: dict[str, int] = {}
         self.arrivals: dict[str, Arrival] = {}
         self.damages: dict[str, Damage] = {}
         self.damaged: tuple[Damaged, ...] = (Damaged("f", 7, 1, "bit 3 flipped"),)
         self.disk_counts = dict.fromkeys(self.nodes, DiskCounters())
-        self._disturbed = self._forwarded = 0
         self._pids = FIRST_PID
         self._states = {node: self._running(node) for node in self.nodes}
-        self._dropped = dict.fromkeys((Link(a, b) for a in self.nodes for b in self.nodes if a != b), 0)
+        between = (Link(a, b) for a in self.nodes for b in self.nodes if a != b)
+        self._counts = dict.fromkeys(between, LinkCounters(0, 0))
 
     def state(self, node: str) -> Run:
         """Look at a process without touching anything."""
@@ -128,19 +133,22 @@ class FakeGround:
 
     async def cut(self, links: frozenset[Link]) -> None:
         await self._did("cut", ",".join(f"{link.source}>{link.destination}" for link in sorted(links)))
-        self.cut_now = links
+        if "cut" not in self.stuck:
+            self.cut_now = links
 
     async def link_counters(self) -> Mapping[Link, LinkCounters]:
         await self._did("count")
         if self.traffic:
-            self._dropped = {link: count + (link in self.cut_now) for link, count in self._dropped.items()}
-        rains = [link for link, weather in self.weather.items() if weather != Weather()]
-        self._disturbed += bool(rains) and self.traffic
-        self._forwarded += self.traffic
-        return {
-            link: LinkCounters(self._forwarded, count, *(self._disturbed if link in rains else 0,) * 5, unit=self.unit)
-            for link, count in self._dropped.items()
-        }
+            self._counts = {link: self._one_more_frame(link, counts) for link, counts in self._counts.items()}
+        return {link: replace(counts, unit=self.unit) for link, counts in self._counts.items()}
+
+    def _one_more_frame(self, link: Link, counts: LinkCounters) -> LinkCounters:
+        """Send a frame: a cut drops it, and else weather does to it all that it does to any."""
+        if link in self.cut_now:
+            return replace(counts, dropped=counts.dropped + 1)
+        done = self.weather.get(link, Weather()).shows_in
+        more = {counter: getattr(counts, counter) + 1 for counter in done}
+        return replace(counts, forwarded=counts.forwarded + 1, **more)
 
     async def set_weather(self, weather: Mapping[Link, Weather]) -> None:
         await self._did("weather")
@@ -153,6 +161,9 @@ class FakeGround:
 
     async def set_clock(self, node: str, bend: ClockBend) -> None:
         await self._did("clock", node)
+        self._clock_changes[node] += 1
+        if "wall" in self.stuck:
+            bend = replace(bend, wall_ahead=self.clocks.get(node, bend).wall_ahead)
         if bend != ClockBend() or "clock" not in self.stuck:
             self.clocks[node] = bend
 
@@ -161,14 +172,19 @@ class FakeGround:
         bend = self.clocks.get(node, ClockBend())
         local = true * bend.rate_ppm // 1_000_000
         wall = local + bend.wall_ahead + self.wall_off.get(node, 0)
-        return ClockReading(local + self.jumps.get(node, 0), true, wall)
+        if self.state(node) is Run.RUNNING and node not in self.idle:
+            self._clocks_seen[node] = self._clock_changes[node]
+        change, seen, doubt = self._clock_changes[node], self._clocks_seen[node], self.doubts.get(node, "")
+        return ClockReading(local + self.jumps.get(node, 0), true, wall, change, seen, doubt)
 
     async def reset_clock(self, node: str) -> None:
         await self._did("reset", node)
+        self._clock_changes[node] += 1
         self.wall_off.pop(node, None)
 
     async def jump_clock(self, node: str, by: int) -> None:
         await self._did("jump", node)
+        self._clock_changes[node] += 1
         self.jumps[node] = self.jumps.get(node, 0) + by
 
     async def damage_disk(self, node: str, damage: Damage) -> tuple[Damaged, ...]:

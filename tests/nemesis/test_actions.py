@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 import pytest
@@ -26,6 +27,7 @@ from nemesis.ground import Run
 from nemesis.in_force import InForce
 from nemesis.record import FaultStatus
 from nemesis.targets import TargetError
+from nemesis.watching import LOOK_EVERY_S
 from tests.nemesis.ground import BrokenGroundError, FakeGround, links, names
 from tests.nemesis.virtual_time import run_virtually
 
@@ -145,6 +147,49 @@ def test_a_partition_says_what_it_is_and_whether_it_hits_the_leader() -> None:
     scene.ground.leads = None
     scene.resolve()
     assert not scene.action.hit_leader
+
+
+def test_frames_that_pass_again_bear_the_heal_of_a_partition_out() -> None:
+    scene = Scene(Partition("one"))
+    scene.inject()
+    assert scene.heal() and scene.look_again()
+    assert scene.healing == ["frames pass again on 8 of the 8 links"]
+
+
+def test_a_partition_that_still_drops_what_is_sent_is_not_healed() -> None:
+    scene = Scene(Partition("mine", {"n2": ("n1",), "n3": ("n1",)}))
+    scene.inject()
+    scene.ground.stuck = {"cut"}
+    assert scene.heal() and not scene.look_again()
+    assert scene.healing == [
+        "frames pass again on 0 of the 2 links",
+        "what is sent is still dropped: n1 → n2, n1 → n3",
+    ]
+
+
+def test_links_over_which_nothing_is_sent_do_not_linger() -> None:
+    scene = Scene(Partition("one"))
+    scene.inject()
+    scene.ground.stuck, scene.ground.traffic = {"cut"}, False
+    assert scene.heal() and scene.look_again()
+    assert scene.healing == ["frames pass again on 0 of the 8 links"]
+
+
+def test_links_that_another_fault_cuts_when_they_are_looked_at_do_not_linger() -> None:
+    scene = Scene(Partition("mine", {"n2": ("n1",)}))
+    scene.inject()
+    assert scene.heal()
+    other = scene.another(Partition("one"))
+    other.resolve("n1")
+
+    async def cut_while_it_looks() -> bool:
+        looking = asyncio.create_task(scene.action.look_again())
+        await asyncio.sleep(LOOK_EVERY_S / 2)
+        scene.ground.cut_now = links([("n1", "n2")])
+        await scene.in_force.cuts.add(other, links([("n1", "n2")]))
+        return await looking
+
+    assert run_virtually(cut_while_it_looks())
 
 
 def test_a_partition_heals_after_a_cut_that_failed_half_way() -> None:

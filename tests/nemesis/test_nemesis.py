@@ -43,13 +43,15 @@ class Scene:
         run_virtually(self.nemesis.run(self.schedule))
         return self.records
 
-    def play_until(self, stop_s: float) -> Sequence[FaultRecord]:
-        """Carry faults out, and cancel at a moment."""
+    def play_until(self, stop_s: float, times: int = 1) -> Sequence[FaultRecord]:
+        """Carry faults out, and cancel at a moment, once or several times."""
 
         async def cancelled() -> None:
             task = asyncio.create_task(self.nemesis.run(self.schedule))
             await asyncio.sleep(stop_s)
-            task.cancel()
+            for _ in range(times):
+                task.cancel()
+                await asyncio.sleep(0)
             with pytest.raises(asyncio.CancelledError):
                 await task
 
@@ -211,6 +213,31 @@ def test_when_cancelled_everything_active_is_healed_and_recorded() -> None:
     assert all(record.healed and record.healed_at is not None for record in records)
     assert all(3 * SECOND <= (record.healed_at or 0) < 3 * SECOND + SLACK for record in records)
     assert all(scene.journal.phases(number) == ["intent", "injected", "healed"] for number in range(4))
+
+
+@pytest.mark.parametrize("later_ms", [0.5, 1.5, 30])
+@pytest.mark.parametrize("times", [1, 3])
+def test_cancelled_in_the_middle_of_healing_it_heals_to_the_end(later_ms: float, times: int) -> None:
+    scene = Scene(at(0, 1, 2, Partition("one")))
+    (record,) = scene.play_until(2.0 + later_ms / 1_000, times)
+    assert is_healthy(scene.ground)
+    assert record.healed
+    assert scene.journal.phases(0) == ["intent", "injected", "healed"]
+
+
+def test_cancelled_while_a_heal_fails_it_says_so() -> None:
+    scene = Scene(at(0, 1, 2, Kill("n2")))
+    scene.ground.breaks = {"start"}
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(scene.nemesis.run(scene.schedule))
+        await asyncio.sleep(2.0015)
+        task.cancel()
+        await task
+
+    with pytest.raises(ExceptionGroup) as caught:
+        run_virtually(cancelled())
+    assert caught.group_contains(BrokenGroundError)
 
 
 @pytest.mark.parametrize("fault", ALL)

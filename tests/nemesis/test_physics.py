@@ -48,7 +48,7 @@ from nemesis.swarm import KINDS_OF_SWARMS, STRENGTHS, Intensity, variants
 from nemesis.targets import SYMBOLS, TargetError, majority, resolve
 from nemesis.undo import Arrival, Damage, Harm, Spot
 from node.paxos.config import Config
-from tests.nemesis.ground import FakeGround, names
+from tests.nemesis.ground import STEP_S, BrokenGroundError, FakeGround, names
 from tests.nemesis.test_actions import Scene
 from tests.nemesis.virtual_time import run_virtually
 
@@ -68,9 +68,7 @@ def test_weather_comes_to_all_links_and_goes_again() -> None:
     assert scene.heal()
     assert set(scene.ground.weather.values()) == {Weather()}
     assert scene.status is INSTALLED
-    assert (
-        scene.evidence[-1] == "frames on the disturbed links: 20 delayed, 20 lost, 20 doubled, 20 held back, 20 clogged"
-    )
+    assert scene.evidence[-1] == "frames on the disturbed links: 20 delayed, 20 lost"
 
 
 def test_a_place_that_carries_streams_counts_what_it_has() -> None:
@@ -92,7 +90,37 @@ def test_weather_that_met_no_frame_is_indeterminate() -> None:
     scene.inject()
     assert len(scene.ground.weather) == 8
     assert scene.heal()
-    assert (scene.status, scene.evidence[-1]) == (INDETERMINATE, "no frame was disturbed")
+    assert (scene.status, scene.evidence[-1]) == (INDETERMINATE, "no frame was disturbed by it")
+
+
+def test_a_clog_is_not_shown_by_what_another_faults_delay_does_to_the_same_links() -> None:
+    clog = Scene(LinkClog("n1"))
+    late = clog.another(LinkFault("n1", delay_max_us=5))
+    late.resolve("n1")
+    run_virtually(late.inject())
+    clog.inject()
+    clog.ground.weather.update(dict.fromkeys(clog.ground.weather, Weather((Delay(0, 5_000),))))  # the clog is not there
+    assert clog.heal()
+    assert (clog.status, clog.evidence[1:]) == (
+        INDETERMINATE,
+        ["no frame was disturbed by it", "on the same links besides: 8 delayed"],
+    )
+    assert run_virtually(late.heal())
+    assert late.observed.status is INSTALLED
+
+
+@pytest.mark.parametrize(
+    ("weather", "counters"),
+    [
+        (Weather(), set()),
+        (Weather((Delay(0, 1),)), {"delayed"}),
+        (Weather(losses=(Loss(1),), duplicate_ppm=1), {"lost", "duplicated"}),
+        (Weather(reorders=(Reorder(1, 1),), clogged=True), {"reordered", "clogged"}),
+        (Weather(rate=Rate(1, 1)), {"throttled"}),
+    ],
+)
+def test_weather_shows_in_the_counters_of_what_it_does(weather: Weather, counters: set[str]) -> None:
+    assert weather.shows_in == counters
 
 
 def test_weathers_add_up_and_healing_one_leaves_the_other() -> None:
@@ -258,17 +286,18 @@ def test_a_wall_clock_jumps_and_jumps_back() -> None:
     scene = Scene(ClockBump("minority", "wall", -2_000))
     scene.inject()
     assert scene.ground.clocks == dict.fromkeys(("n1", "n3"), ClockBend(wall_ahead=-2_000_000_000))
-    assert scene.status is INSTALLED
-    assert scene.evidence == [f"n{n}: its wall clock jumped by -2.000 s" for n in (1, 3)]
     assert scene.heal()
     assert set(scene.ground.clocks.values()) == {ClockBend()}
-    assert scene.evidence[-1] == "n3: its wall clock jumped back by +2.000 s"
+    assert scene.status is INSTALLED
+    assert scene.evidence == [
+        f"n{n}: its wall clock jumped {how} s" for n in (1, 3) for how in ("by -2.000", "back by +2.000")
+    ]
 
 
 def test_a_monotonic_clock_jumps_forward_for_good() -> None:
     scene = Scene(ClockBump("leader", "monotonic", 500))
     scene.inject()
-    assert scene.heal()
+    assert scene.heal() and scene.look_again()
     assert scene.ground.jumps == {"n1": 500_000_000}
     assert (scene.status, scene.evidence) == (INSTALLED, ["n1: its monotonic clock jumped by +0.500 s"])
 
@@ -278,11 +307,11 @@ def test_a_wall_clock_is_set_right_once() -> None:
     scene.ground.wall_off = {"n1": 1_500_000}
     scene.inject()
     assert scene.ground.wall_off == {}
-    assert scene.heal()
+    assert scene.heal() and scene.look_again()
     assert scene.status is INSTALLED
     assert scene.evidence == [
-        "n1: its wall clock was set right, by -0.001500 s",
         "n2: its wall clock was right",
+        "n1: its wall clock was set right, by -0.001500 s",
     ]
 
 
@@ -316,6 +345,100 @@ def test_clocks_out_of_reach_are_left_alone_with_the_reason(fault: Fault) -> Non
     scene.ground.lacking = {"clocks n1": "statically linked", "clocks n2": "built with Go"}
     with pytest.raises(TargetError, match="n1: skipped: statically linked; n2: skipped: built with Go"):
         scene.resolve()
+
+
+BENDS: list[Fault] = [
+    ClockDrift("n1", 500),
+    ClockFreeze("n1"),
+    ClockBump("n1"),
+    ClockBump("n1", "monotonic", 5),
+    ClockStrobe("n1", "wall", period_ms=100),
+    ClockStrobe("n1", "monotonic", period_ms=100),
+    ClockReset("n1"),
+]
+
+
+def whole_fault(fault: Fault, ground: FakeGround) -> tuple[Scene, bool]:
+    """Carry a fault of clocks out for a second, and say whether it was healed."""
+    scene = Scene(fault, ground)
+    ground.wall_off = {"n1": 1_500_000}
+    scene.resolve()
+
+    async def whole() -> bool:
+        await scene.action.inject()
+        await asyncio.sleep(1)
+        return bool(await scene.action.heal() & await scene.action.look_again())
+
+    return scene, run_virtually(whole())
+
+
+@pytest.mark.parametrize("fault", BENDS)
+def test_a_clock_counts_as_bent_once_a_process_has_read_it(fault: Fault) -> None:
+    scene, healed = whole_fault(fault, FakeGround())
+    assert (scene.status, healed) == (INSTALLED, True)
+    assert not [sentence for sentence in scene.healing if "but" in sentence]
+
+
+@pytest.mark.parametrize("fault", BENDS)
+def test_a_clock_that_no_process_reads_shows_no_effect(fault: Fault) -> None:
+    ground = FakeGround()
+    ground.idle = {"n1"}
+    scene, healed = whole_fault(fault, ground)
+    assert (scene.status, healed) == (INDETERMINATE, True), "nobody was seen to read anything wrong"
+    assert [told for told in scene.evidence if told.endswith(", but no process of it has read its clocks since")]
+    assert scene.healing[-1].endswith("after it, but no process of it has read it yet")
+
+
+@pytest.mark.parametrize("fault", BENDS)
+def test_a_clock_of_a_node_without_a_process_shows_no_effect(fault: Fault) -> None:
+    ground = FakeGround()
+    ground.put("n1", Run.GONE, -9)
+    scene, healed = whole_fault(fault, ground)
+    assert (scene.status, healed) == (INDETERMINATE, True)
+    assert [told for told in scene.evidence if told.endswith(", but it was not running")]
+
+
+@pytest.mark.parametrize("fault", BENDS)
+def test_what_a_process_has_read_is_believed_before_what_it_was_told(fault: Fault) -> None:
+    ground = FakeGround()
+    ground.doubts = {"n1": "process 7 has read 1 ns at 2 ns, where its page had said 3"}
+    scene, healed = whole_fault(fault, ground)
+    assert (scene.status, healed) == (INDETERMINATE, False)
+    assert scene.healing == ["n1: its clock went 0.050000 s in 0.050000 s after it, but " + ground.doubts["n1"]]
+
+
+@pytest.mark.parametrize(
+    "fault", [ClockBump("n1", "wall", -2_000), ClockStrobe("n1", "wall", period_ms=400, delta_ms=-2_000)]
+)
+def test_a_wall_clock_that_does_not_go_back_is_not_healed(fault: Fault) -> None:
+    scene = Scene(fault)
+    scene.resolve()
+
+    async def stuck() -> bool:
+        await scene.action.inject()
+        scene.ground.stuck = {"wall"}
+        return await scene.action.heal()
+
+    assert not run_virtually(stuck())
+    assert not scene.look_again()
+    assert scene.healing[-1] == "n1: its wall clock is still -2.000 s off"
+
+
+def test_a_wall_clock_that_another_fault_sets_meanwhile_is_not_held_against_the_heal() -> None:
+    scene = Scene(ClockBump("n1"))
+    scene.inject()
+
+    async def heal() -> bool:
+        scene.ground.wall_off = {"n1": 10**9}
+        resetting = asyncio.create_task(scene.ground.reset_clock("n1"))
+        await asyncio.sleep(STEP_S / 2)
+        healed = await scene.action.heal()
+        await resetting
+        return healed
+
+    assert run_virtually(heal())
+    assert scene.evidence[-1] == "n1: its wall clock jumped back by -2.000 s", "by 1 s of its own"
+    assert scene.look_again()
 
 
 async def _each(tell: Callable[[str, ClockBend], Awaitable[None]], bends: Mapping[str, ClockBend]) -> None:
@@ -363,29 +486,66 @@ def test_a_monotonic_clock_is_fast_and_slow_in_turn_and_right_at_the_end() -> No
     assert scene.status is INSTALLED
 
 
+def test_a_strobe_that_came_to_an_error_says_so_and_leaves_no_bend() -> None:
+    scene = Scene(ClockStrobe("n1", "monotonic", period_ms=100, ppm=250_000))
+    scene.resolve()
+
+    async def whole() -> None:
+        await scene.action.inject()
+        scene.ground.breaks = {"clock n1"}
+        await asyncio.sleep(0.2)
+        scene.ground.breaks = set()
+        with pytest.raises(BrokenGroundError):
+            await scene.action.heal()
+
+    run_virtually(whole())
+    assert scene.ground.clocks == {"n1": ClockBend()}
+
+
 # -- disks ------------------------------------------------------------------------------------------------------------
 
-TROUBLES: list[tuple[Fault, DiskTrouble]] = [
-    (DiskSlow("n1", 10), DiskTrouble(times=10)),
-    (DiskSlow("n1", 0), DiskTrouble(stalled=True)),
-    (DiskEio("n1"), DiskTrouble(fails_next=True)),
-    (DiskEio("n1", "sync"), DiskTrouble(fails_next=True)),
-    (DiskMisread("n1", 7), DiskTrouble(misread_ppm=7)),
-    (DiskFull("n1"), DiskTrouble(full=True)),
-    (DiskLie("n1"), DiskTrouble(lies=True)),
+TROUBLES: list[tuple[Fault, DiskTrouble, str]] = [
+    (DiskSlow("n1", 10), DiskTrouble(times=10), "1 syncs slowed"),
+    (DiskSlow("n1", 0), DiskTrouble(stalled=True), "1 syncs slowed"),
+    (DiskEio("n1"), DiskTrouble(fails_next=True), "2 syncs failed"),
+    (DiskEio("n1", "sync"), DiskTrouble(fails_next=True), "2 syncs failed"),
+    (DiskMisread("n1", 7), DiskTrouble(misread_ppm=7), "5 reads returned what is not there"),
+    (DiskFull("n1"), DiskTrouble(full=True), "3 writes refused"),
+    (DiskLie("n1"), DiskTrouble(lies=True), "4 syncs lied about"),
 ]
+ALL_TROUBLES = DiskCounters(slowed=1, failed=2, refused=3, lied=4, misread=5)
 
 
-@pytest.mark.parametrize(("fault", "trouble"), TROUBLES)
-def test_disks_have_their_trouble_and_are_well_again(fault: Fault, trouble: DiskTrouble) -> None:
+@pytest.mark.parametrize(("fault", "trouble", "done"), TROUBLES)
+def test_disks_have_their_trouble_and_are_well_again(fault: Fault, trouble: DiskTrouble, done: str) -> None:
     scene = Scene(fault)
     scene.inject()
     assert scene.ground.disks == {"n1": trouble}
-    scene.ground.disk_counts["n1"] = DiskCounters(slowed=1, failed=2, refused=3)
+    scene.ground.disk_counts["n1"] = ALL_TROUBLES
     assert scene.heal()
     assert scene.ground.disks == {"n1": DiskTrouble()}
     assert scene.status is INSTALLED
-    assert "n1: 1 syncs slowed, 2 syncs failed, 3 writes refused" in scene.evidence
+    assert f"n1: {done}" in scene.evidence
+    assert sum("on the same disk besides" in sentence for sentence in scene.evidence) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "counter"),
+    [
+        (fault, counter)
+        for fault, trouble, _ in TROUBLES
+        for counter in ("slowed", "failed", "refused", "lied", "misread")
+        if counter not in trouble.shows_in
+    ],
+)
+def test_what_another_fault_does_to_the_same_disk_shows_nothing_of_this_one(fault: Fault, counter: str) -> None:
+    scene = Scene(fault)
+    scene.inject()
+    scene.ground.disk_counts["n1"] = DiskCounters(**{counter: 7})
+    assert scene.heal()
+    assert scene.status is INDETERMINATE
+    assert scene.evidence[-2] == "n1: its disk showed nothing of it"
+    assert scene.evidence[-1].startswith("n1: on the same disk besides: 7 ")
 
 
 def test_a_write_that_failed_is_told_from_a_sync_that_did() -> None:

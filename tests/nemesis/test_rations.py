@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from nemesis.faults import KINDS, DiskFull, FaultError, FdLimit, MemoryLimit, RollingRestart, Starve
+from nemesis.faults import KINDS, DiskFull, Fault, FaultError, FdLimit, MemoryLimit, RollingRestart, Starve
 from nemesis.ground import Ration, Resources, Run
 from nemesis.needs import NEEDS
 from nemesis.packages import PACKAGES, ROUNDS, expand
 from nemesis.record import FaultStatus
 from nemesis.swarm import PACES, Intensity
-from tests.nemesis.ground import FakeGround
+from tests.nemesis.ground import FIRST_PID, FakeGround
 from tests.nemesis.test_actions import Scene
 from tests.nemesis.virtual_time import run_virtually
 
@@ -57,6 +57,14 @@ def test_a_node_that_hardly_waited_did_not_starve() -> None:
     assert scene.status is INDETERMINATE
 
 
+def test_a_node_that_waited_because_the_machine_is_busy_was_not_starved() -> None:
+    scene = Scene(Starve("n1"), seen(n1=[Resources(7), Resources(7), Resources(7, 0, SECOND), Resources(7)]))
+    scene.inject()
+    assert scene.heal()
+    assert scene.status is INDETERMINATE
+    assert scene.evidence[-1] == "n1: is not starved; was ready and had no processor for 1.000 s all the same"
+
+
 def test_a_node_that_starves_after_the_heal_is_not_healed_unless_another_fault_starves_it() -> None:
     hungry = Resources(7, 0, SECOND, "is bound")
     scene = Scene(Starve("n1"), seen(n1=[hungry]))
@@ -74,8 +82,9 @@ def test_a_node_that_starves_after_the_heal_is_not_healed_unless_another_fault_s
 
 
 def test_memory_counts_when_the_node_has_ended_for_want_of_it() -> None:
-    full = Resources(7, memory_bytes=500, memory_max_bytes=600)
-    scene = Scene(MemoryLimit("n1", 100), seen(n1=[Resources(7, memory_bytes=500), full, full, Resources()]))
+    full = Resources(FIRST_PID + 1, memory_bytes=500, memory_max_bytes=600)
+    before = Resources(FIRST_PID + 1, memory_bytes=500)
+    scene = Scene(MemoryLimit("n1", 100), seen(n1=[before, full, full, Resources()]))
     scene.inject()
     assert scene.ground.rations == {"n1": Ration(memory_room_bytes=100)}
     scene.ground.put("n1", Run.GONE, 70)
@@ -94,7 +103,7 @@ def test_memory_that_nobody_asked_for_was_refused_to_nobody() -> None:
 
 
 def test_a_node_whose_disk_was_full_besides_may_have_ended_of_that() -> None:
-    scene = Scene(MemoryLimit("n1"), seen(n1=[Resources()]))
+    scene = Scene(MemoryLimit("n1"), seen(n1=[Resources(FIRST_PID + 1)]))
     disk = scene.another(DiskFull("n1"))
     scene.inject()
     disk.resolve("n1")
@@ -103,6 +112,54 @@ def test_a_node_whose_disk_was_full_besides_may_have_ended_of_that() -> None:
     assert scene.heal()
     assert scene.status is INDETERMINATE
     assert "n1: ended by itself under the limit, and its disk was in trouble besides" in scene.evidence
+
+
+@pytest.mark.parametrize("before", [Resources(), Resources(FIRST_PID - 1)])
+def test_a_process_that_the_limit_was_not_set_on_has_not_ended_of_it(before: Resources) -> None:
+    scene = Scene(MemoryLimit("n1"), seen(n1=[before]))
+    scene.ground.put("n1", Run.GONE, 70)
+    scene.inject()
+    assert scene.heal()
+    assert scene.status is INDETERMINATE
+    assert f"n1: process {FIRST_PID + 1} was not under the limit" in scene.evidence
+    assert scene.ground.state("n1") is Run.RUNNING
+
+
+@pytest.mark.parametrize("other", [FdLimit("n1"), Starve("n1")])
+def test_a_node_that_was_on_another_ration_besides_may_have_ended_of_that(other: Fault) -> None:
+    scene = Scene(MemoryLimit("n1"), seen(n1=[Resources(FIRST_PID + 1)]))
+    another = scene.another(other)
+    scene.inject()
+    another.resolve("n1")
+    run_virtually(another.inject())
+    scene.ground.put("n1", Run.GONE, 70)
+    assert scene.heal()
+    assert scene.status is INDETERMINATE
+    assert "n1: ended by itself under the limit, and was on another ration besides" in scene.evidence
+
+
+def test_who_ends_only_after_the_limit_is_gone_is_started_and_counts_for_nothing() -> None:
+    scene = Scene(MemoryLimit("n1"), seen(n1=[Resources(FIRST_PID + 1)]))
+    scene.inject()
+    assert scene.heal()
+    scene.ground.put("n1", Run.GONE, 70)
+    assert scene.look_again()
+    assert scene.status is INDETERMINATE
+    assert scene.ground.state("n1") is Run.RUNNING
+
+
+@pytest.mark.parametrize("fault", [MemoryLimit("n1"), FdLimit("n1"), Starve("n1")])
+def test_a_node_whose_disk_is_full_is_not_started_before_there_is_space_again(fault: Fault) -> None:
+    scene = Scene(fault)
+    disk = scene.another(DiskFull("n1"))
+    scene.inject()
+    disk.resolve("n1")
+    run_virtually(disk.inject())
+    scene.ground.put("n1", Run.GONE, 70)
+    assert scene.heal() and scene.look_again()
+    assert scene.ground.state("n1") is Run.GONE
+    assert run_virtually(disk.heal())
+    assert scene.ground.state("n1") is Run.RUNNING
 
 
 def test_a_node_that_a_signal_has_ended_is_another_faults_to_start() -> None:

@@ -100,7 +100,24 @@ def test_a_reading_that_the_page_never_gave_is_doubted(tmp_path: Path) -> None:
         note = page.note_of(4711)
         assert note is not None and note.local == true
         (doubt,) = page.doubts()
+        assert page.read().doubt == doubt
+        page.bend(ClockBend())
+        assert page.read().doubt == "", "that was another line"
+        assert page.doubts() == (doubt,)
     assert "process 4711 has read" in doubt
+
+
+def test_a_reading_says_which_change_processes_have_read(tmp_path: Path) -> None:
+    with page_in(tmp_path) as page:
+        assert (page.read().change, page.read().seen) == (1, None)
+        page.bend(ClockBend(ppm=1_000_000))
+        page.jump(5)
+        with page.path.open("r+b") as file:
+            for place, generation in enumerate((1, 2)):
+                file.seek(REGION_BYTES + 64 * (1 + place))
+                for word in (2, 4711 + place, generation):
+                    file.write(word.to_bytes(8, "little"))
+        assert (page.read().change, page.read().seen) == (3, 2)
 
 
 def test_closing_twice_is_harmless(tmp_path: Path) -> None:

@@ -27,11 +27,13 @@ from nemesis.faults import (
     DiskTruncate,
     DiskWipe,
     Fault,
+    Kill,
     LinkClog,
     LinkFault,
     Partition,
     Pause,
     PowerOff,
+    Reset,
     kind,
 )
 from nemesis.record import FaultStatus
@@ -105,6 +107,14 @@ def test_a_reset_takes_back_what_a_drift_has_left_of_the_wall_clock(tmp_path: Pa
     ran = run(scenario(*schedule), 7, tmp_path)
     assert (ran.broken, ran.verdict) == ("", RunVerdict.VALID), ran.sentence
     assert ran.faults[1].evidence == ("n2: its wall clock was set right, by -0.001000 s",)
+
+
+def test_a_reset_where_nobody_runs_breaks_nothing(tmp_path: Path) -> None:
+    schedule = (timed("1s", "4s", Kill("all")), timed("2s", "3s", Reset("all")), timed("5s", "6s", Reset("n1")))
+    ran = run(scenario(*schedule, time="7s", require=()), 7, tmp_path)
+    _, nobody, somebody = ran.faults
+    assert (nobody.status, nobody.evidence[-1]) == (FaultStatus.INDETERMINATE, "there was no connection to break")
+    assert somebody.status is FaultStatus.INSTALLED
 
 
 # -- names ------------------------------------------------------------------------------------------------------------

@@ -31,7 +31,6 @@ SHELLS = {
     "node/__main__.py",
     "nemesis/preload/page.py",
     "nemesis/fuse/volume.py",
-    "nemesis/shim/library.py",
 }
 """What real processes have to themselves: it may read the real clock, and no simulated run goes through it."""
 

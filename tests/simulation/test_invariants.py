@@ -358,6 +358,15 @@ def test_a_snapshot_stands_for_the_log_once_it_is_durable() -> None:
     assert scene.invariants.broken is None
 
 
+def test_an_answer_may_wait_while_a_snapshot_takes_its_slots_place() -> None:
+    scene = no_ops(1, 2)
+    scene.step(1, log=log((), ()), applied=(2, digest(2)), snapshot=snapshot(2))
+    scene.step(1, SnapshotDurable(), log=truncated(2), applied=(2, digest(2)))
+    scene.step(1, None, Accepted(LOW, 2), log=truncated(2), applied=(2, digest(2)))  # asked for again before that
+    with pytest.raises(InvariantError, match=r"answers for slot 2 in 2\.1 before that is durable"):
+        scene.step(1, None, Accepted(HIGH, 2), log=truncated(2), applied=(2, digest(2)))
+
+
 def test_a_log_that_is_truncated_before_its_snapshot_is_durable_is_caught() -> None:
     scene = no_ops(1, 2)
     scene.step(1, log=log((), ()), applied=(2, digest(2)), snapshot=snapshot(2))

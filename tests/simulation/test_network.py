@@ -15,6 +15,7 @@ from nemesis.delays import Delay
 from nemesis.ground import MILLION, Link, LinkCounters, Loss, Rate, Reorder, Weather
 
 THERE, BACK = Link("n1", "n2"), Link("n2", "n1")
+BOTH = frozenset({"n1", "n2"})
 MS = 1_000_000
 
 
@@ -31,7 +32,7 @@ class Scene:
             self.network.send(link, self._arrive, b"%d" % number)
 
     def reset(self, node: str) -> None:
-        self.network.reset(frozenset({node}))
+        self.network.reset(frozenset({node}), BOTH)
 
     def _arrive(self, frame: bytes) -> None:
         self.arrived.append((self.loop.now_ns, frame))
@@ -215,7 +216,7 @@ def test_a_reset_takes_what_is_under_way_and_what_comes_before_the_connection_is
     scene.network.set_weather({THERE: Weather((Delay(10**9, 10**9),))})
     counters = scene.run(
         (0, lambda: scene.send(3)),
-        (10**6, lambda: broken.append(scene.network.reset(frozenset({"n1"})))),
+        (10**6, lambda: broken.append(scene.network.reset(frozenset({"n1"}), BOTH))),
         (2 * 10**6, lambda: scene.send(2)),
         (2 * 10**6, lambda: scene.send(1, BACK)),
         (network.RECONNECT_NS + 2 * 10**6, lambda: scene.send(4)),
@@ -225,6 +226,22 @@ def test_a_reset_takes_what_is_under_way_and_what_comes_before_the_connection_is
     assert broken == [2]
     assert len(scene.arrived) == 5
     assert counters == LinkCounters(8, 5, delayed=7)
+
+
+def test_a_connection_is_broken_once_and_only_where_there_are_two_processes() -> None:
+    scene = Scene()
+    broken: list[int] = []
+
+    def reset(serving: frozenset[str] = BOTH) -> None:
+        broken.append(scene.network.reset(frozenset({"n1"}), serving))
+
+    scene.run(
+        (0, lambda: reset(frozenset({"n1"}))),
+        (10**9, reset),
+        (10**9 + 1, reset),
+        (2 * 10**9, reset),
+    )
+    assert broken == [0, 2, 0, 2]
 
 
 def test_resets_and_cuts_leave_each_other_alone() -> None:

@@ -9,7 +9,7 @@ import pytest
 from harness.results import RunResult, RunVerdict
 from harness.scenario import Scenario, Timed
 from harness.testing import simulate
-from nemesis.faults import Fault, FdLimit, Kill, MemoryLimit, Pause, RollingRestart, Starve
+from nemesis.faults import Fault, FdLimit, Kill, MemoryLimit, Pause, Reset, RollingRestart, Starve
 from nemesis.record import FaultStatus
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "starved-leader.toml"
@@ -58,6 +58,16 @@ def test_a_frame_that_waits_in_the_kernel_costs_a_stopped_process_no_memory() ->
     result = simulate(Scenario(time="6s", faults=(), schedule=schedule, require=()), 3)
     assert result.verdict is RunVerdict.VALID
     assert result.faults[1].status is FaultStatus.INDETERMINATE
+
+
+def test_connections_that_break_leave_their_descriptors_to_those_who_connect_again() -> None:
+    schedule = (
+        Timed(at="1s", until="9s", fault=FdLimit("all")),
+        Timed(at="2s", until="3s", fault=Reset("all")),
+    )
+    result = simulate(Scenario(time="10s", faults=(), schedule=schedule), 3)
+    assert result.verdict is RunVerdict.VALID, result.sentence
+    assert result.unavailability.longest_ms < 2_000
 
 
 def test_the_example() -> None:

@@ -85,17 +85,22 @@ def release(where: Hierarchy, owner: Identity, node: str, home: str) -> None:
 
 
 def remove(owner: Identity, root: Path = ROOT) -> tuple[str, ...]:
-    """Remove what a warden that is gone has left; return the cgroups. One in use stays, for the next time."""
-    removed = []
+    """Remove all that a warden has made; say of each cgroup that stays, for the next time, why it does."""
+    staying = []
     for folder in (root / name / f"{PREFIX}-{owner.pid}-{owner.started_ticks}" for name in ("", *_V1, "freezer")):
         if not folder.is_dir() or folder.is_symlink():
             continue
         for group in (*_folders(folder), folder):
-            with contextlib.suppress(OSError):
+            try:
                 group.rmdir()
-        if not folder.exists():
-            removed.append(str(folder))
-    return tuple(removed)
+            except FileNotFoundError:
+                continue  # by somebody else at the same time
+            except OSError as error:
+                inside = ", ".join(map(str, _members(group)))
+                used = f"used by process {inside}" if inside else str(error.strerror)
+                staying.append(f"cannot remove the cgroup {group}: {used}")
+                break
+    return tuple(staying)
 
 
 def home_of(pid: int, where: Hierarchy) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import array
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from harness.cluster.local.errors import LocalError
-from harness.cluster.local.messages import Answer, Ask
+from harness.cluster.local.messages import Answer, Ask, Refused, Reply, Request
 
 MESSAGE_LIMIT_BYTES = 64 << 10
 IN_FLIGHT_LIMIT = 512
@@ -95,6 +95,20 @@ def receive(end: socket.socket) -> Packet | None:
     if not data and not descriptors:
         return None
     return Packet(data, descriptors[0] if descriptors else None)
+
+
+def serve(end: socket.socket, reply: Callable[[Request], Reply]) -> bool:
+    """Answer one request with its reply, or with a refusal if that raises LocalError; False once the other is gone."""
+    packet = receive(end)
+    if packet is None:
+        return False
+    try:
+        ask = decode_ask(packet.data)
+        answer = Answer(ask.number, reply(ask.request))
+    except LocalError as error:
+        answer = Answer(number_of(packet.data), Refused(str(error)))
+    end.send(encode(answer))
+    return True
 
 
 def send(end: socket.socket, data: bytes, descriptors: Sequence[int] = ()) -> None:

@@ -164,6 +164,8 @@ class LocalClocks:
     async def read(self, node: str) -> ClockReading:
         """Read the node's clocks as its process sees them: by its page if it has the library, else the machine's.
 
+        What processes have read themselves is from their notes in the page; of what has no library nothing is known.
+
         Where there is no process, what the page says is what the next one will see.
         """
         page = self._pages.get(node)
@@ -172,7 +174,7 @@ class LocalClocks:
             return page.read()
         true = time.monotonic_ns()
         wall_over_true = page.wall_over_true if page is not None else self._wall_over_true
-        return ClockReading(true + self.namespace_ns(node), true, true + wall_over_true)
+        return ClockReading(true + self.namespace_ns(node), true, true + wall_over_true, seen=None)
 
     def doubts(self) -> tuple[str, ...]:
         """Say where a process has read something else than its page had said, and who has not read it at all."""

@@ -419,12 +419,11 @@ class LocalCluster:
             )
 
     def _forget(self, warden: int) -> None:
-        """Remove the ledger that a killed warden could not; one that cannot be removed names only the dead."""
+        """Remove what a killed warden could not; a ledger that cannot be removed names only the dead."""
         with contextlib.suppress(LocalError, OSError):
             book = ledger.read(self._directory)
             if book is not None and book.warden.pid == warden:
-                leftovers.clear_disks(book, self._directory)
-                ledger.remove(self._directory, book.warden)
+                leftovers.clear(book, self._directory)
 
     def _start_warden(self) -> Caller:
         """Start the warden with one end of a channel as its only inherited descriptor."""

@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cluster.local import channel, disk_messages, kernel, pids
+from harness.cluster.local import channel, disk_messages, forking, kernel, pids
 from harness.cluster.local.disk_messages import (
     PLACES_MAX,
     Abandon,
@@ -106,15 +106,15 @@ def _start_mounted(folders: Mapping[str, str]) -> tuple[DiskProcess, ...]:
     except FuseError as error:
         raise LocalError(str(error)) from error
     by_helper = not _own_mounts()
-    return _start_all([partial(_fork, node, Path(folder), by_helper) for node, folder in folders.items()])
+    return _start_all([partial(_fork_mounted, node, Path(folder), by_helper) for node, folder in folders.items()])
 
 
 def _start_preloaded(folders: Mapping[str, str], directory: Path) -> tuple[DiskProcess, ...]:
-    from nemesis.shim import library  # noqa: PLC0415 - only where FUSE is closed
+    from nemesis.preload import library  # noqa: PLC0415 - only where FUSE is closed
 
     try:
-        built = library.build()
-    except library.ShimError as error:
+        built = library.find(directory, library.DISK).path
+    except library.NoLibraryError as error:
         raise LocalError(str(error)) from error
     forks = [
         partial(_fork_preloaded, node, Path(folder), directory / f"disk-{node}", built)
@@ -161,15 +161,10 @@ def _own_mounts() -> bool:
     return True
 
 
-def _fork(node: str, folder: Path, by_helper: bool) -> DiskProcess:
+def _fork_mounted(node: str, folder: Path, by_helper: bool) -> DiskProcess:
     folder.mkdir(parents=True, exist_ok=True)
-    ours, theirs = channel.pair()
-    parent = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        _live(parent, node, folder, theirs, by_helper)
-    theirs.close()
-    return DiskProcess(node, pids.Identity(pid, pids.start_ticks(pid)), ours, str(folder) if by_helper else "")
+    identity, control = _fork(node, partial(_serve_mounted, folder, by_helper))
+    return DiskProcess(node, identity, control, str(folder) if by_helper else "")
 
 
 def _fork_preloaded(node: str, folder: Path, state: Path, library: Path) -> DiskProcess:
@@ -180,14 +175,22 @@ def _fork_preloaded(node: str, folder: Path, state: Path, library: Path) -> Disk
         shimmed = Shimmed(folder, state)
     except OSError as error:
         raise LocalError(f"the disk of {node} cannot be begun at {state}: {error}") from error
-    ours, theirs = channel.pair()
-    parent = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        _live_preloaded(parent, node, shimmed, theirs)
-    theirs.close()
+    identity, control = _fork(node, partial(_serve_preloaded, shimmed))
     environment = {**shimmed.environment, "LD_PRELOAD": str(library)}
-    return DiskProcess(node, pids.Identity(pid, pids.start_ticks(pid)), ours, "", environment, state)
+    return DiskProcess(node, identity, control, "", environment, state)
+
+
+def _fork(node: str, serve: Callable[[socket.socket], None]) -> tuple[pids.Identity, socket.socket]:
+    """Start a disk's process; return it, and this process's end of its control socket."""
+    ours, theirs = channel.pair()
+
+    def work() -> None:
+        _close_all_but(theirs.fileno())
+        serve(theirs)
+
+    pid = forking.fork(f"the disk of {node}", work)
+    theirs.close()
+    return pids.Identity(pid, pids.start_ticks(pid)), ours
 
 
 def _await_mounted(disk: DiskProcess) -> None:
@@ -207,45 +210,21 @@ def _await_mounted(disk: DiskProcess) -> None:
 # -- in the disk's own process ----------------------------------------------------------------------------------------
 
 
-def _live(parent: int, node: str, folder: Path, control: socket.socket, by_helper: bool) -> None:
-    """Be a disk until the warden ends; never return to the code that forked."""
-    status = 1
+def _serve_mounted(folder: Path, by_helper: bool, control: socket.socket) -> None:
+    """Be a disk until the warden ends."""
+    volume = Volume(folder, TroubledDisk())
+    server = _Server(volume, control)
     try:
-        kernel.die_with_parent(parent)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _close_all_but(control.fileno())
-        volume = Volume(folder, TroubledDisk())
-        server = _Server(volume, control)
-        try:
-            mount.serve(volume, folder, server.mounted, by_helper=by_helper)
-        except (FuseError, OSError) as error:
-            server.say(0, Refused(str(error)))
-        status = 0
-    except BaseException:  # noqa: BLE001 - whatever it is, it must reach the log and not the forked parent's code
-        sys.stderr.write(f"the disk of {node}:\n")
-        traceback.print_exc()
-        sys.stderr.flush()
-    finally:
-        os._exit(status)
+        mount.serve(volume, folder, server.mounted, by_helper=by_helper)
+    except (FuseError, OSError) as error:
+        server.say(0, Refused(str(error)))
 
 
-def _live_preloaded(parent: int, node: str, shimmed: Shimmed, control: socket.socket) -> None:
+def _serve_preloaded(shimmed: Shimmed, control: socket.socket) -> None:
     """Be the disk of a node whose program has the shim, until the warden ends."""
-    status = 1
-    try:
-        kernel.die_with_parent(parent)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _close_all_but(control.fileno())
-        server = _Server(shimmed, control)
-        server.say(0, Done())
-        server.serve()
-        status = 0
-    except BaseException:  # noqa: BLE001 - as above
-        sys.stderr.write(f"the disk of {node}:\n")
-        traceback.print_exc()
-        sys.stderr.flush()
-    finally:
-        os._exit(status)
+    server = _Server(shimmed, control)
+    server.say(0, Done())
+    server.serve()
 
 
 def _close_all_but(kept: int) -> None:

@@ -13,14 +13,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from harness.cluster.local import kernel
+from harness.cluster.local import forking, kernel
 from harness.cluster.local.errors import LocalError
 
 CLONE_NEWTIME = 0x00000080
 NS_PER_S = 10**9
 OFFSETS = Path("/proc/self/timens_offsets")
 PROBE_NS = 10**12
-REASON_LIMIT_BYTES = 1_000
 
 
 def enter(ahead_ns: int) -> None:
@@ -46,24 +45,8 @@ def enter(ahead_ns: int) -> None:
 
 
 def why_not() -> str:
-    """Return "" if ``enter`` works here, else why it does not: found out by doing it in a child."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        reason = "unexpected end"
-        try:
-            enter(PROBE_NS)
-            reason = ""
-        except (LocalError, OSError) as error:
-            reason = str(error) or type(error).__name__
-        finally:
-            os.write(writer, reason.encode()[:REASON_LIMIT_BYTES])
-            os._exit(0)
-    os.close(writer)
-    with open(reader, "rb") as pipe:  # noqa: PTH123 - a descriptor, not a path
-        reason = pipe.read(REASON_LIMIT_BYTES).decode(errors="replace")
-    os.waitpid(pid, 0)
-    return reason
+    """Return "" if ``enter`` works here, else why it does not."""
+    return forking.why_not(lambda: enter(PROBE_NS))
 
 
 def _offsets() -> dict[str, int]:

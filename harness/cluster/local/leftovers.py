@@ -36,7 +36,8 @@ class Leftover:
 def find(directory: Path) -> list[Leftover]:
     """Return what still runs of the cluster whose ledger lies in ``directory``, the warden first.
 
-    Nothing, if its controller is alive. A ledger of which nobody is left is removed, as there is nothing to do.
+    Nothing, if its controller is alive. A ledger of which nobody is left is removed, with what they had made. Raises
+    ClusterError.
     """
     try:
         book = ledger.read(directory)
@@ -46,9 +47,7 @@ def find(directory: Path) -> list[Leftover]:
         return []
     found = ledger.living(book)
     if not found:
-        cgroups.remove(book.warden)
-        clear_disks(book, directory)
-        ledger.remove(directory, book.warden)
+        clear(book, directory)
     elif pids.is_alive(book.controller):
         return []
     return [Leftover(name, process, directory) for name, process in found.items()]
@@ -82,7 +81,18 @@ def end_all(directory: Path) -> list[Leftover]:
     return ended
 
 
-def clear_disks(book: ledger.Ledger, directory: Path) -> None:
+def clear(book: ledger.Ledger, directory: Path) -> None:
+    """Remove what a ledger's processes had made, of whom nobody is left, and the ledger, once nothing else is left.
+
+    Raises ClusterError, if a cgroup stays. A node's child that outlived it may be in it; it is in no ledger.
+    """
+    _clear_disks(book, directory)
+    if staying := cgroups.remove(book.warden):
+        raise ClusterError("; ".join(staying))
+    ledger.remove(directory, book.warden)
+
+
+def _clear_disks(book: ledger.Ledger, directory: Path) -> None:
     """Detach what fusermount3 had mounted, and remove what preload libraries had to be told, when nobody is left.
 
     fusermount3 promises to unmount what was mounted with it when the file system's process dies; it did not where this

@@ -69,7 +69,7 @@ def fork_proxies(reservation: Reservation, inherited: socket.socket, seed: int) 
 
         proxies.carry(reservation, theirs, seed)
 
-    pid = forking.fork(work, (inherited, ours))
+    pid = forking.fork("the proxies", work, (inherited, ours))
     theirs.close()
     for route in reservation.routes:
         route.listener.close()

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from harness.cluster.local import network
-from harness.cluster.local.errors import LocalError
+from harness.cluster.local import forking, network
 from harness.cluster.local.messages import UsedMode
-
-REASON_LIMIT_BYTES = 4000
 
 _KNOBS = (
     ("kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
@@ -32,17 +30,7 @@ def why_not(mode: UsedMode) -> str:
     """Return "" if the mode works here, else in one line why it does not."""
     if mode == "loopback":
         return ""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _try(mode, writer)
-    os.close(writer)
-    with open(reader, "rb") as pipe:  # noqa: PTH123 - a descriptor, not a path
-        reason = pipe.read(REASON_LIMIT_BYTES).decode(errors="replace")
-    _, status = os.waitpid(pid, 0)
-    if status and not reason:
-        reason = f"the attempt ended with wait status {status}"
-    return reason
+    return forking.why_not(partial(_build_smallest, mode))
 
 
 def best_mode() -> tuple[UsedMode, str]:
@@ -74,19 +62,9 @@ def _setting(name: str) -> str:
         return ""
 
 
-def _try(mode: UsedMode, writer: int) -> None:
-    """In the child: build the smallest network there is, and report what went wrong."""
-    reason = ""
-    try:
-        built = network.build(("n1",), user_namespace=mode == "userns")
-        network.open_port(built.machine("n1"))
-    except (LocalError, OSError) as error:
-        reason = str(error) or type(error).__name__
-    except BaseException as error:  # noqa: BLE001 - must not run on in the parent's code
-        reason = f"unexpected {type(error).__name__}: {error}"
-    finally:
-        os.write(writer, reason.encode()[:REASON_LIMIT_BYTES])
-        os._exit(0)
+def _build_smallest(mode: UsedMode) -> None:
+    built = network.build(("n1",), user_namespace=mode == "userns")
+    network.open_port(built.machine("n1"))
 
 
 def main(argv: list[str]) -> int:

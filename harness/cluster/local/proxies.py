@@ -6,8 +6,9 @@ itself, use j's own address.
 
 A proxy carries streams and not frames. So it can hold bytes back, and it cannot lose, double or reorder any: neither
 could TCP. A cut holds what was sent until the heal; unlike on a real network, the sender's kernel is told that it has
-arrived. A connection that is made over a cut link is taken, and waits. A heal lets go what has waited, in order.
-Counted are chunks, as they were read: at most ``CHUNK_BYTES`` each.
+arrived. A connection that is made over a cut link is taken, and waits. A heal lets go what has waited, in order. That
+an end is closed or broken is said over the link that leads away from it, so it waits as well. Counted are chunks, as
+they were read: at most ``CHUNK_BYTES`` each.
 
 Everything is bounded: a direction of a connection holds ``CHUNKS_MAX`` chunks and then reads no more, so the sender's
 own socket fills; a link has at most ``CONNECTIONS_MAX`` connections, and closes what comes then.
@@ -20,7 +21,6 @@ import contextlib
 import dataclasses
 import resource
 import socket
-import struct
 import time
 from typing import Final
 
@@ -28,19 +28,18 @@ from harness.cluster.local import channel, sky
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.loopback import Reservation
 from harness.cluster.local.messages import (
-    Answer,
-    Ask,
     Count,
     Counted,
     Cut,
     Done,
-    Refused,
     Reply,
+    Request,
     ResetConnections,
     ResetDone,
     Row,
     SetWeather,
 )
+from harness.cluster.local.wire import abort
 from nemesis.ground import Rate, Weather
 from nemesis.passage import Passage
 
@@ -49,7 +48,6 @@ CHUNKS_MAX = 64
 CONNECTIONS_MAX = 64
 CONNECT_LIMIT_S = 2.0
 UNBOUNDED_BYTES = 2**62
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset and forgets what was not sent
 
 
 class DirectedLink:
@@ -82,9 +80,7 @@ class DirectedLink:
         self._refresh()
 
     def change(self, weather: Weather) -> None:
-        """Let the weather be so from now on. Raises LocalError if it is about frames."""
-        if weather.losses or weather.duplicate_ppm or weather.reorders:
-            raise LocalError("a proxy carries streams: it cannot lose, double or reorder frames")
+        """Let the weather be so from now on (``passage`` must be there)."""
         assert self.passage is not None
         if weather.rate is not None:  # the sender's socket is the queue: nothing is lost before this rate
             weather = dataclasses.replace(weather, rate=Rate(weather.rate.bits_per_s, UNBOUNDED_BYTES))
@@ -132,45 +128,70 @@ class DirectedLink:
 
 
 class Direction:
-    """One direction of one connection: reads at one end, and writes at the other when it is due."""
+    """One direction of one connection: reads at one end, and writes at the other when it is due.
+
+    Whatever becomes of the sender's end comes last in its stream: ``b""`` if it was closed, None if it broke.
+    """
 
     def __init__(self, link: DirectedLink, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.ended: Final = asyncio.Event()
         self._link = link
         self._reader = reader
         self._writer = writer
-        self._chunks: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(CHUNKS_MAX)
+        self._chunks: asyncio.Queue[tuple[int, bytes | None]] = asyncio.Queue()
+        self._room = asyncio.Semaphore(CHUNKS_MAX)
         self._waiting = 0
         self._last_due = 0
+        self._writes = True
 
-    async def read(self) -> None:
-        """Take what the sender has, as long as it can be held."""
-        while True:
-            data = await self._reader.read(CHUNK_BYTES)
-            if data and not self._waiting and self._link.is_plain:
-                await self._write(data)
-                continue
-            self._last_due = max(self._last_due, self._link.due(len(data)) if data else 0)
-            self._waiting += 1
-            await self._chunks.put((self._last_due, data))
-            if not data:
-                return
+    async def read(self, back: Direction) -> None:
+        """Take what the sender has, as long as it can be held; ``back`` is the other direction."""
+        try:
+            while data := await self._reader.read(CHUNK_BYTES):
+                if not self._waiting and self._link.is_plain:
+                    await self._write(data, back)
+                    continue
+                await self._room.acquire()
+                self._last_due = max(self._last_due, self._link.due(len(data)))
+                self._waiting += 1
+                self._chunks.put_nowait((self._last_due, data))
+            self._chunks.put_nowait((self._last_due, b""))
+        except OSError:
+            self.break_off()
 
-    async def write(self) -> None:
-        """Give it to the receiver in its time and order; the end of the stream comes last."""
+    async def write(self, back: Direction) -> None:
+        """Give it to the receiver in its time and order. Raises ConnectionResetError once it hears of a broken end."""
         while True:
             due, data = await self._chunks.get()
             await asyncio.sleep(max(0, due - time.monotonic_ns()) / 1e9)
             await self._link.let_pass()
-            if not data:
-                self._writer.write_eof()
-                return
-            await self._write(data)
-            self._waiting -= 1
+            if data is None:
+                raise ConnectionResetError
+            await self._write(data, back)
+            if data:
+                self._waiting -= 1
+                self._room.release()
+            else:
+                self.ended.set()
 
-    async def _write(self, data: bytes) -> None:
-        self._link.forwarded += 1
-        self._writer.write(data)
-        await self._writer.drain()
+    def break_off(self) -> None:
+        """The sender's end is broken: the receiver hears of it after all that was sent before."""
+        self._chunks.put_nowait((self._last_due, None))
+
+    async def _write(self, data: bytes, back: Direction) -> None:
+        """Give a chunk, or the stream's end, to the receiver; to nobody, if its end broke: ``back`` has to tell."""
+        if not self._writes:
+            return
+        try:
+            if data:
+                self._link.forwarded += 1
+                self._writer.write(data)
+                await self._writer.drain()
+            else:
+                self._writer.write_eof()
+        except OSError:
+            self._writes = False
+            back.break_off()
 
 
 class Proxy:
@@ -185,7 +206,7 @@ class Proxy:
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take a connection."""
         if len(self._connections) >= CONNECTIONS_MAX:
-            _break(writer)
+            abort(writer)
             return
         ends = [writer]
         task = asyncio.create_task(self._carry(reader, writer, ends))
@@ -197,7 +218,7 @@ class Proxy:
         count = len(self._connections)
         for task, ends in self._connections.items():
             for end in ends:
-                _break(end)
+                abort(end)
             task.cancel()
         return count
 
@@ -214,14 +235,17 @@ class Proxy:
             there = Direction(self.there, reader, far_writer)
             back = Direction(self.back, far_reader, writer)
             async with asyncio.TaskGroup() as group:
-                for direction in (there, back):
-                    group.create_task(direction.read())
-                    group.create_task(direction.write())
+                works = (there.read(back), there.write(back), back.read(there), back.write(there))
+                tasks = [group.create_task(work) for work in works]
+                await there.ended.wait()
+                await back.ended.wait()
+                for task in tasks:
+                    task.cancel()
         except (OSError, TimeoutError, ExceptionGroup) as error:
             if isinstance(error, ExceptionGroup) and error.split(OSError)[1] is not None:
                 raise
             for end in ends:  # one end is gone, or was never there: so is the other
-                _break(end)
+                abort(end)
         finally:
             for end in ends:
                 end.close()
@@ -262,30 +286,19 @@ class Proxies:
             await over.wait()
 
     def _serve(self, over: asyncio.Event) -> None:
-        try:
-            message = channel.receive(self._control)
-        except BlockingIOError:
-            return
-        if message is None:
+        if not channel.serve(self._control, self._reply):
             asyncio.get_running_loop().remove_reader(self._control.fileno())
             over.set()
-            return
-        try:
-            ask = channel.decode_ask(message.data)
-            answer = Answer(ask.number, self._reply(ask))
-        except LocalError as error:
-            answer = Answer(channel.number_of(message.data), Refused(str(error)))
-        self._control.send(channel.encode(answer))
 
-    def _reply(self, ask: Ask) -> Reply:
-        match ask.request:
+    def _reply(self, request: Request) -> Reply:
+        match request:
             case Cut(links):
                 sky.check(self._links, links)
                 for ends, link in self._links.items():
                     link.set_cut(ends in links)
                 return Done()
-            case SetWeather() as request:
-                sky.apply(request, self._links, self._seed)
+            case SetWeather():
+                sky.apply(request, self._links, self._seed, _refuse)
                 return Done()
             case ResetConnections(nodes):
                 hit = [proxy for _, proxy in self._proxies if {proxy.there.source, proxy.there.destination} & {*nodes}]
@@ -293,7 +306,13 @@ class Proxies:
             case Count():
                 return Counted(tuple(link.row() for link in self._links.values()), 0, 0)
             case other:
-                return Refused(f"the proxies do not do {type(other).__name__}")
+                raise LocalError(f"the proxies do not do {type(other).__name__}")
+
+
+def _refuse(weather: Weather) -> None:
+    """Raise LocalError if a weather is about frames."""
+    if weather.losses or weather.duplicate_ppm or weather.reorders:
+        raise LocalError("a proxy carries streams: it cannot lose, double or reorder frames")
 
 
 async def _closed(server: asyncio.Server) -> None:
@@ -302,13 +321,6 @@ async def _closed(server: asyncio.Server) -> None:
 
 def _at_once(writer: asyncio.StreamWriter) -> None:
     writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _break(writer: asyncio.StreamWriter) -> None:
-    """Close a connection with a reset."""
-    with contextlib.suppress(OSError):
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    writer.transport.abort()
 
 
 def carry(reservation: Reservation, control: socket.socket, seed: int) -> None:

@@ -32,11 +32,15 @@ UNLIMITED_ENOUGH_BYTES = 1 << 46
 
 @dataclass(slots=True)
 class Starving:
-    """How one node starves: ``home`` is the cgroup it came from, ``processors`` those it was free to run on."""
+    """How one node starves: by a cgroup ``where`` there are some, else by competitors; how much, 0 if not yet.
 
-    times: int
-    home: str = "/"
-    processors: frozenset[int] = frozenset()
+    ``home`` is the cgroup its process came from, ``processors`` those it was free to run on.
+    """
+
+    where: Hierarchy | None
+    home: str
+    processors: frozenset[int]
+    times: int = 0
 
 
 class Rationing:
@@ -61,23 +65,26 @@ class Rationing:
         return {f"competitor-{popen.pid}": identity for popen, identity in alive if identity is not None}
 
     def set(self, ration: SetRation, pid: int) -> None:
-        """Put a node (its process, 0 if there is none) on a ration. Raises LocalError."""
+        """Put a node (its process, 0 if there is none) on a ration. Raises LocalError; it can be tried again then."""
         try:
             self._starve(ration.node, pid, ration.times)
             if self._memory_room.get(ration.node) != ration.memory_room_bytes:
-                self._memory_room[ration.node] = ration.memory_room_bytes
                 self._limit_memory(pid, ration.memory_room_bytes)
+                self._memory_room[ration.node] = ration.memory_room_bytes
             if self._descriptor_room.get(ration.node) != ration.descriptor_room:
-                self._descriptor_room[ration.node] = ration.descriptor_room
                 self._limit_descriptors(pid, ration.descriptor_room)
+                self._descriptor_room[ration.node] = ration.descriptor_room
         except OSError as error:
             raise LocalError(f"cannot put {ration.node} (process {pid}) on rations: {error}") from error
 
     def started(self, node: str, pid: int) -> None:
         """A node's process was started: it starves if its machine does, and has no limit."""
-        starving = self._starving.pop(node, None)
-        if starving is not None:
-            self._starve(node, pid, starving.times)
+        before = self._starving.get(node)
+        if before is not None:
+            starving = self._untouched(pid)
+            if before.times:
+                self._take(node, pid, starving, before.times)
+            self._starving[node] = starving
 
     def account(self, node: str, pid: int) -> Accounted:
         """Look at what a node's process has."""
@@ -103,12 +110,11 @@ class Rationing:
             )
         return Accounted()
 
-    def end(self) -> None:
-        """End competitors and remove cgroups; nodes are gone by now."""
+    def end(self) -> tuple[str, ...]:
+        """End competitors and remove cgroups, as nodes are gone by now; return what could not be ended."""
         self._hire(0, None)
-        for name in list(self._starving):
-            self._starving.pop(name)
-        cgroups.remove(self._owner)
+        self._starving.clear()
+        return cgroups.remove(self._owner)
 
     # --- processor time ---
 
@@ -118,45 +124,48 @@ class Rationing:
             return
         if times == 1:
             assert before is not None
-            del self._starving[node]
             self._feed(node, pid, before)
             return
-        starving = before or Starving(times, *self._as_it_was(pid))
-        starving.times = times
-        self._starving[node] = starving
-        if not pid:
-            return
-        if self._where is not None:
+        starving = before or self._untouched(pid)
+        self._starving[node] = starving  # from here on there may be something to take back
+        self._take(node, pid, starving, times)
+
+    def _take(self, node: str, pid: int, starving: Starving, times: int) -> None:
+        """Leave a node's process one part in ``times``."""
+        if pid and starving.where is not None:
             try:
-                cgroups.confine(self._where, self._owner, node, [pid], times)
+                cgroups.confine(starving.where, self._owner, node, [pid], times)
             except OSError:
-                self._where = None  # permission or not, it cannot be done here
-        if self._where is None:
-            processor = self._processor()
-            _bind(pid, frozenset({processor}))
-            self._compete(processor)
+                if starving.times:
+                    raise  # it is in its cgroup, and stays there
+                starving.where = None  # permission or not, it cannot be done here
+        if pid and starving.where is None:
+            self._compete(node, times)
+            _bind(pid, frozenset({self._processor()}))
+        starving.times = times
 
     def _feed(self, node: str, pid: int, starving: Starving) -> None:
-        if self._where is not None:
-            cgroups.release(self._where, self._owner, node, starving.home)
-            if not self._starving:
-                cgroups.remove(self._owner)
-            return
-        if pid:
-            _bind(pid, starving.processors or frozenset(os.sched_getaffinity(0)))
-        self._compete(self._processor())
+        if starving.where is not None:
+            cgroups.release(starving.where, self._owner, node, starving.home)
+        else:
+            if pid:
+                _bind(pid, starving.processors)
+            self._compete(node, 1)
+        del self._starving[node]
+        if not self._starving:
+            cgroups.remove(self._owner)
 
-    def _as_it_was(self, pid: int) -> tuple[str, frozenset[int]]:
+    def _untouched(self, pid: int) -> Starving:
         home = cgroups.home_of(pid, self._where) if pid and self._where else "/"
-        return home, frozenset(os.sched_getaffinity(pid or 0))
+        return Starving(self._where, home, frozenset(os.sched_getaffinity(pid)))
 
     def _processor(self) -> int:
         return max(os.sched_getaffinity(0))
 
-    def _compete(self, processor: int) -> None:
-        """Let there be as many competitors as the hungriest node needs."""
-        times = max((starving.times for starving in self._starving.values()), default=1)
-        self._hire(min(times - 1, COMPETITORS_MAX), processor)
+    def _compete(self, node: str, times: int) -> None:
+        """Let there be as many competitors as the hungriest node needs, if this one has one part in ``times``."""
+        others = (other.times for name, other in self._starving.items() if name != node and other.where is None)
+        self._hire(min(max((times, *others)) - 1, COMPETITORS_MAX), self._processor())
 
     def _hire(self, wanted: int, processor: int | None) -> None:
         if len(self._competitors) == wanted:
@@ -174,9 +183,8 @@ class Rationing:
         """Say what the kernel shows of it: the cgroup that the process is in, or the processor that it is bound to."""
         if self._where is not None:
             path = cgroups.home_of(pid, self._where)
-            if f"/{cgroups.PREFIX}-{self._owner.pid}-" not in path:
-                return ""
-            return f"is in the {self._where} {path}, {_quota(self._where, path)}"
+            if f"/{cgroups.PREFIX}-{self._owner.pid}-" in path:
+                return f"is in the {self._where} {path}, {_quota(self._where, path)}"
         with contextlib.suppress(ProcessLookupError):
             bound = os.sched_getaffinity(pid)
             if self._competitors and bound == {self._processor()}:

@@ -371,7 +371,6 @@ class Service:
             *(process.kill() for process in self._processes.values()), return_exceptions=True
         )
         reasons = [str(outcome) for outcome in outcomes if isinstance(outcome, BaseException)]
-        self._rationing.end()
         self._end_switch()
         if self._disks is not None:
             self._disks.end()  # whoever waited for one in the kernel is free now
@@ -379,6 +378,7 @@ class Service:
                 again = (process.kill() for process in self._processes.values())
                 outcomes = await asyncio.gather(*again, return_exceptions=True)
                 reasons = [str(outcome) for outcome in outcomes if isinstance(outcome, BaseException)]
+        reasons += self._rationing.end()
         if not reasons:
             try:
                 ledger.remove(self._estate.directory, self._estate.ledger.warden)

@@ -6,7 +6,7 @@ switch loads it after it was forked, while the nodes are starting.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -41,14 +41,25 @@ def told(weather: Mapping[Link, Weather]) -> SetWeather:
     return SetWeather(tuple(WeatherOn(each, tuple(links)) for each, links in alike.items()))
 
 
-def apply(request: SetWeather, links: Mapping[tuple[str, str], _UnderSky], seed: int) -> None:
+def _any(weather: Weather) -> None:
+    """Refuse no weather."""
+
+
+def apply(
+    request: SetWeather,
+    links: Mapping[tuple[str, str], _UnderSky],
+    seed: int,
+    refuse: Callable[[Weather], None] = _any,
+) -> None:
     """Let weather be as it is asked for; nothing is changed if any of it makes no sense. Raises LocalError.
 
-    A link's dice are drawn from its own stream of the run's seeds, from its first weather on: what one link carries
-    decides nothing on another.
+    ``refuse`` raises LocalError for a weather that these links cannot have. A link's dice are drawn from its own stream
+    of the run's seeds, from its first weather on: what one link carries decides nothing on another.
     """
     changes = [(_decoded(on.weather), on.links) for on in request.weathers]
     check(links, (link for _, named in changes for link in named))
+    for weather, _ in changes:
+        refuse(weather)
     tree = SeedTree(seed)
     for weather, named in changes:
         for source, destination in named:

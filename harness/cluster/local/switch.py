@@ -21,7 +21,7 @@ from harness.cluster.local.capture import Capture
 from harness.cluster.local.errors import LocalError
 from harness.cluster.local.frames import ETHERNET_BYTES, VNET_BYTES
 from harness.cluster.local.later import Later
-from harness.cluster.local.messages import Answer, Ask, Count, Counted, Cut, Done, Refused, Reply, Row, SetWeather
+from harness.cluster.local.messages import Count, Counted, Cut, Done, Reply, Request, Row, SetWeather
 from harness.cluster.local.network import CLIENTS, SOL_PACKET, Machine, Network, open_port
 from harness.cluster.local.paths import Path, apply_cut
 
@@ -85,7 +85,7 @@ class Switch:
                     self._drain(port)
                 elif descriptor == timer:
                     self._later.wake()
-                elif not self._serve():
+                elif not channel.serve(self._control, self._reply):
                     return
             release()
 
@@ -114,43 +114,21 @@ class Switch:
         else:
             self._strays += 1
 
-    def _serve(self) -> bool:
-        """Answer one request; False once the warden is gone."""
-        message = channel.receive(self._control)
-        if message is None:
-            return False
-        try:
-            ask = channel.decode_ask(message.data)
-        except LocalError as error:
-            answer = Answer(channel.number_of(message.data), Refused(str(error)))
-        else:
-            answer = Answer(ask.number, self._reply(ask))
-        self._control.send(channel.encode(answer))
-        return True
+    def _reply(self, request: Request) -> Reply:
+        from harness.cluster.local import sky  # noqa: PLC0415 - loaded by now; see there
 
-    def _reply(self, ask: Ask) -> Reply:
-        match ask.request:
+        match request:
             case Cut(links):
-                unknown = sorted(set(links) - self._links.keys())
-                if unknown:
-                    return Refused(f"no link between nodes: {unknown}")
+                sky.check(self._links, links)
                 apply_cut(self._links, links)
                 return Done()
-            case SetWeather() as request:
-                return self._set_weather(request)
+            case SetWeather():
+                sky.apply(request, self._links, self._seed)
+                return Done()
             case Count():
                 return self._counted()
             case other:
-                return Refused(f"the switch does not do {type(other).__name__}")
-
-    def _set_weather(self, request: SetWeather) -> Reply:
-        from harness.cluster.local import sky  # noqa: PLC0415 - loaded by now; see there
-
-        try:
-            sky.apply(request, self._links, self._seed)
-        except LocalError as error:
-            return Refused(str(error))
-        return Done()
+                raise LocalError(f"the switch does not do {type(other).__name__}")
 
     def _counted(self) -> Counted:
         rows = tuple(map(_row, self._links.values()))
@@ -196,7 +174,7 @@ def fork_switch(
     ports = [Port(machine) for machine in network.machines]
     ours, theirs = channel.pair()
     switch = Switch(ports, theirs, seed, capture)
-    pid = forking.fork(lambda: _work(switch), (inherited, ours))
+    pid = forking.fork("the switch", lambda: _work(switch), (inherited, ours))
     theirs.close()
     for port in ports:
         port.socket.close()

@@ -75,9 +75,9 @@ def _establish(request: Open, control: socket.socket) -> Estate:
     mode, lost = _choose(request)
     if mode == "loopback":
         return _with_disks(request, _establish_loopback(request, lost, control))
+    capture = _begin_capture(request.capture)
     try:
         built = network.build(request.nodes, user_namespace=mode == "userns")
-        capture = Capture(Path(request.capture)) if request.capture else None
         switch, switch_control = fork_switch(built, control, request.seed, capture)
     except LocalError as error:
         raise LocalError(f"mode {mode} does not work here: {error}; {probe.advice(mode)}") from error
@@ -88,6 +88,13 @@ def _establish(request: Open, control: socket.socket) -> Estate:
     )
     estate = Estate(opened, Path(request.directory), _begin(request, opened), built, switch_control, None)
     return _with_disks(request, estate)
+
+
+def _begin_capture(folder: str) -> Capture | None:
+    try:
+        return Capture(Path(folder)) if folder else None
+    except LocalError as error:
+        raise LocalError(f"the frames cannot be captured: {error}") from error
 
 
 def _establish_loopback(request: Open, lost: str, control: socket.socket) -> Estate:

@@ -7,12 +7,20 @@ namespace at all.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 
 READ_BYTES = 64 << 10
 WRITE_LIMIT_BYTES = 16 << 20
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset and forgets what was not sent
+
+
+def abort(writer: asyncio.StreamWriter) -> None:
+    """Close a connection with a reset; one that has ended meanwhile is closed."""
+    with contextlib.suppress(OSError):
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    writer.transport.abort()
 
 
 class LocalWire:
@@ -53,11 +61,9 @@ class LocalWire:
 
     def reset(self) -> bool:
         """Break the stream, so that both ends see it; False if it was over already."""
-        transport = self._writer.transport
-        if transport.is_closing():
+        if self._writer.transport.is_closing():
             return False
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        transport.abort()
+        abort(self._writer)
         return True
 
     def close(self) -> None:

@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.report.sequence.model import Level
+from harness.simulation.network import FAIR, RECONNECT_NS
 from harness.simulation.tape import TraceLine
+from nemesis.ground import MILLION
+from nemesis.passage import BYTE_NS
 
 FAMILIES = {
     "prepare": "election",
@@ -38,11 +41,6 @@ ANSWERS = frozenset({"promise", "pre-vote-reply", "accepted", "heartbeat-ack", "
 QUIET = frozenset({"heartbeat", "heartbeat-ack", "statusrequest", "status"})
 """What goes on all the time and says little."""
 LABEL_CHARS_MAX = 48
-MILLION = 1_000_000
-FAIR_DELAY_NS = 240_000
-"""No frame takes longer on a link that nothing disturbs."""
-RECONNECT_NS = 50_000_000
-"""Nothing gets through for so long after a connection was reset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def level_of(what: str) -> Level:
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """A link's weather from a moment on."""
+    """A link's weather from a moment on; ``delay_max`` is how late it may let a frame come, its queue included."""
 
     at: int
     delay_max: int = 0
@@ -142,7 +140,7 @@ class Links:
         if self._is_cut(link, sent.at):
             return "cut", f"the link {sent.node} → {sent.peer} was cut when it was sent"
         weather = self._weather_at(link, sent.at)
-        latest = sent.at + FAIR_DELAY_NS + weather.delay_max
+        latest = sent.at + FAIR.high + weather.delay_max
         if any(gap.start <= latest and sent.at <= gap.stop for gap in self._gaps):
             return "unrecorded", "whether it arrived is not recorded: lines of the trace are left out here"
         if any(sent.at < at <= latest and link in links for at, links in self._cuts):
@@ -184,6 +182,8 @@ def _weathers(line: TraceLine) -> Iterable[tuple[tuple[str, str], Weather]]:
             now = entry[2] if len(entry) > 2 else None
             latest = sum(_number(delay, "high") for delay in items(now, "delays"))
             latest += sum(_number(reorder, "held") for reorder in items(now, "reorders"))
+            if rate := field(now, "rate"):
+                latest += _number(rate, "queue_bytes") * BYTE_NS // max(1, _number(rate, "bits_per_s"))
             kept_ppm = MILLION
             for loss in items(now, "losses"):
                 kept_ppm = kept_ppm * (MILLION - _number(loss, "ppm")) // MILLION
