@@ -35,11 +35,9 @@ def tune(
     """Compare failure detectors over heartbeats, and recommend heartbeat, threshold, time-out and lease."""
     if trace is not None and seed is not None:
         usage("a trace or a seed, not both")
-    try:  # only this command needs NumPy
-        from harness.tuning.command import as_data, leave, print_tuned  # noqa: PLC0415
-        from harness.tuning.command import tune as tuned_over  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        usage(f"{error}; it comes with: pip install 'antipaxos[tune]'")
+    from harness.tuning.command import as_data, leave, print_tuned  # noqa: PLC0415 - only this command needs them
+    from harness.tuning.command import tune as tuned_over  # noqa: PLC0415
+
     tuned = tuned_over(_heartbeats(trace, seed, beats, nodes, heartbeat, seconds("--time", time)))
     try:
         leave(tuned, out, keep)
