@@ -2,52 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
 
+import numpy as np
+
 from checkers import register_stories as stories
-from checkers.columns import RegisterColumns, register_columns
-from checkers.history import Operation
+from checkers.history import History, freeze
 from checkers.models import Register
+from checkers.register_columns import RegisterColumns, register_columns
 from checkers.verdict import Anomaly
 from checkers.zones import NOBODY, Contradiction, Finding, judge
 
 
 @dataclass(frozen=True)
 class Decided:
-    """What zones had to say: the keys that they decide, those of them that are not linearizable, and why.
+    """What zones had to say: how many keys there are, which they do not decide, which are not linearizable, and why.
 
     ``anomalies`` are as many as were asked for, of ``total``; by key, then by when they showed.
     """
 
-    keys: frozenset[Hashable]
+    keys: int
+    undecided: frozenset[Hashable]
     invalid: frozenset[Hashable]
     anomalies: tuple[Anomaly, ...]
     total: int
 
 
-NOTHING = Decided(frozenset(), frozenset(), (), 0)
-"""What zones have to say of objects that are no registers."""
-
-
-def decide(operations: Sequence[Operation], model: Register, anomalies_max: int) -> Decided:
+def decide(history: History, model: Register, anomalies_max: int) -> Decided:
     """Judge all keys of a register by zones. Raises ModelError for an operation that the model does not know."""
-    columns = register_columns(operations, model)
+    columns = register_columns(history.columns(), model)
     zones = judge(columns)
     findings = sorted(zones.findings, key=lambda finding: (finding.key, finding.late))
     return Decided(
-        keys=frozenset(key for code, key in enumerate(columns.keys) if code not in zones.undecided),
-        invalid=frozenset(columns.keys[finding.key] for finding in findings),
-        anomalies=tuple(_told(finding, operations, columns) for finding in findings[:anomalies_max]),
+        keys=len(np.unique(history.columns().key)),
+        undecided=frozenset(freeze(columns.keys[code]) for code in zones.undecided),
+        invalid=frozenset(freeze(columns.keys[finding.key]) for finding in findings),
+        anomalies=tuple(_told(finding, history, columns) for finding in findings[:anomalies_max]),
         total=len(findings),
     )
 
 
-def _told(finding: Finding, operations: Sequence[Operation], columns: RegisterColumns) -> Anomaly:
+def _told(finding: Finding, history: History, columns: RegisterColumns) -> Anomaly:
     """Return a finding with its operations and a sentence."""
-    late, value = operations[finding.late], columns.values[finding.value]
+    late, value = history.operation(finding.late), columns.values[finding.value]
     early, between, proof = (
-        None if place == NOBODY else operations[place] for place in (finding.early, finding.between, finding.proof)
+        None if place == NOBODY else history.operation(place)
+        for place in (finding.early, finding.between, finding.proof)
     )
     if finding.kind is Contradiction.NEVER_WRITTEN:
         return stories.never_written(late, value)

@@ -29,7 +29,9 @@ from typing import Any, BinaryIO, Final, TypeAlias
 import msgspec
 
 from checkers import edn
+from checkers.columns import pair
 from checkers.history import Event, EventType, History, HistoryError
+from checkers.json_columns import read_columns
 
 
 class Format(StrEnum):
@@ -85,6 +87,10 @@ def load_history(path: str | Path, limits: LoadLimits | None = None) -> LoadedHi
         found = _sniff(path, file.read(_SNIFFED_BYTES))
         file.seek(0)
         if found is Format.JSON_LINES:
+            history = _in_columns(file, limits)
+            if history is not None:
+                return LoadedHistory(history, found, nil_reads_assert=True)
+            file.seek(0)
             return _loaded(path, limits, found, _json_events(path, file, limits))
         if size_bytes > limits.text_bytes:
             raise HistoryError(path, None, f"{size_bytes} bytes of {found}, over the limit of {limits.text_bytes}")
@@ -92,6 +98,13 @@ def load_history(path: str | Path, limits: LoadLimits | None = None) -> LoadedHi
     if found is Format.JEPSEN_LOG:
         return _loaded(path, limits, found, _log_events(path, text))
     return _load_edn(path, limits, text)
+
+
+def _in_columns(file: BinaryIO, limits: LoadLimits) -> History | None:
+    """Read JSON lines the fast way; None if they need the slow one, be it only to say what is wrong with them."""
+    events = read_columns(file, limits.line_bytes, limits.events)
+    operations = pair(events) if events is not None else None
+    return None if events is None or operations is None else History.of_columns(events, operations)
 
 
 def _loaded(path: Path, limits: LoadLimits, found: Format, placed: Iterable[_Placed]) -> LoadedHistory:

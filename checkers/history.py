@@ -28,9 +28,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
+
+if TYPE_CHECKING:
+    from checkers.columns import EventColumns, OperationColumns
 
 
 class EventType(StrEnum):
@@ -150,7 +153,7 @@ class History:
     Raises HistoryError when the events break a rule of the module's docstring.
     """
 
-    __slots__ = ("_events", "_nemesis", "_operations")
+    __slots__ = ("_columns", "_event_columns", "_events", "_operations")
 
     def __init__(
         self,
@@ -159,37 +162,65 @@ class History:
         path: str | Path | None = None,
         lines: Sequence[int] | None = None,
     ) -> None:
-        self._events = tuple(events)
-        self._nemesis = tuple(event for event in self._events if not isinstance(event.process, int))
+        self._events: tuple[Event, ...] | None = tuple(events)
         pairing = _Pairing(path, lines)
         for position, event in enumerate(self._events):
             pairing.take(position, event)
-        self._operations = pairing.finish()
+        self._operations: tuple[Operation, ...] | None = pairing.finish()
+        self._event_columns: EventColumns | None = None
+        self._columns: OperationColumns | None = None
+
+    @classmethod
+    def of_columns(cls, events: EventColumns, operations: OperationColumns) -> History:
+        """Return a history that is in columns, and paired, already; objects are made when they are asked for."""
+        history = cls.__new__(cls)
+        history._events = history._operations = None
+        history._event_columns, history._columns = events, operations
+        return history
 
     @property
     def events(self) -> tuple[Event, ...]:
         """Every event, the nemesis's too, in order."""
+        if self._events is None:
+            columns = self._event_columns
+            self._events = () if columns is None else tuple(map(columns.event, range(len(columns))))
         return self._events
 
     def operations(self) -> tuple[Operation, ...]:
         """The clients' operations, by invocation."""
+        if self._operations is None:
+            columns = self.columns()
+            self._operations = tuple(map(columns.operation, range(len(columns))))
         return self._operations
+
+    def columns(self) -> OperationColumns:
+        """The clients' operations, by invocation, as columns."""
+        if self._columns is None:
+            from checkers.columns import columns_of  # noqa: PLC0415 - it needs this module, and NumPy takes its time
+
+            self._columns = columns_of(self.operations())
+        return self._columns
+
+    def operation(self, place: int) -> Operation:
+        """One operation, by its place in ``operations()``."""
+        return self._operations[place] if self._operations is not None else self.columns().operation(place)
 
     def nemesis(self) -> tuple[Event, ...]:
         """The events of the nemesis, in order."""
-        return self._nemesis
+        return tuple(event for event in self.events if not isinstance(event.process, int))
 
     def __len__(self) -> int:
-        return len(self._events)
+        return len(self._event_columns) if self._event_columns is not None else len(self.events)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, History) and self._events == other._events
+        return isinstance(other, History) and self.events == other.events
 
     def __hash__(self) -> int:
-        return hash(len(self._events))
+        return hash(len(self))
 
     def __repr__(self) -> str:
-        return f"History({len(self._events)} events, {len(self._operations)} operations)"
+        operations = self._columns if self._operations is None else self._operations
+        return f"History({len(self)} events, {len(operations or ())} operations)"
 
 
 class _Pairing:

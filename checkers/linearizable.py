@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from checkers.contradictions import NOTHING, Decided, decide
+from checkers.columns import OK
+from checkers.contradictions import Decided, decide
 from checkers.explain import Stuck, explain
-from checkers.history import History, Operation
+from checkers.history import History, Operation, freeze
 from checkers.models import CasRegister, Model, Register
 from checkers.search import Budget, SearchOutcome, search
 from checkers.sentences import show_key
@@ -32,44 +33,43 @@ class Linearizable:
 
     def check(self, history: History, limits: Limits) -> CheckResult:
         """One anomaly for each key that is not linearizable."""
-        operations = history.operations()
-        partitions = self._partitions(operations)
-        decided = self._by_zones(operations, limits)
+        decided = self._by_zones(history, limits)
+        partitions = self._partitions(history, decided)
         budget = Budget(limits)
-        outcomes = self._search_all({k: ops for k, ops in partitions.items() if k not in decided.keys}, budget)
-        anomalies = list(decided.anomalies)
+        outcomes = self._search_all(partitions, budget)
+        anomalies = list(decided.anomalies) if decided is not None else []
         unknown: list[tuple[Hashable, str]] = []
         for key, outcome in outcomes.items():
             if outcome.verdict is Verdict.UNKNOWN:
                 unknown.append((key, outcome.reason))
             elif outcome.stuck is not None:
                 anomalies.append(explain(Stuck(partitions[key], outcome.stuck, outcome.states, self.model)))
+        searched_invalid = sum(outcome.verdict is Verdict.INVALID for outcome in outcomes.values())
         verdict = merge_all(outcome.verdict for outcome in outcomes.values())
-        if decided.invalid:
+        if decided is not None and decided.invalid:
             verdict = Verdict.INVALID
-        searched_invalid = len(anomalies) - len(decided.anomalies)
-        places = {key: place for place, key in enumerate(partitions)}
-        anomalies.sort(key=lambda anomaly: places.get(anomaly.key, 0))
+            anomalies = _by_appearance(anomalies, history)
+        keys = len(partitions) if decided is None else decided.keys
         statistics = {
-            "keys": len(partitions),
-            "keys_by_zones": len(decided.keys),
-            "keys_invalid": len(decided.invalid) + searched_invalid,
+            "keys": keys,
+            "keys_by_zones": keys - len(partitions),
+            "keys_invalid": searched_invalid + (len(decided.invalid) if decided is not None else 0),
             "keys_unknown": len(unknown),
-            "operations": len(operations),
-            "operations_ok": sum(op.ok for op in operations),
+            "operations": len(history.columns()),
+            "operations_ok": history.columns().count(OK),
             "search_steps": budget.steps,
             "cache_entries_max": max((outcome.cached for outcome in outcomes.values()), default=0),
         }
         sentence = _sentence(verdict, statistics, anomalies, unknown)
-        total = decided.total + searched_invalid
+        total = searched_invalid + (decided.total if decided is not None else 0)
         return result(self.name, verdict, sentence, anomalies, limits, statistics, total)
 
-    def _by_zones(self, operations: Sequence[Operation], limits: Limits) -> Decided:
+    def _by_zones(self, history: History, limits: Limits) -> Decided | None:
         """Judge what zones can judge. A subclass of a register may be anything: it is searched."""
         model = self.model
         if isinstance(model, Register) and type(model) in (Register, CasRegister):
-            return decide(operations, model, limits.anomalies_max)
-        return NOTHING
+            return decide(history, model, limits.anomalies_max)
+        return None
 
     def _search_all(
         self, partitions: Mapping[Hashable, Sequence[Operation]], budget: Budget
@@ -85,11 +85,22 @@ class Linearizable:
                 outcomes[key] = search(partitions[key], self.model, budget)
         return outcomes
 
-    def _partitions(self, operations: Sequence[Operation]) -> dict[Hashable, list[Operation]]:
+    def _partitions(self, history: History, decided: Decided | None) -> dict[Hashable, list[Operation]]:
+        """Return the operations of each object that is to be searched."""
         partitions: dict[Hashable, list[Operation]] = {}
-        for operation in operations:
-            partitions.setdefault(self.model.partition(operation), []).append(operation)
+        if decided is not None and not decided.undecided:
+            return partitions
+        for operation in history.operations():
+            key = self.model.partition(operation)
+            if decided is None or key in decided.undecided:
+                partitions.setdefault(key, []).append(operation)
         return partitions
+
+
+def _by_appearance(anomalies: Sequence[Anomaly], history: History) -> list[Anomaly]:
+    """Sort by the order in which the keys first appear."""
+    places = {freeze(key): code for code, key in enumerate(history.columns().keys)}
+    return sorted(anomalies, key=lambda anomaly: places.get(anomaly.key, 0))
 
 
 def _sentence(

@@ -36,7 +36,8 @@ from typing import Final
 
 import numpy as np
 
-from checkers.columns import BEFORE_ALL, INITIAL, NEVER, NOTHING, Flags, Moments, RegisterColumns
+from checkers.columns import Flags, Integers
+from checkers.register_columns import BEFORE_ALL, NEVER, NOTHING, RegisterColumns
 
 NOBODY: Final = -1
 """Stands for the operation where the initial value needs none."""
@@ -119,7 +120,7 @@ class _Judgement:
 
     # -- what takes part ----------------------------------------------------------------------------------------------
 
-    def _without_unneeded(self, saw: Moments, made: Moments) -> Flags:
+    def _without_unneeded(self, saw: Integers, made: Integers) -> Flags:
         """Return which operations stay: ok ones, and info ones that made what is needed."""
         ok = self._c.ok
         needed = np.zeros(self._clusters, dtype=np.bool_)
@@ -131,7 +132,7 @@ class _Judgement:
         stays[~ok] = needed[made[~ok]]
         return stays
 
-    def _ambiguous(self, kept: Flags, made: Moments) -> Flags:
+    def _ambiguous(self, kept: Flags, made: Integers) -> Flags:
         """Return the keys with a value that two may have brought, the initial one among these."""
         makers = kept & (made != NOTHING)
         counts = np.bincount(made[makers], minlength=self._clusters)
@@ -162,7 +163,7 @@ class _Judgement:
         self._contradictions(blocks, bounds)
         return Zones(tuple(self._findings), undecided, int(present.sum()), len(blocks.begins))
 
-    def _written(self, reads: Moments, saw: Moments, producer: Moments, initially: Flags) -> Moments:
+    def _written(self, reads: Integers, saw: Integers, producer: Integers, initially: Flags) -> Integers:
         """Find reads, and swaps, of what nobody wrote; return the reads of what somebody did."""
         seen = np.flatnonzero(saw != NOTHING)
         orphans = seen[(producer[saw[seen]] == NOBODY) & ~initially[saw[seen]]]
@@ -184,7 +185,7 @@ class _Judgement:
         losers = zip(c.failed_key.tolist(), c.failed_made.tolist(), c.failed_place.tolist(), strict=True)
         return {(key, value): place for key, value, place in reversed(list(losers))}
 
-    def _from_the_past(self, reads: Moments, producer: Moments) -> Moments:
+    def _from_the_past(self, reads: Integers, producer: Integers) -> Integers:
         """Find reads that were over before their value's producer began; return the others."""
         by = producer[self._saw[reads]]
         early = (by != NOBODY) & (self._over[reads] < self._begun[by])
@@ -195,7 +196,7 @@ class _Judgement:
             )
         return np.compress(~early, reads)
 
-    def _bounds(self, makes: Moments, reads: Moments) -> _Bounds:
+    def _bounds(self, makes: Integers, reads: Integers) -> _Bounds:
         """Return what bounds each cluster."""
         rows = np.sort(np.concatenate((makes, reads)))  # by beginning
         cluster = np.where(self._made[rows] != NOTHING, self._made[rows], self._saw[rows])
@@ -210,7 +211,7 @@ class _Judgement:
         last_begun = np.where(last_row == NOBODY, BEFORE_ALL, self._begun[last_row])
         return _Bounds(first_row, last_row, first_end, last_begun)
 
-    def _links(self, makes: Moments, producer: Moments, initially: Flags) -> dict[int, int]:
+    def _links(self, makes: Integers, producer: Integers, initially: Flags) -> dict[int, int]:
         """Return which cluster comes right behind which, by the swaps between them; find what is swapped twice."""
         swaps = makes[self._saw[makes] != NOTHING]
         swaps = swaps[(producer[self._saw[swaps]] != NOBODY) | initially[self._saw[swaps]]]
@@ -225,7 +226,7 @@ class _Judgement:
             self._find(Contradiction.LOST_UPDATE, key, value, early=self._place(first), late=self._place(row))
         return links
 
-    def _blocks(self, present: Flags, links: dict[int, int], producer: Moments, bounds: _Bounds) -> _Blocks:
+    def _blocks(self, present: Flags, links: dict[int, int], producer: Integers, bounds: _Bounds) -> _Blocks:
         """Join clusters along swaps."""
         chained, starts = _walk(links)
         self._circles(links, chained, producer)
@@ -241,7 +242,7 @@ class _Judgement:
         last = np.maximum.reduceat(bounds.last_begun[members], begins)
         return _Blocks(members, begins, self._key_of[members[begins]].astype(np.int64), first, last)
 
-    def _circles(self, links: dict[int, int], chained: list[int], producer: Moments) -> None:
+    def _circles(self, links: dict[int, int], chained: list[int], producer: Integers) -> None:
         """Find swaps that go round in a circle: no first one of them can have found what it expected."""
         left = set(links) - set(chained)
         while left:
@@ -259,7 +260,7 @@ class _Judgement:
             )
             del previous
 
-    def _chains(self, members: Moments, begins: Moments, bounds: _Bounds) -> None:
+    def _chains(self, members: Integers, begins: Integers, bounds: _Bounds) -> None:
         """Find clusters that were over before an earlier one of their chain had begun for the last time."""
         if not len(members):
             return
@@ -354,43 +355,46 @@ class _Judgement:
 class _Bounds:
     """By cluster: the operation that was over first and the one that began last, and when that was."""
 
-    first_row: Moments
-    last_row: Moments
-    first_end: Moments
-    last_begun: Moments
+    first_row: Integers
+    last_row: Integers
+    first_end: Integers
+    last_begun: Integers
 
 
 @dataclass(frozen=True, slots=True)
 class _Blocks:
     """Clusters that belong together: block b has ``members[begins[b]:begins[b + 1]]``."""
 
-    members: Moments
-    begins: Moments
-    key: Moments
-    first_end: Moments
-    last_begun: Moments
+    members: Integers
+    begins: Integers
+    key: Integers
+    first_end: Integers
+    last_begun: Integers
 
 
-def _pairs(columns: RegisterColumns) -> tuple[Moments, Moments]:
+def _pairs(columns: RegisterColumns) -> tuple[Integers, Integers]:
     """Return what was seen and made as numbers of clusters: one for each value of each key, the initial ones first."""
-    keys, values = len(columns.keys), len(columns.values)
+    keys = len(columns.keys)
     saw, made = columns.saw.astype(np.int64), columns.made.astype(np.int64)
     key = columns.key.astype(np.int64)
-    owner = np.full(values, NOTHING, dtype=np.int64)
-    for met in (saw, made):
-        some = met > INITIAL
+    own = [(met != NOTHING) & (met != columns.initial) for met in (saw, made)]
+    owner = np.full(len(columns.values), NOTHING, dtype=np.int64)
+    for met, some in zip((saw, made), own, strict=True):
         owner[met[some]] = key[some]
-    shared = any(np.any(owner[met[met > INITIAL]] != key[met > INITIAL]) for met in (saw, made))
-    if shared:  # a value of several keys is several values
-        both = np.concatenate([(key * values + met)[met > INITIAL] for met in (saw, made)])
+    if any(np.any(owner[met[some]] != key[some]) for met, some in zip((saw, made), own, strict=True)):
+        # A value of several keys is several values.
+        both = np.concatenate(
+            [(key * len(columns.values) + met)[some] for met, some in zip((saw, made), own, strict=True)]
+        )
         _, numbers = np.unique(both, return_inverse=True)
-        split = int((saw > INITIAL).sum())
-        numbered = []
-        for met, number in ((saw, numbers[:split]), (made, numbers[split:])):
-            numbered.append(np.where(met == INITIAL, key, NOTHING))
-            numbered[-1][met > INITIAL] = keys + number
-        return numbered[0], numbered[1]
-    numbered = [np.where(met > INITIAL, keys + met - 1, np.where(met == INITIAL, key, NOTHING)) for met in (saw, made)]
+        split = int(own[0].sum())
+        parts = (numbers[:split], numbers[split:])
+    else:
+        parts = (saw[own[0]], made[own[1]])
+    numbered = []
+    for met, some, number in zip((saw, made), own, parts, strict=True):
+        numbered.append(np.where(met == columns.initial, key, NOTHING))
+        numbered[-1][some] = keys + number
     return numbered[0], numbered[1]
 
 
@@ -423,13 +427,13 @@ def _walk(links: dict[int, int]) -> tuple[list[int], list[int]]:
     return members, starts
 
 
-def _running_maximum(group: Moments, values: Moments) -> Moments:
+def _running_maximum(group: Integers, values: Integers) -> Integers:
     """Return the greatest value so far of each group (groups come one after the other, values from -1 on)."""
     scale = int(values.max()) + 2
     return np.maximum.accumulate(group * scale + values + 1) - group * scale - 1
 
 
-def _first_of_run(group: Moments, latest: Moments) -> Moments:
+def _first_of_run(group: Integers, latest: Integers) -> Integers:
     """Return for each position the first one of its group with the same running maximum: the one that brought it."""
     starts = np.ones(len(latest), dtype=np.bool_)
     starts[1:] = (group[1:] != group[:-1]) | (latest[1:] != latest[:-1])
