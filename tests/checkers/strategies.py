@@ -6,7 +6,7 @@ not fail for every kind of reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -19,13 +19,18 @@ Call = tuple[str, Any, Any]
 OUTCOMES = ("ok", "ok", "ok", "ok", "info", "info", "fail", "never")
 
 
-@st.composite
 def histories(
-    draw: st.DrawFn, calls: st.SearchStrategy[Call], *, operations_max: int = 6, clients_max: int = 4
-) -> History:
-    """A well-formed history of at most ``operations_max`` operations."""
+    calls: st.SearchStrategy[Call], *, operations_max: int = 6, clients_max: int = 4
+) -> st.SearchStrategy[History]:
+    """Well-formed histories of at most ``operations_max`` operations."""
+    return interleaved(st.lists(calls, max_size=operations_max), clients_max=clients_max)
+
+
+@st.composite
+def interleaved(draw: st.DrawFn, calls: st.SearchStrategy[Sequence[Call]], *, clients_max: int = 4) -> History:
+    """A well-formed history of these operations, begun in this order."""
     clients = draw(st.integers(1, clients_max))
-    wanted = draw(st.lists(st.tuples(calls, st.sampled_from(OUTCOMES)), max_size=operations_max))
+    wanted = [(call, draw(st.sampled_from(OUTCOMES))) for call in reversed(draw(calls))]
     events: list[Event] = []
     process = list(range(clients))
     running: list[tuple[Call, str] | None] = [None] * clients

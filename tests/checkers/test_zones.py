@@ -1,0 +1,197 @@
+"""Zones against brute force where that can be, against the general search where it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checkers.columns import columns_of
+from checkers.history import Event, EventType, History
+from checkers.linearizable import Linearizable
+from checkers.models import CasRegister, ModelError, Register
+from checkers.register_columns import register_columns
+from checkers.search import Budget, search
+from checkers.verdict import Limits, Verdict
+from checkers.zones import Contradiction, Zones, judge
+from tests.checkers.brute_force import cas_register, linearizable
+from tests.checkers.literal import Bar, cas, history, read, write
+from tests.checkers.strategies import Call, interleaved
+
+UNBOUNDED = Limits(time_s=None)
+
+
+def zones(drawn: History, initial: Any = 0, *, nil_reads_assert: bool = True) -> Zones:
+    model = CasRegister(initial, nil_reads_assert)
+    return judge(register_columns(columns_of(drawn.operations()), model))
+
+
+def kinds(*bars: Bar) -> list[Contradiction]:
+    found = zones(history(*bars))
+    assert not found.undecided
+    return [finding.kind for finding in found.findings]
+
+
+@st.composite
+def _written_once(draw: st.DrawFn) -> Sequence[Call]:
+    """Operations whose written values are 1, 2, 3 and so on; reads and swaps expect any of them, or what is there."""
+    calls: list[Call] = []
+    value = 0
+    for f in draw(st.lists(st.sampled_from(["read", "read", "write", "cas"]), max_size=6)):
+        seen = draw(st.one_of(st.just(value), st.integers(0, 6)))
+        if f == "read":
+            calls.append(("read", None, draw(st.one_of(st.just(seen), st.none()))))
+            continue
+        value += 1
+        made: Any = value if f == "write" else [seen, value]
+        calls.append((f, made, made))
+    return calls
+
+
+@settings(max_examples=4_000, derandomize=True, deadline=None, database=None)
+@given(interleaved(_written_once()), st.booleans())
+def test_zones_say_what_brute_force_says(drawn: History, nil_reads_assert: bool) -> None:
+    found = zones(drawn, nil_reads_assert=nil_reads_assert)
+    assert not found.undecided
+    assert (not found.findings) == linearizable(drawn.operations(), 0, cas_register(nil_reads_assert))
+
+
+@st.composite
+def _executions(draw: st.DrawFn) -> History:
+    """What a real register would answer to up to fifty operations on two keys, but for a read or two."""
+    clients = draw(st.integers(2, 6))
+    steps = draw(st.lists(st.tuples(st.integers(0, clients - 1), st.integers(0, 11)), max_size=180))
+    corrupt = draw(st.lists(st.tuples(st.integers(0, 49), st.integers(0, 30)), max_size=2))
+    return History(_carried_out(clients, steps, dict(corrupt)))
+
+
+def _carried_out(clients: int, steps: Sequence[tuple[int, int]], corrupt: dict[int, int]) -> list[Event]:
+    events: list[Event] = []
+    registers: dict[str, int] = {"x": 0, "y": 0}
+    running: list[tuple[str, str, Any, Any] | None] = [None] * clients
+    process = list(range(clients))
+    written = reads = 0
+
+    def record(client: int, kind: EventType, f: str, key: str, value: Any) -> None:
+        events.append(Event(len(events), None, process[client], kind, f, value, key))
+
+    for client, draw in steps:
+        now = running[client]
+        if now is None:
+            key, f = "xy"[draw % 2], ("read", "write", "cas")[draw % 3]
+            argument: Any = None
+            if f != "read":
+                written += 1
+                argument = written if f == "write" else [registers[key], written]
+            record(client, EventType.INVOKE, f, key, argument)
+            running[client] = (f, key, argument, None)
+        elif now[3] is None and draw != 11:
+            f, key, argument, _ = now
+            outcome: Any = "ok"
+            if f == "read":
+                outcome = corrupt.get(reads, registers[key])
+                reads += 1
+            elif f == "write":
+                registers[key] = argument
+            elif registers[key] == argument[0]:
+                registers[key] = argument[1]
+            else:
+                outcome = "fail"
+            running[client] = (f, key, argument, (outcome,))
+        else:
+            f, key, argument, done = now
+            running[client] = None
+            if draw >= 10 or done is None:
+                record(client, EventType.INFO, f, key, None)
+                process[client] += clients
+            elif done == ("fail",):
+                record(client, EventType.FAIL, f, key, None)
+            else:
+                record(client, EventType.OK, f, key, done[0] if f == "read" else argument)
+    return events
+
+
+@settings(max_examples=600, derandomize=True, deadline=None, database=None)
+@given(_executions())
+def test_zones_say_what_the_search_says(drawn: History) -> None:
+    found = zones(drawn)
+    assert not found.undecided
+    invalid = {found_in.key for found_in in found.findings}
+    keys = columns_of(drawn.operations()).keys
+    for code, key in enumerate(keys):
+        of_key = [operation for operation in drawn.operations() if operation.key == key]
+        searched = search(of_key, CasRegister(0), Budget(UNBOUNDED)).verdict
+        assert searched is (Verdict.INVALID if code in invalid else Verdict.VALID)
+
+
+def test_a_chain_of_swaps_against_time() -> None:
+    #   0  |- cas 0 1 -|  |- cas 1 2 -|
+    #   1                               |- read 2 -|  |- read 1 -|
+    bars = (cas(0, 1, 2, [0, 1]), cas(0, 3, 4, [1, 2]), read(1, 5, 6, 2), read(1, 7, 8, 1))
+    assert kinds(*bars) == [Contradiction.CAS_ORDER]
+    found = Linearizable(CasRegister(0)).check(history(*bars), UNBOUNDED).anomalies[0]
+    assert found.kind == "cas-order"
+    assert [operation.f for operation in found.operations] == ["cas", "read"]
+    assert "read of 1 by process 1 at 0.800 s saw a value after swaps had replaced it" in found.sentence
+
+
+def test_swaps_in_a_circle() -> None:
+    #   0  |- cas 2 1 -|
+    #   1  |- cas 1 2 -|
+    assert kinds(cas(0, 1, 3, [2, 1]), cas(1, 2, 4, [1, 2])) == [Contradiction.CIRCULAR_CAS]
+
+
+def test_an_info_swap_that_nobody_needs_ties_nothing_together() -> None:
+    #   0  |- cas 0 1 ?
+    #   1                 |- write 2 -|  |- cas 2 3 -|
+    bars = (cas(0, 1, None, [0, 1]), write(1, 2, 3, 2), cas(1, 4, 5, [2, 3]), read(1, 6, 7, 3))
+    assert kinds(*bars) == []
+
+
+def test_an_info_swap_is_needed_through_one_that_is() -> None:
+    #   0  |- cas 0 1 ?
+    #   1                 |- cas 1 2 ?
+    #   2                                |- read 2 -|  |- read 1 -|
+    bars = (cas(0, 1, None, [0, 1]), cas(1, 2, None, [1, 2]), read(2, 3, 4, 2), read(2, 5, 6, 1))
+    assert kinds(*bars) == [Contradiction.CAS_ORDER]
+    assert kinds(*bars[:3]) == []
+
+
+def test_every_stale_read_is_told_not_only_the_first() -> None:
+    bars = [write(0, 1, 2, 1), write(0, 3, 4, 2), read(1, 5, 6, 1), write(0, 7, 8, 3), write(0, 9, 10, 4)]
+    bars += [read(1, 11, 12, 3), read(1, 13, 14, 4)]
+    found = Linearizable(Register(0)).check(history(*bars), UNBOUNDED)
+    assert [anomaly.kind for anomaly in found.anomalies] == ["stale-read", "stale-read"]
+    assert found.statistics["keys_invalid"] == 1
+    assert found.statistics["search_steps"] == 0
+
+
+def test_a_value_of_two_writes_leaves_its_key_to_the_search_and_no_other() -> None:
+    twice = (write(0, 1, 2, 1, key="a"), write(0, 3, 4, 1, key="a"), read(0, 5, 6, 1, key="a"))
+    found = Linearizable(Register(0)).check(history(*twice, write(1, 7, 8, 1, key="b")), UNBOUNDED)
+    assert found.verdict is Verdict.VALID
+    assert (found.statistics["keys"], found.statistics["keys_by_zones"]) == (2, 1)
+
+
+def test_the_initial_value_written_again_is_a_value_of_two() -> None:
+    assert zones(history(write(0, 1, 2, 0), read(0, 3, 4, 0))).undecided == {0}
+
+
+def test_one_value_on_two_keys_is_two_values() -> None:
+    bars = (
+        write(0, 1, 2, 1, key="a"),
+        write(0, 3, 4, 1, key="b"),
+        read(0, 5, 6, 1, key="a"),
+        read(0, 7, 8, 0, key="b"),
+    )
+    found = zones(history(*bars))
+    assert [(finding.kind, finding.late) for finding in found.findings] == [(Contradiction.OVERLAP, 3)]
+
+
+@pytest.mark.parametrize("argument", [None, 3, [1, 2, 3], "ab"])
+def test_a_swap_that_is_none_is_an_error(argument: Any) -> None:
+    with pytest.raises(ModelError, match="CasRegister does not know the operation cas"):
+        zones(history(cas(0, 1, 2, argument)))
