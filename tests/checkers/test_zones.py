@@ -36,7 +36,7 @@ def kinds(*bars: Bar) -> list[Contradiction]:
 
 
 @st.composite
-def _written_once(draw: st.DrawFn) -> Sequence[Call]:
+def written_once(draw: st.DrawFn) -> Sequence[Call]:
     """Operations whose written values are 1, 2, 3 and so on; reads and swaps expect any of them, or what is there."""
     calls: list[Call] = []
     value = 0
@@ -52,7 +52,7 @@ def _written_once(draw: st.DrawFn) -> Sequence[Call]:
 
 
 @settings(max_examples=4_000, derandomize=True, deadline=None, database=None)
-@given(interleaved(_written_once()), st.booleans())
+@given(interleaved(written_once()), st.booleans())
 def test_zones_say_what_brute_force_says(drawn: History, nil_reads_assert: bool) -> None:
     found = zones(drawn, nil_reads_assert=nil_reads_assert)
     assert not found.undecided
@@ -60,7 +60,7 @@ def test_zones_say_what_brute_force_says(drawn: History, nil_reads_assert: bool)
 
 
 @st.composite
-def _executions(draw: st.DrawFn) -> History:
+def executions(draw: st.DrawFn) -> History:
     """What a real register would answer to up to fifty operations on two keys, but for a read or two."""
     clients = draw(st.integers(2, 6))
     steps = draw(st.lists(st.tuples(st.integers(0, clients - 1), st.integers(0, 11)), max_size=180))
@@ -115,7 +115,7 @@ def _carried_out(clients: int, steps: Sequence[tuple[int, int]], corrupt: dict[i
 
 
 @settings(max_examples=600, derandomize=True, deadline=None, database=None)
-@given(_executions())
+@given(executions())
 def test_zones_say_what_the_search_says(drawn: History) -> None:
     found = zones(drawn)
     assert not found.undecided
