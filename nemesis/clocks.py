@@ -58,7 +58,7 @@ class _OnClocks(OnNodes):
         """See who has read what was done, and the clocks go right, those that no other fault bends."""
         await super().look_again()
         await self._bear_out()
-        free = [node for node in self.targets if self._is_free(node)]
+        free = [node for node in self.targets if self._clocks.is_free(node)]
         self._after.clear()
         bent = await still_bad(free, self._bent)
         for sentence in (*self._after.values(), *self._ahead_still):
@@ -133,17 +133,14 @@ class _OnClocks(OnNodes):
         for node in nodes:
             now = await self.ground.clock(node)
             true, local, wall = (getattr(now, clock) - getattr(before[node], clock) for clock in _CLOCKS)
-            if not self._is_free(node):  # another fault has come meanwhile
-                continue
+            if not self._clocks.is_free(node) or now.change != before[node].change:
+                continue  # another fault has come meanwhile
             told = "" if now.seen == now.change else ", but no process of it has read it yet"
             sentence = f"{node}: its clock went {local / 1e9:.6f} s in {true / 1e9:.6f} s after it"
             self._after[node] = f"{sentence}, but {now.doubt}" if now.doubt else sentence + told
             if now.doubt or abs(local - true) > RIGHT_NS or abs(wall - true) > WALL_RIGHT_NS:
                 wrong.append(node)
         return wrong
-
-    def _is_free(self, node: str) -> bool:
-        return self._clocks.of(node) == ClockBend()
 
 
 class _BendClocks(_OnClocks):

@@ -49,6 +49,10 @@ class Stack(Generic[_Key, _Value]):
         """Say whether a fault does anything now."""
         return fault in self._by_fault
 
+    def is_free(self, key: _Key) -> bool:
+        """Say whether no active fault does anything to a key, not even what another one makes up for."""
+        return not any(key in done for done in self._by_fault.values())
+
     def of(self, key: _Key) -> _Value:
         """Return what all active faults together do to a key."""
         return self._sum(key)

@@ -8,6 +8,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says something of the machine only.
+settings.register_profile("antipaxos", deadline=None)
+settings.load_profile("antipaxos")
 
 ON_CI = os.environ.get("ANTIPAXOS_CI") == "1"
 _skipped: list[str] = []

@@ -327,6 +327,30 @@ def test_what_failed_can_be_tried_again_and_taken_back(child: int, monkeypatch: 
         rationing.end()
 
 
+@pytest.mark.parametrize("by_cgroup", [True, False])
+def test_a_process_that_has_just_ended_leaves_its_ration_to_the_next(by_cgroup: bool) -> None:
+    where = cgroups.hierarchy() if by_cgroup else None
+    if by_cgroup and where is None:
+        pytest.skip("no cpu cgroup may be made here")
+    with spinning() as gone:
+        pass
+    rationing = Rationing(me(), lambda: None, where)
+    try:
+        rationing.set(SetRation("n1", times=4, memory_room_bytes=1 << 20, descriptor_room=0), gone)
+        rationing.started("n1", gone)
+        with spinning() as next_life:
+            rationing.started("n1", next_life)
+            assert rationing.account("n1", next_life).starved
+            os.kill(next_life, signal.SIGKILL)
+            os.waitpid(next_life, 0)
+            rationing.set(SetRation("n1"), next_life)
+        with spinning() as last:
+            rationing.started("n1", last)
+            assert rationing.account("n1", last).starved == ""
+    finally:
+        rationing.end()
+
+
 def test_a_quota_of_version_2_is_written_as_the_kernel_wants_it(tmp_path: Path, child: int) -> None:
     where, owner = Hierarchy(tmp_path, 2), pids.Identity(7, 8)
     (tmp_path / "cgroup.subtree_control").write_text("cpu io\n")

@@ -267,6 +267,17 @@ def test_a_clock_that_another_fault_bends_says_nothing_of_a_heal() -> None:
     assert first.healing == []
 
 
+def test_faults_that_make_up_for_each_other_bend_a_clock_all_the_same() -> None:
+    first = Scene(ClockDrift("n1"))
+    first.inject()
+    for ppm in (300, -300):
+        other = first.another(ClockDrift("all", ppm))
+        other.resolve("n1")
+        run_virtually(other.inject())
+    assert first.heal() and first.look_again()
+    assert first.healing == []
+
+
 def test_a_suspended_node_stops_with_its_clock_and_goes_on_with_it() -> None:
     scene = Scene(ClockFreeze("leader"))
     scene.inject()

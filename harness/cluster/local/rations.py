@@ -67,13 +67,12 @@ class Rationing:
     def set(self, ration: SetRation, pid: int) -> None:
         """Put a node (its process, 0 if there is none) on a ration. Raises LocalError; it can be tried again then."""
         try:
-            self._starve(ration.node, pid, ration.times)
-            if self._memory_room.get(ration.node) != ration.memory_room_bytes:
-                self._limit_memory(pid, ration.memory_room_bytes)
-                self._memory_room[ration.node] = ration.memory_room_bytes
-            if self._descriptor_room.get(ration.node) != ration.descriptor_room:
-                self._limit_descriptors(pid, ration.descriptor_room)
-                self._descriptor_room[ration.node] = ration.descriptor_room
+            try:
+                self._set(ration, pid)
+            except (
+                ProcessLookupError
+            ):  # it has just ended: the machine is on this ration, and so will be its next process
+                self._set(ration, 0)
         except OSError as error:
             raise LocalError(f"cannot put {ration.node} (process {pid}) on rations: {error}") from error
 
@@ -81,9 +80,12 @@ class Rationing:
         """A node's process was started: it starves if its machine does, and has no limit."""
         before = self._starving.get(node)
         if before is not None:
-            starving = self._untouched(pid)
-            if before.times:
-                self._take(node, pid, starving, before.times)
+            try:
+                starving = self._untouched(pid)
+                if before.times:
+                    self._take(node, pid, starving, before.times)
+            except ProcessLookupError:  # it has ended already
+                return
             self._starving[node] = starving
 
     def account(self, node: str, pid: int) -> Accounted:
@@ -116,6 +118,15 @@ class Rationing:
         self._starving.clear()
         return cgroups.remove(self._owner)
 
+    def _set(self, ration: SetRation, pid: int) -> None:
+        self._starve(ration.node, pid, ration.times)
+        if self._memory_room.get(ration.node) != ration.memory_room_bytes:
+            self._limit_memory(pid, ration.memory_room_bytes)
+            self._memory_room[ration.node] = ration.memory_room_bytes
+        if self._descriptor_room.get(ration.node) != ration.descriptor_room:
+            self._limit_descriptors(pid, ration.descriptor_room)
+            self._descriptor_room[ration.node] = ration.descriptor_room
+
     # --- processor time ---
 
     def _starve(self, node: str, pid: int, times: int) -> None:
@@ -135,9 +146,9 @@ class Rationing:
         if pid and starving.where is not None:
             try:
                 cgroups.confine(starving.where, self._owner, node, [pid], times)
-            except OSError:
-                if starving.times:
-                    raise  # it is in its cgroup, and stays there
+            except OSError as error:
+                if starving.times or isinstance(error, ProcessLookupError):
+                    raise  # it is in its cgroup, and stays there; or it has ended
                 starving.where = None  # permission or not, it cannot be done here
         if pid and starving.where is None:
             self._compete(node, times)

@@ -122,10 +122,13 @@ def _broken(result: RunResult) -> BrokenAt | None:
 
 
 def _without_teardown(lines: Items[TraceLine], result: RunResult) -> Items[TraceLine]:
-    """The lines without the processes' ends after an invariant broke: that is the harness tidying up."""
+    """The lines without the processes' ends after an invariant broke: that is the harness tidying up.
+
+    They come later than the break where a heal was being looked at, which is waited for.
+    """
     broken = _broken(result)
     last = len(lines)
-    while broken and last > 1 and lines[last - 1].kind == "ends" and abs(lines[last - 1].at - broken.at) < NS_PER_US:
+    while broken and last > 1 and lines[last - 1].kind == "ends" and lines[last - 1].at > broken.at - NS_PER_US:
         last -= 1
     return lines[:last]
 
