@@ -86,6 +86,14 @@ class Model(ABC):
         """
         return False
 
+    def observes(self, operation: Operation) -> bool:
+        """Whether an operation that ended fail saw something nevertheless, and is to be explained like an ok one.
+
+        ``step`` must then say where it can have failed, ``reads_only`` that it changed nothing, and ``transition`` must
+        tell it from one that ended info.
+        """
+        return False
+
     def prune(self, operations: Sequence[Operation]) -> Sequence[Operation]:
         """The operations (all ok or info, of one partition) without info ones that cannot matter.
 
