@@ -12,13 +12,14 @@ contradiction found; all other objects by the general search, which names the fi
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from checkers.contradictions import NOTHING, Decided, decide
 from checkers.explain import Stuck, explain
 from checkers.history import History, Operation
 from checkers.models import CasRegister, Model, Register
-from checkers.search import Budget, SearchOutcome, search
+from checkers.search import Budget
+from checkers.search_keys import search_keys
 from checkers.sentences import show_key
 from checkers.verdict import Anomaly, CheckResult, Limits, Verdict, merge_all, result
 
@@ -36,7 +37,8 @@ class Linearizable:
         partitions = self._partitions(operations)
         decided = self._by_zones(operations, limits)
         budget = Budget(limits)
-        outcomes = self._search_all({k: ops for k, ops in partitions.items() if k not in decided.keys}, budget)
+        searched = {k: ops for k, ops in partitions.items() if k not in decided.keys}
+        outcomes = search_keys(searched, self.model, limits, budget)
         anomalies = list(decided.anomalies)
         unknown: list[tuple[Hashable, str]] = []
         for key, outcome in outcomes.items():
@@ -68,22 +70,13 @@ class Linearizable:
         """Judge what zones can judge. A subclass of a register may be anything: it is searched."""
         model = self.model
         if isinstance(model, Register) and type(model) in (Register, CasRegister):
-            return decide(operations, model, limits.anomalies_max)
+            decided = decide(operations, model, limits.anomalies_max)
+            return replace(decided, keys=decided.keys - self._observed(operations, decided))
         return NOTHING
 
-    def _search_all(
-        self, partitions: Mapping[Hashable, Sequence[Operation]], budget: Budget
-    ) -> dict[Hashable, SearchOutcome]:
-        """Every key in turn, and once more those that ran out of their share of the bounds, with what is left over."""
-        outcomes: dict[Hashable, SearchOutcome] = {}
-        for _ in range(2):
-            pending = [key for key in partitions if key not in outcomes or outcomes[key].may_try_again]
-            if outcomes and budget.exhausted():
-                break
-            for place, key in enumerate(pending):
-                budget.begin_share(len(pending) - place)
-                outcomes[key] = search(partitions[key], self.model, budget)
-        return outcomes
+    def _observed(self, operations: Sequence[Operation], decided: Decided) -> set[Hashable]:
+        """Keys about which operations that failed say something more. Zones look at what took effect alone."""
+        return {op.key for op in operations if self.model.observes(op)} - decided.invalid
 
     def _partitions(self, operations: Sequence[Operation]) -> dict[Hashable, list[Operation]]:
         partitions: dict[Hashable, list[Operation]] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from checkers.history import Operation, Outcome
@@ -55,6 +55,16 @@ class Budget:
             self._share_ends_s = now_s + max(0.0, self._ends_s - now_s) / of
         if self._steps_max is not None:
             self._share_steps = self.steps + max(0, self._steps_max - self.steps) // of
+
+    def share(self, limits: Limits, of: int, processes: int) -> Limits:
+        """What each of ``of`` searches may spend if ``processes`` of them go on at once."""
+        steps = None if self._steps_max is None else max(0, self._steps_max - self.steps) // of
+        memory_bytes = max(1, limits.memory_bytes // processes)
+        if self._ends_s is None:
+            return replace(limits, steps=steps, memory_bytes=memory_bytes)
+        rounds = -(-of // processes)
+        time_s = max(0.0, self._ends_s - self._clock()) / rounds
+        return replace(limits, steps=steps, memory_bytes=memory_bytes, time_s=time_s)
 
     def spend(self, steps: int) -> str | None:
         """Account for ``steps``; the reason to stop, if there is one."""

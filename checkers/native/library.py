@@ -1,8 +1,8 @@
 """Where the search's library comes from: built with the package, or by this machine's compiler when first needed.
 
-A library is used only if it is of the very source that lies here (a checkout moves on, what was built does not)
-and if it loads. What is built on demand is kept in the user's cache, by the hash of source, machine and C library, and
-put there by renaming, so two processes that build at once do no harm. A cache that belongs to somebody else is not used:
+A library is used only if it is of the very source that lies here (a checkout moves on, what was built does not) and
+if it loads. What is built on demand is kept in the user's cache, by the hash of source, machine and C library, and put
+there by renaming, so two processes that build at once do no harm. A cache that belongs to somebody else is not used:
 what lies there would be run. Where there is no library and no compiler the caller searches in Python.
 """
 

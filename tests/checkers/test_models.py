@@ -167,4 +167,4 @@ def test_initial_values_are_frozen() -> None:
 
 def test_an_unknown_name_lists_the_known() -> None:
     with pytest.raises(ValueError, match="register, cas-register, mutex"):
-        make_model("queue")
+        make_model("deque")
