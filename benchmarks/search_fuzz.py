@@ -30,10 +30,9 @@ def main() -> int:
         began_s = time.monotonic()
         for seed in range(histories):
             rng = random.Random(seed)
-            operations = rng.randint(1, family.operations_max)
-            history = random_history(
-                family, rng, operations, rng.randint(1, 4), honest=rng.choice((0.0, 0.8, 0.9, 1.0))
-            )
+            operations, clients = rng.randint(2, family.operations_max), rng.randint(1, 4)
+            honest, known = rng.choice((0.0, 0.3, 0.7, 1.0)), rng.choice((None, 0.8, 1.0))
+            history = random_history(family, rng, operations, clients, honest=honest, known=known)
             try:
                 valid += agree(family, history, native).verdict is Verdict.VALID
             except AssertionError:

@@ -128,7 +128,7 @@ def fenced_mutex(state: Any, operation: Operation) -> list[Any]:
     if operation.f == "release":
         return [(False, tokens)] if taken else []
     known = operation.outcome is Outcome.OK
-    possible = [operation.result] if known else range(9)  # nobody saw it: it may be any
+    possible = [operation.result] if known else range(-6, 9)  # nobody saw it: it may be any
     return [] if taken else [(True, (*tokens, new)) for new in possible if all(new > token for token in tokens)]
 
 

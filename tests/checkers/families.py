@@ -64,9 +64,9 @@ def _swaps(values: Sequence[Any]) -> tuple[Call, ...]:
 
 
 def _transactions() -> tuple[Call, ...]:
-    reads = [["r", key, value] for key, value in product("xy", (None, 1, 2))]
-    writes = [["w", key, value] for key, value in product("xy", (1, 2))]
-    steps = [[read] for read in reads] + [[write] for write in writes]
+    reads: list[list[Any]] = [["r", key, value] for key, value in product("xy", (None, 1, 2))]
+    writes: list[list[Any]] = [["w", key, value] for key, value in product("xy", (1, 2))]
+    steps: list[list[list[Any]]] = [[read] for read in reads] + [[write] for write in writes]
     steps += [[first, second] for first, second in product(reads, writes) if first[1] != second[1]]
     steps += [[first, second] for first, second in product(writes, writes) if first[1] < second[1]]
     return tuple(("txn", [[f, key, None if f == "r" else value] for f, key, value in call], call) for call in steps)
@@ -75,7 +75,7 @@ def _transactions() -> tuple[Call, ...]:
 FEW = (0, 1, 2)
 MANY = (0, 1, 2, 3, 4, 5, 6)
 TEXTS = ("", "a", "b", "ab", "ba", "aa", "aab")
-LISTS = ([], [1], [2], [1, 2], [2, 1], [1, 1], [1, 2, 3], [2, 1, 3])
+LISTS: tuple[list[int], ...] = ([], [1], [2], [1, 2], [2, 1], [1, 1], [1, 2, 3], [2, 1, 3])
 TAKEN = (None, 1, 2, 3)
 REGISTER = brute_force.cas_register(True)
 
@@ -167,15 +167,15 @@ FAMILIES = (
         + tuple(("contains", n, there) for n in (1, 2) for there in (True, False)),
     ),
     Family(
-        "queue", Queue(), [], brute_force.queue, _each("enqueue", (1, 2, 3)) * 2 + _seen("dequeue", TAKEN), 7
+        "queue", Queue(), [], brute_force.queue, _each("enqueue", (1, 2, 3)) + _seen("dequeue", TAKEN), 7
     ),
-    Family("stack", Stack(), [], brute_force.stack, _each("push", (1, 2, 3)) * 2 + _seen("pop", TAKEN), 7),
+    Family("stack", Stack(), [], brute_force.stack, _each("push", (1, 2, 3)) + _seen("pop", TAKEN), 7),
     Family(
         "priority-queue",
         PriorityQueue(),
         [],
         brute_force.priority_queue,
-        _each("insert", (1, 2, 3)) * 2 + _seen("delete-min", TAKEN),
+        _each("insert", (1, 2, 3)) + _seen("delete-min", TAKEN),
         7,
     ),
 )  # fmt: skip
