@@ -1,11 +1,12 @@
 """Porcupine's etcd logs through our search, and through Porcupine itself where Go and its source are at hand.
 
-    [PORCUPINE_SRC=/path/to/porcupine] python benchmarks/search_porcupine.py [REPETITIONS]
+    [PORCUPINE_SRC=/path/to/porcupine] python benchmarks/search_porcupine.py [REPETITIONS [LOGS]]
 
-The logs are those in porcupine/jepsen of ANTIPAXOS_CORPORA (../shared/corpora); of each the median of the repetitions
-(9) counts. Failed swaps observe, as they do in Porcupine's own model. "search" is everything from the operations in
-memory to the verdict: ours has what Python does for it in it (pruning, the model's table), Porcupine's is CheckEvents.
-Porcupine runs in a copy of its source, in a folder that is removed.
+The logs are those in the folder LOGS (porcupine/jepsen of ANTIPAXOS_CORPORA, or of ../shared/corpora); Porcupine's own
+are in its test_data/jepsen. Of each the median of the repetitions (9) counts. Failed swaps observe, as they do in
+Porcupine's own model. "search" is everything from the operations in memory to the verdict: ours has what Python does
+for it in it (pruning, the model's table), Porcupine's is CheckEvents. Porcupine runs in a copy of its source, in a
+folder that is removed.
 """
 
 from __future__ import annotations
@@ -140,9 +141,10 @@ def show(name: str, row: Row, against: Row | None) -> None:
 def main() -> int:
     """Time all of them and print a table."""
     repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 9
-    logs = sorted((CORPORA / "porcupine" / "jepsen").glob("*.log"))
+    folder = Path(sys.argv[2]) if len(sys.argv) > 2 else CORPORA / "porcupine" / "jepsen"
+    logs = [log for log in sorted(folder.resolve().glob("*.log")) if log.stat().st_size]
     if not logs:
-        print(f"no logs in {CORPORA}/porcupine/jepsen (set ANTIPAXOS_CORPORA)", file=sys.stderr)
+        print(f"no logs in {folder} (set ANTIPAXOS_CORPORA)", file=sys.stderr)
         return 2
     rows = {
         "C": ours(logs, repetitions, search_native.load().search),

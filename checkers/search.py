@@ -1,6 +1,6 @@
 """The search for a linearization of one object: which of the two implementations answers.
 
-``search_native`` is C and some hundred times as fast; ``search_python`` is there where no compiler ever was. They take
+``search_native`` is C and some ten times as fast; ``search_python`` is there where no compiler ever was. They take
 the same steps in the same order, so it makes no difference but in time. Whoever wants one of them in particular says so
 by ``ANTIPAXOS_SEARCH=python`` or ``=native`` (which is then an error where it cannot be had).
 """

@@ -10,8 +10,6 @@ from __future__ import annotations
 import ctypes
 import time
 from array import array
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -58,9 +56,13 @@ class Engine:
         """Whether the operations of a question have a linearization. Raises ModelError."""
         spent = cached = 0
         for seed in _SEEDS:
-            with _Search.opened(self, question, budget, seed) as search:
+            handle = _begin(self, question, budget, seed)
+            try:
+                search = _Search(self, question, budget, handle)
                 outcome = search.search()
                 certain = search.exact or outcome.verdict is not Verdict.INVALID
+            finally:
+                self.free(handle)
             spent, cached = spent + outcome.steps, max(cached, outcome.cached)
             if certain:
                 break
@@ -100,8 +102,9 @@ def declare(found: ctypes.CDLL) -> Engine:
 
 def fits(question: Question) -> bool:
     """Whether the numbers of a question are numbers in C."""
-    indexes = [index for op in question.operations for index in (op.invoke_index, op.complete_index or 0)]
-    return max(indexes, default=0) <= _INDEX_MAX and min(indexes, default=0) > _NEVER
+    begun = [op.invoke_index for op in question.operations]
+    over = [op.complete_index or 0 for op in question.operations]
+    return max(begun + over, default=0) <= _INDEX_MAX and min(begun, default=0) > _NEVER
 
 
 def _address(numbers: array[Any]) -> int:
@@ -119,16 +122,6 @@ class _Search:
         self._handle = ctypes.cast(handle, ctypes.c_void_p)
         self._report = handle.contents
         self._accounted = 0
-
-    @classmethod
-    @contextmanager
-    def opened(cls, engine: Engine, question: Question, budget: Budget, seed: int) -> Iterator[_Search]:
-        """A search, which is freed in any case."""
-        handle = _begin(engine, question, budget, seed)
-        try:
-            yield cls(engine, question, budget, handle)
-        finally:
-            engine.free(handle)
 
     @property
     def exact(self) -> bool:
@@ -185,9 +178,8 @@ class _Search:
             began_s = time.monotonic()
 
     def _fill(self, state: int, transitions: list[int] | range) -> None:
-        after = self._numbered.after
         wanted = array("i", transitions)
-        afters = array("i", [after(state, transition) for transition in transitions])
+        afters = array("i", self._numbered.afters(state, transitions))
         self._engine.fill(self._handle, state, len(wanted), _address(wanted), _address(afters))
 
     def _longest(self) -> tuple[Any, ...]:
@@ -200,11 +192,9 @@ class _Search:
 def _begin(engine: Engine, question: Question, budget: Budget, seed: int) -> Any:
     forced_transitions = question.forced_transitions
     operations = question.operations
-    completed = question.completed
     invoked = array("q", [op.invoke_index for op in operations])
-    returned = array(
-        "q", [_moment(op.complete_index) if over else _NEVER for op, over in zip(operations, completed, strict=True)]
-    )
+    over = zip(operations, question.completed, strict=True)
+    returned = array("q", [(op.complete_index or 0) if completed else _NEVER for op, completed in over])
     transitions = array("i", question.transitions)
     forced = bytes([n in forced_transitions for n in question.transitions])
     handle = engine.new(
@@ -222,9 +212,3 @@ def _begin(engine: Engine, question: Question, budget: Budget, seed: int) -> Any
     if not handle:
         raise MemoryError("no memory for a search")
     return handle
-
-
-def _moment(index: int | None) -> int:
-    if index is None:
-        raise AssertionError("a completed operation has returned")
-    return index

@@ -130,7 +130,7 @@ class _Transitions:
         self.rows: list[dict[int, int]] = [{}]
 
     def fill(self, state: int, transition: int) -> int:
-        after = self._numbered.after(state, transition)
+        (after,) = self._numbered.afters(state, (transition,))
         if after == len(self.rows):
             self.rows.append({})
         self.rows[state][transition] = after

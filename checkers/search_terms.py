@@ -8,7 +8,7 @@ transition as a number; and they know the model as ``States``, a numbering of wh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -116,10 +116,11 @@ class Question:
     """One object's operations in the search's terms: numbers. Raises ModelError."""
 
     def __init__(self, operations: Sequence[Operation], model: Model) -> None:
-        pruned = model.prune([op for op in operations if op.outcome is not Outcome.FAIL or model.observes(op)])
+        fail, info, observes = Outcome.FAIL, Outcome.INFO, model.observes
+        pruned = model.prune([op for op in operations if op.outcome is not fail or observes(op)])
         self.model = model.specialise(pruned)
         self.operations = pruned
-        self.completed = [op.outcome is not Outcome.INFO for op in pruned]
+        self.completed = [op.outcome is not info for op in pruned]
         self.examples: list[Operation] = []  # by transition
         self._numbers: dict[Hashable, int] = {}
         self.transitions = self._numbered()
@@ -157,14 +158,23 @@ class States:
         self._numbers: dict[Hashable, int] = {self._model.initial: 0}
         self.states: list[State] = [self._model.initial]
 
-    def after(self, state: int, transition: int) -> int:
-        """The state after a transition."""
-        reached = self._model.step(self.states[state], self._examples[transition])
-        if reached is ILLEGAL:
-            return NO_STATE
-        number = self._numbers.setdefault(reached, len(self.states))
-        if number == len(self.states):
-            self.states.append(reached)
-        if number != state and transition in self._forced:
-            raise ValueError(f"{type(self._model).__name__}.reads_only holds for an operation that changes the state")
-        return number
+    def afters(self, state: int, transitions: Iterable[int]) -> list[int]:
+        """The states after some transitions."""
+        step, before = self._model.step, self.states[state]
+        examples, numbers, forced = self._examples, self._numbers, self._forced
+        found = []
+        for transition in transitions:
+            reached = step(before, examples[transition])
+            if reached is ILLEGAL or reached is before:
+                found.append(NO_STATE if reached is ILLEGAL else state)
+                continue
+            number = numbers.get(reached)
+            if number is None:
+                number = numbers[reached] = len(self.states)
+                self.states.append(reached)
+            if number != state and transition in forced:
+                raise ValueError(
+                    f"{type(self._model).__name__}.reads_only holds for an operation that changes the state"
+                )
+            found.append(number)
+        return found

@@ -120,8 +120,12 @@ class Model(ABC):
         return (operation.f, operation.argument, operation.result, operation.outcome.value, operation.process)
 
 
+_OK, _FAIL = Outcome.OK, Outcome.FAIL
+
+
 def anonymous(operation: Operation) -> Hashable:
     """A transition for models that do not look at who calls."""
-    if operation.ok:
+    outcome = operation.outcome
+    if outcome is _OK:
         return (operation.f, operation.argument, operation.result, True)
-    return (operation.f, operation.argument, None, "failed" if operation.outcome is Outcome.FAIL else False)
+    return (operation.f, operation.argument, None, "failed" if outcome is _FAIL else False)

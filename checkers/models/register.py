@@ -9,6 +9,8 @@ from typing import ClassVar
 from checkers.history import Operation, Outcome
 from checkers.models.base import ILLEGAL, UNSEEN, Illegal, Model, ModelError, State, anonymous
 
+_OK, _FAIL, _INFO = Outcome.OK, Outcome.FAIL, Outcome.INFO  # by these names an outcome is looked up in no class
+
 
 @dataclass(frozen=True)
 class Register(Model):
@@ -24,10 +26,14 @@ class Register(Model):
     """Whether it knows ``cas``."""
 
     def step(self, state: State, operation: Operation) -> State | Illegal:
-        if operation.f == "read":
-            return state if self._read_is_legal(state, operation) else ILLEGAL
-        if operation.f == "write":
-            return self._reached(operation.argument)
+        f = operation.f
+        if f == "read":
+            seen = operation.result
+            silent = operation.outcome is not _OK or (seen is None and not self.nil_reads_assert)
+            return state if silent or seen == state else ILLEGAL
+        return self._reached(operation.argument) if f == "write" else self._swapped(state, operation)
+
+    def _swapped(self, state: State, operation: Operation) -> State | Illegal:
         raise ModelError(self, operation)
 
     def _reached(self, value: Hashable) -> State:
@@ -36,16 +42,16 @@ class Register(Model):
 
     def specialise(self, operations: Sequence[Operation]) -> Register:
         needed = _needed_values(operations, self.asserts)
-        if any(self.observes(op) for op in operations):  # info swaps were kept, and swaps saw their values absent
+        if self._observing(operations):  # info swaps were kept, and swaps saw their values absent
             needed |= {op.argument[0] for op in operations if _is_swap(op)}
         return replace(self, needed=frozenset(needed))
 
-    def _read_is_legal(self, state: State, operation: Operation) -> bool:
-        return not self.asserts(operation) or bool(operation.result == state)
+    def _observing(self, operations: Sequence[Operation]) -> bool:
+        return any(op.outcome is _FAIL and self.observes(op) for op in operations)
 
     def asserts(self, operation: Operation) -> bool:
         """Whether a read says anything about the state."""
-        return operation.ok and (operation.result is not None or self.nil_reads_assert)
+        return operation.outcome is _OK and (operation.result is not None or self.nil_reads_assert)
 
     def reads_only(self, operation: Operation) -> bool:
         return operation.f == "read"
@@ -62,13 +68,13 @@ class Register(Model):
         # states agree again. Nothing is assumed about duplicates or the initial value. The converse is plain: a
         # dropped info operation may never take effect. All this is of operations that saw a value; one that saw that a
         # value was *not* there needs what took it away, whatever that brought instead.
-        if any(self.observes(op) for op in operations):
-            return [op for op in operations if op.f != "read" or op.outcome is not Outcome.INFO]
+        if self._observing(operations):
+            return [op for op in operations if op.f != "read" or op.outcome is not _INFO]
         needed = _needed_values(operations, self.asserts)
 
         def matters(op: Operation) -> bool:
-            if op.ok or op.f == "read":
-                return op.ok
+            if op.outcome is _OK or op.f == "read":
+                return op.outcome is _OK
             if op.f == "write":
                 return op.argument in needed
             return not _is_swap(op) or op.argument[1] in needed  # what is not a swap is for step to refuse
@@ -78,7 +84,10 @@ class Register(Model):
 
 def _is_swap(operation: Operation) -> bool:
     """Whether it is a cas with an expected and a new value."""
-    return operation.f == "cas" and isinstance(operation.argument, tuple) and len(operation.argument) == 2
+    if operation.f != "cas":
+        return False
+    argument = operation.argument
+    return isinstance(argument, tuple) and len(argument) == 2
 
 
 def _needed_values(operations: Sequence[Operation], asserts: Callable[[Operation], bool]) -> set[Hashable]:
@@ -86,11 +95,15 @@ def _needed_values(operations: Sequence[Operation], asserts: Callable[[Operation
     expects: dict[Hashable, list[Hashable]] = {}  # written value -> what info cas that write it expect
     fresh: list[Hashable] = []
     for op in operations:
-        if op.f == "read" and asserts(op):
-            fresh.append(op.result)
-        elif _is_swap(op) and op.ok:
+        f = op.f
+        if f == "read":
+            if asserts(op):
+                fresh.append(op.result)
+        elif f != "cas" or not _is_swap(op):
+            continue
+        elif op.outcome is not _INFO:
             fresh.append(op.argument[0])
-        elif _is_swap(op):
+        else:
             expects.setdefault(op.argument[1], []).append(op.argument[0])
     while fresh:
         value = fresh.pop()
@@ -112,21 +125,19 @@ class CasRegister(Register):
     swaps: ClassVar[bool] = True
     failed_cas_observes: bool = False
 
-    def step(self, state: State, operation: Operation) -> State | Illegal:
-        if operation.f != "cas":
-            return super().step(state, operation)
-        if not _is_swap(operation):
+    def _swapped(self, state: State, operation: Operation) -> State | Illegal:
+        argument = operation.argument
+        if operation.f != "cas" or not isinstance(argument, tuple) or len(argument) != 2:
             raise ModelError(self, operation)
-        expected, new = operation.argument
-        if operation.outcome is Outcome.FAIL:
-            return state if state != expected else ILLEGAL
-        return self._reached(new) if state == expected else ILLEGAL
+        if (state == argument[0]) is (operation.outcome is _FAIL):
+            return ILLEGAL
+        return state if operation.outcome is _FAIL else self._reached(argument[1])
 
     def observes(self, operation: Operation) -> bool:
-        failed = operation.outcome is Outcome.FAIL and operation.f == "cas"
+        failed = operation.outcome is _FAIL and operation.f == "cas"
         return self.failed_cas_observes and failed and operation.error is None
 
     def reads_only(self, operation: Operation) -> bool:
         # cas(v, v) is legal in state v alone and leaves v: an identity wherever it is legal. A cas that failed is one.
         same = _is_swap(operation) and operation.argument[0] == operation.argument[1]
-        return operation.f == "read" or same or operation.outcome is Outcome.FAIL
+        return operation.f == "read" or same or operation.outcome is _FAIL

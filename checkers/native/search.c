@@ -41,6 +41,7 @@ enum {
     NO_STATE = -1,
     STATES_SHOWN = 8,
     STEPS_PER_CLOCK = 256,
+    LOWS_AHEAD = 16,
     DENSE_TRANSITIONS = 64, /* with more of them the table of transitions is sparse */
 };
 
@@ -284,7 +285,7 @@ static bool want_one(struct search *s, int32_t state, int32_t transition)
 }
 
 /* Say which cells of a state are missing: the one that was looked for, and with it those of all operations that may be
-   asked about at this low. */
+   asked about at this low; and where there are few transitions, soon after it, since asking costs more than a cell. */
 static enum status want(struct search *s, int32_t state, int32_t transition, int32_t low)
 {
     s->marks++;
@@ -292,12 +293,14 @@ static enum status want(struct search *s, int32_t state, int32_t transition, int
     s->report.wanted_count = 0;
     bool fine = want_one(s, state, transition);
     if (low < s->size) {
+        int32_t end = low + (s->transitions <= DENSE_TRANSITIONS ? LOWS_AHEAD : 1);
+        end = end < s->size ? end : s->size;
         const int32_t *forced = s->forced.data, *branching = s->branching.data;
-        for (int64_t at = s->forced_begin[low]; fine && at < s->forced_begin[low + 1]; at++)
+        for (int64_t at = s->forced_begin[low]; fine && at < s->forced_begin[end]; at++)
             fine = want_one(s, state, s->transition[forced[at]]);
-        for (int64_t at = s->branching_begin[low]; fine && at < s->branching_begin[low + 1]; at++)
+        for (int64_t at = s->branching_begin[low]; fine && at < s->branching_begin[end]; at++)
             fine = want_one(s, state, s->transition[branching[at]]);
-        for (int32_t place = 0; fine && place < s->infos_at[low]; place++)
+        for (int32_t place = 0; fine && place < s->infos_at[end - 1]; place++)
             fine = want_one(s, state, s->info_transition[place]);
     }
     s->report.wanted = s->wanted.data;
