@@ -64,7 +64,7 @@ class KvAppend(Model):
     def specialise(self, operations: Sequence[Operation]) -> KvAppend:
         texts = {op.result or "" for op in operations if op.f in KV_READS and self._asserts(op)}
         grows = not any(op.f in KV_WRITES for op in operations)  # no write makes it shorter
-        longest = max(texts, key=len, default="") if grows else ""
+        longest = max(texts, key=lambda text: (len(text), text), default="") if grows else ""  # one of many: the same
         return replace(self, texts_read=tuple(sorted(texts)), longest_read=longest)
 
     def transition(self, operation: Operation) -> Hashable:

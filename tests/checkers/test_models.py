@@ -114,6 +114,13 @@ def test_string_appends_nobody_saw_are_dropped() -> None:
     assert kept(KvAppend(), *bars) == ["append ab", "read None"]
 
 
+def test_of_several_longest_texts_every_process_takes_the_same() -> None:
+    reads = [read(n, 2 * n + 1, 2 * n + 2, text) for n, text in enumerate(("ab", "ba", "bb", "aa", "b"))]
+    assert KvAppend().specialise(operations(*reads)) == KvAppend(
+        texts_read=("aa", "ab", "b", "ba", "bb"), longest_read="bb"
+    )
+
+
 def test_list_appends_nobody_saw_are_dropped() -> None:
     assert kept(ListAppend(), append(0, 1, None, 1), append(1, 2, None, 2), read(2, 3, 4, [2])) == [
         "append 2",
