@@ -64,7 +64,8 @@ class KvAppend(Model):
     def specialise(self, operations: Sequence[Operation]) -> KvAppend:
         texts = {op.result or "" for op in operations if op.f in KV_READS and self._asserts(op)}
         grows = not any(op.f in KV_WRITES for op in operations)  # no write makes it shorter
-        longest = max(texts, key=lambda text: (len(text), text), default="") if grows else ""  # one of many: the same
+        # Of equally long ones not the one that this process happens to hash first.
+        longest = max(texts, key=lambda text: (len(text), text), default="") if grows else ""
         return replace(self, texts_read=tuple(sorted(texts)), longest_read=longest)
 
     def transition(self, operation: Operation) -> Hashable:
