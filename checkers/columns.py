@@ -34,6 +34,12 @@ TYPES: Final = (EventType.INVOKE, EventType.OK, EventType.FAIL, EventType.INFO)
 _OUTCOMES: Final = (None, Outcome.OK, Outcome.FAIL, Outcome.INFO)
 
 
+def running_maximum(group: Integers, values: Integers) -> Integers:
+    """Return the greatest value so far of each group (groups come one after the other, values from -1 on)."""
+    scale = int(values.max(initial=0)) + 2
+    return np.maximum.accumulate(group * scale + values + 1) - group * scale - 1
+
+
 class Numbering:
     """Numbers things in order of appearance, None first. ``things`` are as they came, by code."""
 

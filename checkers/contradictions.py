@@ -56,6 +56,10 @@ def _told(finding: Finding, history: History, columns: RegisterColumns) -> Anoma
         if between is None:
             raise AssertionError("of two blocks that overlap each was met")
         return stories.overwritten(early, between, proof, late, value)
+    if finding.kind is Contradiction.FAILED_CAS:
+        if between is None:
+            raise AssertionError("a failed swap is an operation")
+        return stories.failed_though_there(early, between, late, value)
     if early is None:
         raise AssertionError(f"{finding.kind} has two operations")
     match finding.kind:

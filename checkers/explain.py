@@ -65,7 +65,8 @@ def _generic(stuck: Stuck, seen: Sequence[Operation]) -> Anomaly:
     before = [op for op in seen if op.precedes(operation) and op.ok and not stuck.model.reads_only(op)]
     last = max(before, key=lambda op: op.complete_index or 0, default=None)
     states = [_shown(state) for state in stuck.states[:_STATES_SHOWN]]
-    sentence = f"{name(operation)} fits no order: what came before leaves the state {' or '.join(states)}"
+    failed = ", which failed," if operation.outcome is Outcome.FAIL else ""
+    sentence = f"{name(operation)}{failed} fits no order: what came before leaves the state {' or '.join(states)}"
     if last is not None:
         sentence += f"; the last change acknowledged before it began is the {name(last)}"
     if around:

@@ -55,11 +55,16 @@ class LoadLimits:
 
 @dataclass(frozen=True)
 class LoadedHistory:
-    """A history, the format it was in, and whether an ok read of nil asserts that the state is nil."""
+    """A history, the format it was in, and what its format means.
+
+    ``nil_reads_assert``: whether an ok read of nil asserts that the state is nil. ``failed_cas_observes``: whether a
+    cas that failed asserts that the state was not what it expected.
+    """
 
     history: History
     format: Format
     nil_reads_assert: bool
+    failed_cas_observes: bool = False
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -117,7 +122,8 @@ def _loaded(path: Path, limits: LoadLimits, found: Format, placed: Iterable[_Pla
         events.append(event)
     if not events:
         raise HistoryError(path, None, "holds no events")
-    return LoadedHistory(History(events, path=path, lines=lines), found, found is not Format.EDN)
+    history = History(events, path=path, lines=lines)
+    return LoadedHistory(history, found, found is not Format.EDN, found is Format.JEPSEN_LOG)
 
 
 def _decoded(path: Path, data: bytes) -> str:
@@ -276,6 +282,16 @@ def _event(path: Path, line: int, fields: Mapping[Any, Any]) -> Event:
     )
 
 
+_OWN_NAMES: Final[Mapping[str, frozenset[str]]] = {
+    "queue": frozenset({"enqueue", "dequeue"}),
+    "stack": frozenset({"push", "pop"}),
+    "priority-queue": frozenset({"insert", "delete-min"}),
+    "counter": frozenset({"add-and-get"}),
+    "set": frozenset({"contains", "remove"}),
+}
+"""What nothing but one model has."""
+
+
 def suggest_model(history: History) -> str:
     """The name in MODELS that fits the operations, going by their names alone."""
     operations = history.operations()
@@ -283,7 +299,14 @@ def suggest_model(history: History) -> str:
     if "txn" in names:
         return "multi-register"
     if names & {"acquire", "release"}:
-        return "mutex"
+        tokens = any(operation.f == "acquire" and isinstance(operation.result, int) for operation in operations)
+        return "fenced-mutex" if tokens else "mutex"
+    for model, own in _OWN_NAMES.items():
+        if names & own:
+            return model
+    if "add" in names:
+        sums = all(isinstance(op.result, int) for op in operations if op.f == "read" and op.ok)
+        return "counter" if sums else "set"
     if "append" in names:
         texts = all(isinstance(operation.argument, str) for operation in operations if operation.f == "append")
         return "kv-append" if texts else "list-append"

@@ -19,7 +19,8 @@ from checkers.contradictions import Decided, decide
 from checkers.explain import Stuck, explain
 from checkers.history import History, Operation, freeze
 from checkers.models import CasRegister, Model, Register
-from checkers.search import Budget, SearchOutcome, search
+from checkers.search import Budget
+from checkers.search_keys import search_keys
 from checkers.sentences import show_key
 from checkers.verdict import Anomaly, CheckResult, Limits, Verdict, merge_all, result
 
@@ -36,7 +37,7 @@ class Linearizable:
         decided = self._by_zones(history, limits)
         partitions = self._partitions(history, decided)
         budget = Budget(limits)
-        outcomes = self._search_all(partitions, budget)
+        outcomes = search_keys(partitions, self.model, limits, budget)
         anomalies = list(decided.anomalies) if decided is not None else []
         unknown: list[tuple[Hashable, str]] = []
         for key, outcome in outcomes.items():
@@ -70,20 +71,6 @@ class Linearizable:
         if isinstance(model, Register) and type(model) in (Register, CasRegister):
             return decide(history, model, limits.anomalies_max)
         return None
-
-    def _search_all(
-        self, partitions: Mapping[Hashable, Sequence[Operation]], budget: Budget
-    ) -> dict[Hashable, SearchOutcome]:
-        """Every key in turn, and once more those that ran out of their share of the bounds, with what is left over."""
-        outcomes: dict[Hashable, SearchOutcome] = {}
-        for _ in range(2):
-            pending = [key for key in partitions if key not in outcomes or outcomes[key].may_try_again]
-            if outcomes and budget.exhausted():
-                break
-            for place, key in enumerate(pending):
-                budget.begin_share(len(pending) - place)
-                outcomes[key] = search(partitions[key], self.model, budget)
-        return outcomes
 
     def _partitions(self, history: History, decided: Decided | None) -> dict[Hashable, list[Operation]]:
         """Return the operations of each object that is to be searched."""

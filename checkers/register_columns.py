@@ -15,7 +15,7 @@ import numpy as np
 from checkers.columns import FAIL, NONE, Codes, Flags, Integers, OperationColumns
 from checkers.columns import OK as ENDED_OK
 from checkers.history import freeze
-from checkers.models import ModelError, Register
+from checkers.models import CasRegister, ModelError, Register
 
 NOTHING: Final = -1
 """Stands where an operation saw, or made, no value."""
@@ -30,8 +30,8 @@ class RegisterColumns:
     """Operations that ended ok or info, by invocation; those that assert nothing are left out.
 
     ``place`` is each one's place among the operations that were given; ``begun`` and ``over`` are event indexes.
-    ``failed_place``, ``failed_key`` and ``failed_made`` are of the writes and swaps that failed: they took no effect,
-    but may be what a wrong read shows. ``initial`` is the code of the initial value.
+    ``failed_…`` are of the writes and swaps that failed: they took no effect, but may be what a wrong read shows, and
+    what such a swap expected was not there where it observes that. ``initial`` is the code of the initial value.
     """
 
     place: Integers
@@ -43,7 +43,11 @@ class RegisterColumns:
     ok: Flags
     failed_place: Integers
     failed_key: Codes
+    failed_saw: Codes
     failed_made: Codes
+    failed_begun: Integers
+    failed_over: Integers
+    failed_observes: Flags
     initial: int
     keys: Sequence[Hashable]
     values: Sequence[Hashable]
@@ -80,11 +84,23 @@ def register_columns(operations: OperationColumns, model: Register) -> RegisterC
         ok=ok[kept],
         failed_place=np.flatnonzero(lost),
         failed_key=operations.key[lost],
+        failed_saw=saw[lost],
         failed_made=made[lost],
+        failed_begun=operations.begun[lost],
+        failed_over=operations.over[lost],
+        failed_observes=_observes(operations, model, lost, saw),
         initial=values.initial,
         keys=operations.keys,
         values=values.things,
     )
+
+
+def _observes(operations: OperationColumns, model: Register, lost: Flags, saw: Codes) -> Flags:
+    """Say of what failed whether it is a swap that found something else than it expected."""
+    if not isinstance(model, CasRegister) or not model.failed_cas_observes:
+        return np.zeros(np.count_nonzero(lost), dtype=np.bool_)
+    told: Flags = (saw[lost] != NOTHING) & (operations.error[lost] == NONE)
+    return told
 
 
 def _refuse_others(operations: OperationColumns, model: Register, known: Any) -> None:

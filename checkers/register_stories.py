@@ -84,6 +84,16 @@ def overwritten(
     return proved_by(kind, sentence, early, between, proof, late)
 
 
+def failed_though_there(early: Operation | None, swap: Operation, late: Operation, value: Hashable) -> Anomaly:
+    """A swap that did not find what was there all along: ``early`` (None: the start) and ``late`` met the value."""
+    start = f"{show(value)} was the initial value" if early is None else f"{name(early)} had {_met(early, value)}"
+    sentence = (
+        f"{name(swap)} failed although {show(value)} was there all along: {start}, and {name(late)}, which began after"
+        f" the cas was over (at {began(late)}), {_met(late, value)}"
+    )
+    return proved_by("failed-cas", sentence, early, swap, late)
+
+
 def _met(operation: Operation, value: Hashable) -> str:
     """Say how an operation met a value, or one that swaps tie to it."""
     if produced(operation) == (value,):

@@ -82,19 +82,24 @@ class Limits:
     ``time_s``: seconds by ``clock``, for the whole check; None for no bound.
     ``steps``: configurations tried by a search, for the whole check; None for no bound. Unlike time, this bound gives
     the same verdict on every machine.
-    ``cache_entries``: configurations a search may remember at once.
+    ``cache_entries``: configurations a search may remember at once; None for as many as its memory holds.
+    ``memory_bytes``: what a search may take for them, about.
+    ``processes``: how many keys may be searched at once, each in a process of its own.
     ``anomalies_max``: anomalies kept in the result (all are counted).
     """
 
     time_s: float | None = 60.0
     steps: int | None = None
-    cache_entries: int = 1_000_000
+    cache_entries: int | None = None
+    memory_bytes: int = 1_000_000_000
+    processes: int = 1
     anomalies_max: int = 16
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
-        if self.cache_entries < 1 or self.anomalies_max < 1:
-            raise ValueError("cache_entries and anomalies_max must be at least 1")
+        counts = (self.cache_entries, self.memory_bytes, self.processes, self.anomalies_max)
+        if any(count is not None and count < 1 for count in counts):
+            raise ValueError("cache_entries, memory_bytes, processes and anomalies_max must be at least 1")
         if (self.time_s is not None and self.time_s < 0) or (self.steps is not None and self.steps < 0):
             raise ValueError("time_s and steps must not be negative")
 

@@ -36,7 +36,8 @@ from typing import Final
 
 import numpy as np
 
-from checkers.columns import Flags, Integers
+from checkers.columns import Flags, Integers, running_maximum
+from checkers.failed_swaps import Absences, Order, Spare, all_along, misfits
 from checkers.register_columns import BEFORE_ALL, NEVER, NOTHING, RegisterColumns
 
 NOBODY: Final = -1
@@ -53,6 +54,7 @@ class Contradiction(StrEnum):
     CIRCULAR_CAS = "circular-cas"
     CAS_ORDER = "cas-order"
     OVERLAP = "overlap"
+    FAILED_CAS = "failed-cas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class Finding:
     - circular-cas: ``early`` and ``late`` are swaps of a circle;
     - cas-order, overlap: ``early`` met ``value`` and was over before ``between`` began, which met another one as did
       ``proof``; and this was over before ``late`` began, which met ``value`` again (for cas-order: whose block is to
-      come before the other).
+      come before the other);
+    - failed-cas: ``early`` and ``late`` met ``value``, which a swap, ``between`` them, did not find.
     """
 
     kind: Contradiction
@@ -109,6 +112,8 @@ class _Judgement:
         if self._undecided.any():
             kept &= ~self._undecided[columns.key]
         self._rows = np.flatnonzero(kept)
+        self._spare = np.flatnonzero(~columns.ok & ~kept)
+        self._spare_saw = saw[self._spare]
         self._saw, self._made = saw[self._rows], made[self._rows]
         self._key, self._ok = columns.key[self._rows], columns.ok[self._rows]
         self._begun = columns.begun[self._rows]
@@ -145,9 +150,8 @@ class _Judgement:
 
     def zones(self) -> Zones:
         """Carry all steps out."""
-        undecided = frozenset(np.flatnonzero(self._undecided).tolist())
         if not len(self._rows):
-            return Zones((), undecided, 0, 0)
+            return Zones((), self._open(), 0, 0)
         made, saw = self._made, self._saw
         producer = np.full(self._clusters, NOBODY)
         makes = np.flatnonzero(made != NOTHING)
@@ -161,7 +165,14 @@ class _Judgement:
         links = self._links(makes, producer, initially)
         blocks = self._blocks(present, links, producer, bounds)
         self._contradictions(blocks, bounds)
-        return Zones(tuple(self._findings), undecided, int(present.sum()), len(blocks.begins))
+        self._failed_swaps(blocks, bounds, producer)
+        return Zones(tuple(self._findings), self._open(), int(present.sum()), len(blocks.begins))
+
+    def _open(self) -> frozenset[int]:
+        if not len(self._rows):  # what a failed swap did not find there nobody took away for sure
+            c = self._c
+            self._undecided[c.failed_key[c.failed_observes & (c.failed_saw == c.initial)]] = True
+        return frozenset(np.flatnonzero(self._undecided).tolist())
 
     def _written(self, reads: Integers, saw: Integers, producer: Integers, initially: Flags) -> Integers:
         """Find reads, and swaps, of what nobody wrote; return the reads of what somebody did."""
@@ -268,7 +279,7 @@ class _Judgement:
         chain[begins[1:]] = 1
         chain = np.cumsum(chain)
         last = bounds.last_begun[members]
-        latest = _running_maximum(chain, last)
+        latest = running_maximum(chain, last)
         before = np.concatenate(([BEFORE_ALL], latest[:-1]))
         before[begins] = BEFORE_ALL
         for at in np.flatnonzero(bounds.first_end[members] < before).tolist():
@@ -285,24 +296,115 @@ class _Judgement:
 
     def _contradictions(self, blocks: _Blocks, bounds: _Bounds) -> None:
         """Find blocks that must come before each other."""
-        forward = np.flatnonzero(blocks.first_end < blocks.last_begun)
-        forward = forward[np.lexsort((blocks.first_end[forward], blocks.key[forward]))]
+        forward = _forward(blocks)
         key, first, last = blocks.key[forward], blocks.first_end[forward], blocks.last_begun[forward]
         if not len(forward):
             return
-        latest = _running_maximum(key, last)
+        latest = running_maximum(key, last)
         owner = _first_of_run(key, latest)
         same = np.concatenate(([False], key[1:] == key[:-1]))
         overlapping = np.flatnonzero(same & (first < np.concatenate(([BEFORE_ALL], latest[:-1]))))
         for at in overlapping.tolist():
             self._overlap(blocks, int(forward[owner[at - 1]]), int(forward[at]), bounds)
         backward = np.flatnonzero(blocks.first_end >= blocks.last_begun)
-        scale = int(max(first.max(), last.max(), blocks.last_begun.max())) + 2
-        at_most = np.searchsorted(key * scale + first, blocks.key[backward] * scale + blocks.last_begun[backward]) - 1
-        inside = (at_most >= 0) & (key[at_most] == blocks.key[backward])
+        at_most, inside = _latest_before(key, first, blocks.key[backward], blocks.last_begun[backward])
         inside &= blocks.first_end[backward] < latest[at_most]
         for block, at in zip(backward[inside].tolist(), at_most[inside].tolist(), strict=True):
             self._overlap(blocks, int(forward[owner[at]]), block, bounds)
+
+    # -- swaps that failed ---------------------------------------------------------------------------------------------
+
+    def _failed_swaps(self, blocks: _Blocks, bounds: _Bounds, producer: Integers) -> None:
+        """Find swaps that failed although what they expected was there, and registers that may have such."""
+        places, absences = self._absences()
+        if not len(absences):
+            return
+        found: set[int] = set()
+        for at in all_along(absences, bounds.first_end, bounds.last_begun).tolist():
+            cluster = int(absences.cluster[at])
+            if cluster in found:
+                continue
+            found.add(cluster)
+            first, last = int(bounds.first_row[cluster]), int(bounds.last_row[cluster])
+            self._find(
+                Contradiction.FAILED_CAS,
+                int(self._key[last]),
+                int(self._c.failed_saw[places[at]]),
+                early=self._place(first),
+                between=int(self._c.failed_place[places[at]]),
+                late=self._place(last),
+            )
+        invalid = {finding.key for finding in self._findings}
+        open_ = misfits(absences, self._order(blocks, bounds, producer, absences), self._spares()) - invalid
+        self._undecided[list(open_)] = True
+
+    def _absences(self) -> tuple[Integers, Absences]:
+        """Return which failed swaps tell that a value was absent that was there at another time, and the clusters."""
+        c = self._c
+        told = np.flatnonzero(c.failed_observes & ~self._undecided[c.failed_key])
+        values = len(c.values)
+        names = np.full(self._clusters, NOBODY, dtype=np.int64)  # key and value, by cluster
+        names[: len(c.keys)] = np.arange(len(c.keys)) * values + c.initial
+        for met, of in ((self._saw, c.saw[self._rows]), (self._made, c.made[self._rows])):
+            some = met != NOTHING
+            names[met[some]] = self._key[some].astype(np.int64) * values + of[some]
+        wanted = c.failed_key[told].astype(np.int64) * values + c.failed_saw[told]
+        by_name = np.argsort(names)
+        found = by_name[np.minimum(np.searchsorted(names[by_name], wanted), len(by_name) - 1)]
+        known = names[found] == wanted
+        told, cluster = told[known], found[known]
+        return told, Absences(cluster, c.failed_begun[told], c.failed_over[told])
+
+    def _spares(self) -> Spare:
+        """Return what has an unknown outcome, is needed by nobody, and is not known to have been missed by a swap."""
+        c = self._c
+        values = len(c.values)
+        missed = (c.failed_key.astype(np.int64) * values + c.failed_saw)[c.failed_observes]
+        free = ~np.isin(c.key[self._spare].astype(np.int64) * values + c.made[self._spare], missed)
+        spare = self._spare[free]
+        writes: dict[int, list[int]] = {}
+        swaps: dict[int, int] = {}
+        rows = (self._spare_saw[free].tolist(), c.key[spare].tolist(), c.begun[spare].tolist())
+        for saw, key, begun in zip(*rows, strict=True):
+            if saw == NOTHING:
+                writes.setdefault(key, []).append(begun)
+            else:
+                swaps[saw] = min(begun, swaps.get(saw, begun))
+        return Spare(writes, swaps)
+
+    def _order(self, blocks: _Blocks, bounds: _Bounds, producer: Integers, absences: Absences) -> Order:
+        """Return an order that the blocks allow: by last beginning, but after a forward block in which that is."""
+        after = self._after(blocks)
+        turn = np.lexsort((after > blocks.last_begun, after, blocks.key)).argsort()
+        sizes = np.diff(np.append(blocks.begins, len(blocks.members)))
+        in_turn = blocks.members[np.argsort(np.repeat(turn, sizes), kind="stable")]
+        unmet = np.setdiff1d(np.arange(len(self._c.keys)), blocks.members)  # initial values that nobody met
+        cluster = np.concatenate((unmet, in_turn))
+        cluster = cluster[np.argsort(self._key_of[cluster], kind="stable")]
+        by = producer[cluster]
+        first = bounds.first_row[cluster]
+        end = 1 + int(max(absences.begun.max(), self._begun.max()))
+        return Order(
+            cluster=cluster,
+            key=self._key_of[cluster].astype(np.int64),
+            made=np.where(by == NOBODY, BEFORE_ALL, self._begun[by]),
+            swapped=(by != NOBODY) & (self._saw[by] != NOTHING),
+            first_end=np.where(first == NOBODY, BEFORE_ALL, np.minimum(self._over[first], end)),
+            last_begun=bounds.last_begun[cluster],
+        )
+
+    def _after(self, blocks: _Blocks) -> Integers:
+        """Return by block the last beginning, or that of the forward block in the midst of which it is."""
+        forward = _forward(blocks)
+        after = blocks.last_begun.copy()
+        if not len(forward):
+            return after
+        key, first, last = blocks.key[forward], blocks.first_end[forward], blocks.last_begun[forward]
+        backward = np.flatnonzero(blocks.first_end >= blocks.last_begun)
+        at_most, inside = _latest_before(key, first, blocks.key[backward], blocks.last_begun[backward])
+        inside &= last[at_most] > blocks.last_begun[backward]
+        after[backward[inside]] = last[at_most[inside]]
+        return after
 
     def _overlap(self, blocks: _Blocks, one: int, other: int, bounds: _Bounds) -> None:
         """Tell of two blocks which contradict each other; ``late`` is of the one that was met again too late."""
@@ -398,6 +500,19 @@ def _pairs(columns: RegisterColumns) -> tuple[Integers, Integers]:
     return numbered[0], numbered[1]
 
 
+def _forward(blocks: _Blocks) -> Integers:
+    """Return the forward blocks, by key and beginning."""
+    forward = np.flatnonzero(blocks.first_end < blocks.last_begun)
+    return np.take(forward, np.lexsort((blocks.first_end[forward], blocks.key[forward])))
+
+
+def _latest_before(key: Integers, first: Integers, of_key: Integers, moment: Integers) -> tuple[Integers, Flags]:
+    """Return for each moment the last of the same key's intervals that begins before it, and whether there is one."""
+    scale = int(max(first.max(initial=0), moment.max(initial=0))) + 2
+    at_most = np.searchsorted(key * scale + first, of_key * scale + moment) - 1
+    return at_most, (at_most >= 0) & (key[at_most] == of_key)
+
+
 def _follow(needed: Flags, targets: list[int], sources: list[int]) -> None:
     """Let be needed what a swap to something needed must have found."""
     sources_of: dict[int, list[int]] = {}
@@ -425,12 +540,6 @@ def _walk(links: dict[int, int]) -> tuple[list[int], list[int]]:
             members.append(at)
             at = links.get(at)
     return members, starts
-
-
-def _running_maximum(group: Integers, values: Integers) -> Integers:
-    """Return the greatest value so far of each group (groups come one after the other, values from -1 on)."""
-    scale = int(values.max()) + 2
-    return np.maximum.accumulate(group * scale + values + 1) - group * scale - 1
 
 
 def _first_of_run(group: Integers, latest: Integers) -> Integers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from checkers import edn
-from checkers.formats import load_history
+from checkers.formats import LoadedHistory, load_history
 from checkers.history import History, HistoryError, Outcome
 from checkers.linearizable import Linearizable
 from checkers.models import MODELS, Model, ModelError, make_model
@@ -55,9 +56,9 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
 def check_file(path: Path, model: str, initial: str | None, time_limit: str) -> FileReport:
     """Load and check a history. Raises CheckUsageError."""
     try:
-        limits = Limits(time_s=parse_ms(time_limit) / 1_000)
+        limits = Limits(time_s=parse_ms(time_limit) / 1_000, processes=len(os.sched_getaffinity(0)))
         loaded = load_history(path)
-        judge = Linearizable(_model(model, initial, loaded.nil_reads_assert))
+        judge = Linearizable(_model(model, initial, loaded))
         result = judge.check(loaded.history, limits)
     except (HistoryError, DurationError, ModelError) as error:
         raise CheckUsageError(str(error)) from error
@@ -81,13 +82,18 @@ def print_report(console: Console, report: FileReport) -> None:
         console.print(Text(f"again: {report.reproduce}", style="dim"), soft_wrap=True)
 
 
-def _model(name: str, initial: str | None, nil_reads_assert: bool) -> Model:
+def _model(name: str, initial: str | None, loaded: LoadedHistory) -> Model:
     if name not in MODELS:
         near = difflib.get_close_matches(name, MODEL_NAMES, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(MODEL_NAMES)}"
         raise CheckUsageError(f"unknown model {name!r}; {hint}")
     try:
-        return make_model(name, initial=_value(initial), nil_reads_assert=nil_reads_assert)
+        return make_model(
+            name,
+            initial=_value(initial),
+            nil_reads_assert=loaded.nil_reads_assert,
+            failed_cas_observes=loaded.failed_cas_observes,
+        )
     except (ValueError, TypeError, AttributeError) as error:
         raise CheckUsageError(f"--initial {initial!r} is no initial value of a {name}: {error}") from error
 

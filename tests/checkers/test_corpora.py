@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from checkers.formats import Format, load_history, suggest_model
+from checkers.formats import Format, LoadedHistory, load_history, suggest_model
 from checkers.linearizable import Linearizable
 from checkers.models import make_model
+from checkers.native.library import NoLibraryError
+from checkers.search import engine
 from checkers.verdict import Limits, Verdict
 
 REPOSITORY = Path(__file__).parents[2]
@@ -27,11 +29,31 @@ def files(pattern: str) -> list[Any]:
     return [pytest.param(path, id=str(path.relative_to(CORPORA))) for path in sorted(CORPORA.glob(pattern))]
 
 
+@pytest.fixture(params=["native", "python"], autouse=True)
+def either_search(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPAXOS_SEARCH", request.param)
+    try:
+        engine()
+    except NoLibraryError as error:
+        pytest.skip(str(error))
+
+
 def verdict(path: Path, model: str, initial: Any, expected_format: Format) -> Verdict:
     loaded = load_history(path)
     assert loaded.format is expected_format
-    judge = Linearizable(make_model(model, initial=initial, nil_reads_assert=loaded.nil_reads_assert))
-    return judge.check(loaded.history, Limits(time_s=None, steps=5_000_000)).verdict
+    verdicts = {judged(loaded, model, initial, observes) for observes in (False, loaded.failed_cas_observes)}
+    (verdict,) = verdicts  # whether failed swaps observe makes no difference to a published verdict
+    return verdict
+
+
+def judged(loaded: LoadedHistory, model: str, initial: Any, failed_cas_observes: bool) -> Verdict:
+    made = make_model(
+        model,
+        initial=initial,
+        nil_reads_assert=loaded.nil_reads_assert,
+        failed_cas_observes=failed_cas_observes,
+    )
+    return Linearizable(made).check(loaded.history, Limits(time_s=None, steps=5_000_000)).verdict
 
 
 @pytest.mark.parametrize("path", files("porcupine/jepsen/*.log"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -278,3 +279,30 @@ def test_an_unknown_operation_of_unknown_outcome_is_an_error_too() -> None:
 
 def test_an_empty_history_is_linearizable() -> None:
     assert check().verdict is Verdict.VALID
+
+
+def test_a_failed_cas_observes_where_the_model_says_so() -> None:
+    #   0  |- write 1 -|  |- cas from 1 to 2 fails -|
+    bars = (write(0, 1, 2, 1), cas(0, 3, 4, [1, 2], "fail"))
+    assert check(*bars, model=CasRegister(0)).verdict is Verdict.VALID
+    found = check(*bars, model=CasRegister(0, failed_cas_observes=True))
+    assert found.verdict is Verdict.INVALID
+    assert found.statistics["keys_by_zones"] == 0
+    assert [op.f for op in found.anomalies[0].operations] == ["write", "cas"]
+    assert "which failed, fits no order" in found.sentence
+    assert check(*bars, write(1, 0, 5, 3), model=CasRegister(0, failed_cas_observes=True)).verdict is Verdict.VALID
+
+
+def test_a_cas_that_was_refused_observes_nothing() -> None:
+    events = list(history(write(0, 1, 2, 1), cas(0, 3, 4, [1, 2], "fail")).events)
+    events[-1] = msgspec.structs.replace(events[-1], error="no leader")
+    judge = Linearizable(CasRegister(0, failed_cas_observes=True))
+    assert judge.check(History(events), UNBOUNDED).verdict is Verdict.VALID
+
+
+def test_what_zones_find_stands_whatever_failed() -> None:
+    #   0  |- write 1 -|  |- read 0 -|  |- cas from 7 to 8 fails -|
+    bars = (write(0, 1, 2, 1), read(0, 3, 4, 0), cas(0, 5, 6, [7, 8], "fail"))
+    found = check(*bars, model=CasRegister(0, failed_cas_observes=True))
+    assert found.verdict is Verdict.INVALID
+    assert found.statistics["keys_by_zones"] == 1

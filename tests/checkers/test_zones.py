@@ -24,8 +24,10 @@ from tests.checkers.strategies import Call, interleaved
 UNBOUNDED = Limits(time_s=None)
 
 
-def zones(drawn: History, initial: Any = 0, *, nil_reads_assert: bool = True) -> Zones:
-    model = CasRegister(initial, nil_reads_assert)
+def zones(
+    drawn: History, initial: Any = 0, *, nil_reads_assert: bool = True, failed_cas_observes: bool = False
+) -> Zones:
+    model = CasRegister(initial, nil_reads_assert, failed_cas_observes=failed_cas_observes)
     return judge(register_columns(columns_of(drawn.operations()), model))
 
 
@@ -57,6 +59,16 @@ def test_zones_say_what_brute_force_says(drawn: History, nil_reads_assert: bool)
     found = zones(drawn, nil_reads_assert=nil_reads_assert)
     assert not found.undecided
     assert (not found.findings) == linearizable(drawn.operations(), 0, cas_register(nil_reads_assert))
+
+
+@settings(max_examples=4_000, derandomize=True, deadline=None, database=None)
+@given(interleaved(written_once()))
+def test_failed_swaps_fit_or_do_not_or_are_left_to_the_search(drawn: History) -> None:
+    found = zones(drawn, failed_cas_observes=True)
+    observed = CasRegister(0, failed_cas_observes=True).observes
+    truth = linearizable(drawn.operations(), 0, cas_register(True), observes=observed)
+    assert truth or found.findings or found.undecided
+    assert not truth or not found.findings
 
 
 @st.composite
@@ -114,17 +126,65 @@ def _carried_out(clients: int, steps: Sequence[tuple[int, int]], corrupt: dict[i
     return events
 
 
-@settings(max_examples=600, derandomize=True, deadline=None, database=None)
-@given(executions())
-def test_zones_say_what_the_search_says(drawn: History) -> None:
-    found = zones(drawn)
-    assert not found.undecided
+@settings(max_examples=1_200, derandomize=True, deadline=None, database=None)
+@given(executions(), st.booleans())
+def test_zones_say_what_the_search_says(drawn: History, failed_cas_observes: bool) -> None:
+    found = zones(drawn, failed_cas_observes=failed_cas_observes)
+    assert failed_cas_observes or not found.undecided
     invalid = {found_in.key for found_in in found.findings}
-    keys = columns_of(drawn.operations()).keys
-    for code, key in enumerate(keys):
+    model = CasRegister(0, failed_cas_observes=failed_cas_observes)
+    for code, key in enumerate(columns_of(drawn.operations()).keys):
         of_key = [operation for operation in drawn.operations() if operation.key == key]
-        searched = search(of_key, CasRegister(0), Budget(UNBOUNDED)).verdict
-        assert searched is (Verdict.INVALID if code in invalid else Verdict.VALID)
+        searched = search(of_key, model, Budget(UNBOUNDED)).verdict
+        if code not in found.undecided:
+            assert searched is (Verdict.INVALID if code in invalid else Verdict.VALID)
+
+
+def fits(*bars: Bar) -> str:
+    """Judge bars whose failed swaps observe."""
+    found = zones(history(*bars), failed_cas_observes=True)
+    expected = Linearizable(CasRegister(0, failed_cas_observes=True)).check(history(*bars), UNBOUNDED).verdict
+    if found.undecided:
+        return f"undecided: {expected}"
+    assert expected is (Verdict.INVALID if found.findings else Verdict.VALID)
+    return ", ".join(finding.kind for finding in found.findings) or "valid"
+
+
+def test_a_failed_swap_fits_before_its_value_comes_or_after_it_goes() -> None:
+    #   0  |- write 1 ------------------|
+    #   1     |- cas 1 2 fails -|
+    assert fits(write(0, 0, 9, 1), cas(1, 2, 5, [1, 2], "fail")) == "valid"
+    #   0  |- write 1 -|    |- write 3 -|
+    #   1            |- cas 1 2 fails -|
+    assert fits(write(0, 0, 2, 1), write(0, 4, 7, 3), cas(1, 3, 6, [1, 2], "fail")) == "valid"
+    #   the second swap pushes the write behind its beginning, before which the first one was over
+    assert fits(write(0, 0, 9, 1), cas(1, 1, 3, [0, 2], "fail"), cas(2, 4, 6, [1, 2], "fail")) == "undecided: invalid"
+
+
+def test_a_failed_swap_does_not_fit_where_its_value_was_met_before_and_after() -> None:
+    #   0  |- write 1 -|  |- cas 1 2 fails -|  |- read 1 -|
+    bars = (write(0, 0, 1, 1), cas(0, 2, 3, [1, 2], "fail"), read(0, 4, 5, 1))
+    assert fits(*bars) == "failed-cas"
+    found = Linearizable(CasRegister(0, failed_cas_observes=True)).check(history(*bars), UNBOUNDED).anomalies[0]
+    assert found.kind == "failed-cas"
+    assert [operation.f for operation in found.operations] == ["write", "cas", "read"]
+    assert "failed although 1 was there all along" in found.sentence
+    assert fits(cas(0, 2, 3, [0, 2], "fail"), read(0, 4, 5, 0)) == "failed-cas"
+
+
+def test_what_ended_info_may_have_taken_a_value_away_once() -> None:
+    once = (write(0, 0, 1, 1), cas(0, 4, 5, [1, 2], "fail"))
+    assert fits(*once) == "undecided: invalid"
+    assert fits(*once, write(9, 2, 3, 7, "info")) == "valid"
+    assert fits(*once, write(9, 6, 7, 7, "info")) == "undecided: invalid"
+    assert fits(*once, cas(9, 2, 3, [1, 7], "info")) == "valid"
+    assert fits(*once, cas(9, 2, 3, [3, 7], "info")) == "undecided: invalid"
+    twice = (*once, write(0, 6, 7, 3), cas(0, 8, 9, [3, 2], "fail"))
+    assert fits(*twice, write(9, 2, 3, 7, "info")) == "undecided: invalid"
+    assert fits(*twice, write(9, 2, None, 7), write(8, 3, None, 8)) == "valid"
+    #   the swap from 1 to 3 found 1, so nothing can have come in between
+    chained = (*once, cas(0, 6, 7, [1, 3], "ok"))
+    assert fits(*chained, write(9, 2, 3, 7, "info")) == "failed-cas"
 
 
 def test_a_chain_of_swaps_against_time() -> None:

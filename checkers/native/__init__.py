@@ -1,0 +1,1 @@
+"""The search in C, and how its library is found."""
