@@ -15,6 +15,7 @@ import msgspec
 
 from checkers import statistics
 from checkers.audit import NodeAudit
+from checkers.findings import MisfitError
 from checkers.history import History, HistoryError
 from checkers.models import ModelError
 from checkers.verdict import Checker, CheckResult, Limits, Verdict
@@ -129,7 +130,7 @@ def lingering(faults: Sequence[FaultRecord]) -> str:
 def _check(checker: Checker, history: History) -> CheckerResult:
     try:
         return _flattened(checker.check(history, LIMITS))
-    except (ModelError, HistoryError) as error:
+    except (ModelError, MisfitError, HistoryError) as error:
         name = getattr(checker, "name", type(checker).__name__)
         return CheckerResult(name=name, verdict=Verdict.UNKNOWN, sentence=f"the history cannot be judged: {error}")
 
