@@ -132,7 +132,7 @@ def lingering(faults: Sequence[FaultRecord]) -> str:
 
 def _check(checker: Checker, history: History) -> CheckerResult:
     try:
-        return _flattened(checker.check(history, LIMITS))
+        return flattened(checker.check(history, LIMITS))
     except (ModelError, MisfitError, HistoryError) as error:
         name = getattr(checker, "name", type(checker).__name__)
         return CheckerResult(name=name, verdict=Verdict.UNKNOWN, sentence=f"the history cannot be judged: {error}")
@@ -154,7 +154,7 @@ def _audit(
                 return CheckerResult(name="node-audit", verdict=Verdict.UNKNOWN, sentence=str(error))
             unread.append(node)
     changing = any(record.kind in OF_THE_SYSTEM for record in outcome.faults)
-    said = _flattened(NodeAudit(logs, cluster_size=len(nodes), members_change=changing).check(history, LIMITS))
+    said = flattened(NodeAudit(logs, cluster_size=len(nodes), members_change=changing).check(history, LIMITS))
     if not unread:
         return said
     sentence = f"{said.sentence.rstrip('.')} (without the damaged logs of {', '.join(unread)})."
@@ -178,7 +178,8 @@ def recovery(recovery: Recovery) -> CheckerResult:
     )
 
 
-def _flattened(result: CheckResult) -> CheckerResult:
+def flattened(result: CheckResult) -> CheckerResult:
+    """Return what a checker concluded as it is written down."""
     return CheckerResult(
         name=result.name,
         verdict=result.verdict,

@@ -62,7 +62,7 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckerResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one checker said: ``verdict`` is valid, invalid or unknown; ``notes`` are worth knowing, and no anomalies."""
+    """What one checker said: ``verdict`` is valid, invalid or unknown; ``notes`` are worth knowing, no anomalies."""
 
     name: str
     verdict: str

@@ -234,9 +234,13 @@ class LogReader:
         self._told: dict[Value, AuditValue] = {}
 
     def __call__(self, node: str, folder: Path) -> NodeLog:
-        """Read a node's write-ahead log. Raises LogUnreadableError."""
+        """Read the log of a node of a run, given its folder there. Raises LogUnreadableError."""
+        return self.read(node, folder / DATA)
+
+    def read(self, node: str, data: Path) -> NodeLog:
+        """Read a node's write-ahead log and snapshot. Raises LogUnreadableError."""
         try:
-            inspected = inspect(PosixDisk(folder / DATA))
+            inspected = inspect(PosixDisk(data))
             log = _as_far_as_it_goes(inspected)
             state = decode_state(inspected.snapshot.state) if inspected.snapshot is not None else None
             values, first = chosen_values(log), log.truncated_upto + 1
