@@ -34,7 +34,7 @@ class Counter:
     """Checks ``add`` (or ``increment``) of whole numbers and ``read``, each key a counter of its own.
 
     ``initial``: what is read before anything was added; a read of nil is a read of that. ``sums``: whether what an
-    addition returns is the number after it.
+    addition returns is the number after it (nil: it was not told).
     """
 
     initial: int = 0
@@ -70,7 +70,7 @@ class Counter:
         for op in operations:
             if op.ok and op.f == "read":
                 yield Step(op, self.initial if op.result is None else whole(op, op.result), writes=False)
-            elif op.ok and self.sums:
+            elif op.ok and self.sums and op.result is not None:
                 yield Step(op, whole(op, op.result), writes=True)
 
 

@@ -49,13 +49,16 @@ _TOLD: Final = {
 
 
 def _steps(operations: Sequence[Operation], initial: int) -> Iterator[Step]:
-    """The ok operations of one object, by invocation. What a write returned is its version, else what it was given."""
+    """The ok operations of one object, by invocation.
+
+    A write's version is what it was given, an addition's what it returned; of one that returned nil nothing is known.
+    """
     for op in operations:
         if op.ok and op.f == "read":
             yield Step(op, initial if op.result is None else whole(op, op.result), writes=False)
         elif op.ok and op.f == "write":
             yield Step(op, whole(op, op.argument), writes=True)
-        elif op.ok:
+        elif op.ok and op.result is not None:
             yield Step(op, whole(op, op.result), writes=True)
 
 

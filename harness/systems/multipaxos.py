@@ -189,7 +189,9 @@ def answer(operation: Operation, result: kv.Value) -> Any:
         case "read" | "increment":
             return result
         case "txn":
-            steps = zip(operation.value, result, strict=True)
+            # a node with a bug may answer that it is done and nothing more: then nothing was read
+            found_all = result if isinstance(result, list) else [None] * len(operation.value)
+            steps = zip(operation.value, found_all, strict=True)
             return [[f, key, found if f in ("r", "read") else value] for (f, key, value), found in steps]
     return operation.value
 

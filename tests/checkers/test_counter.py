@@ -75,6 +75,8 @@ def test_sums_are_judged_like_reads() -> None:
     assert check(*sums, sums=True).verdict is Verdict.VALID
     assert kinds(check(increment(0, 1, 2, 1, 2), sums=True)) == ["surplus"]
     assert kinds(check(increment(0, 1, 2, 1, 0), sums=True)) == ["missing"]
+    untold = check(increment(0, 1, 2, 1, None), read(0, 3, 4, 0), sums=True)  # still acknowledged
+    assert kinds(untold) == ["missing"]
 
 
 def test_two_additions_with_one_sum_are_repeated() -> None:

@@ -66,6 +66,7 @@ def test_unknown_outcomes_bind_nobody() -> None:
     bars = (increment(0, 1, None, None), read(1, 2, 3, 0), increment(1, 4, 5, 9, "fail"), read(1, 6, 7, 1))
     assert check(*bars).verdict is Verdict.VALID
     assert check_growth(*bars).verdict is Verdict.VALID
+    assert check(increment(0, 1, 2, None), read(0, 3, 4, 0)).verdict is Verdict.VALID  # its version was not told
     assert check(increment(0, 1, None, None)).verdict is Verdict.UNKNOWN
     with pytest.raises(MisfitError, match="where a whole number belongs"):
         check(read(0, 1, 2, "x"))

@@ -189,3 +189,13 @@ def test_every_key_of_a_group_is_written_once_in_close_succession() -> None:
     assert len({(operation.key, operation.value) for _, operation in writes}) == len(writes) == 12
     steps = [later - earlier for (earlier, _), (later, _) in pairwise(writes)]
     assert sorted(steps) == [1] * 9 + [37] * 2
+
+
+# -- a system that answers without a result ---------------------------------------------------------------------------
+
+
+def test_a_transaction_that_is_answered_without_a_result_has_read_nothing() -> None:
+    steps = [["r", "x", None], ["cas", "y", [1, 2]]]
+    assert answer(Operation("txn", "b0", steps), None) == [["r", "x", None], ["cas", "y", [1, 2]]]
+    assert answer(Operation("txn", "b0", steps), [7, None]) == [["r", "x", 7], ["cas", "y", [1, 2]]]
+    assert answer(Operation("increment", "c0", 2), None) is None
