@@ -77,10 +77,12 @@ class Counter:
 def _judge(step: Step, bounds: Bounds, findings: Findings) -> None:
     own = step.operation.argument if step.writes else 0
     low, high = bounds.of(step.operation, own)
+    if low <= step.version <= high:
+        return
     told = f"{name(step.operation)} saw {step.version}, but "
     if step.version < low:
         findings.add("missing", lambda: f"{told}{low} had been added before it began", step.operation)
-    elif step.version > high:
+    else:
         findings.add(
             "surplus", lambda: f"{told}no more than {high} can have been added before it was over", step.operation
         )
