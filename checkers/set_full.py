@@ -12,6 +12,11 @@ read that begins should see it. An element that
 Elements in a read that nobody had added by then, or whose add failed, are *unexpected*; an element that is twice in one
 read is *duplicated*.
 
+How long each took is told by ``statistics``, in ms and over the elements that were ever missing from a read they should
+have been in: ``stable_after_ms`` from when an element was known to when the last read that lacks it began, and
+``lost_after_ms`` from when it was known to the end of the last read that saw it (0: never seen again). Jepsen's
+``:stable-latencies`` and ``:lost-latencies`` are these, with the elements that were never missing among them.
+
 A run without a final read (an ok read invoked after the last acknowledged add was over) proves no absence of loss:
 unless something is wrong anyway, the verdict is unknown.
 """
@@ -24,6 +29,7 @@ from dataclasses import dataclass, field
 
 from checkers.history import History, Operation, Outcome
 from checkers.sentences import name, show
+from checkers.statistics import quantile
 from checkers.verdict import Anomaly, CheckResult, Limits, Verdict, merge_all, proved_by, result
 
 
@@ -46,11 +52,13 @@ class SetFull:
         anomalies: list[Anomaly] = []
         verdicts: list[Verdict] = []
         counts = dict.fromkeys(_COUNTED, 0)
+        spans = _Spans()
         for one in sets.values():
-            found = one.judge(counts)
+            found = one.judge(counts, spans)
             anomalies += found
             violated = any(self._violates(anomaly) for anomaly in found)
             verdicts.append(Verdict.INVALID if violated else one.doubt())
+        counts |= spans.quantiles()
         verdict = merge_all(verdicts) if sets else Verdict.UNKNOWN
         anomalies.sort(key=lambda anomaly: not self._violates(anomaly))
         return result(self.name, verdict, self._sentence(verdict, anomalies, counts), anomalies, limits, counts)
@@ -81,6 +89,8 @@ _COUNTED = (
     "duplicated",
 )
 
+_PERCENTS = (50, 95, 99, 100)
+
 
 @dataclass
 class _Element:
@@ -95,6 +105,27 @@ class _Element:
     def seen_by_end_of(self, operation: Operation) -> None:
         if self.known_by is None or _end(operation) < _end(self.known_by):
             self.known_by = operation
+
+
+class _Spans:
+    """How long after they were known elements became stable, and how long lost ones were seen. In ns."""
+
+    def __init__(self) -> None:
+        self._taken_ns: dict[str, list[int]] = {"stable": [], "lost": []}
+
+    def note(self, fate: str, known_ns: int | None, then_ns: int | None) -> None:
+        """Note an element's; without times there is nothing to note."""
+        if known_ns is not None and then_ns is not None:
+            self._taken_ns[fate].append(max(0, then_ns - known_ns))
+
+    def quantiles(self) -> dict[str, int]:
+        """The statistics: median, 95 %, 99 % and all, in ms, rounded up; nothing of a fate that no element had."""
+        found = {}
+        for fate, taken_ns in self._taken_ns.items():
+            for percent in _PERCENTS if taken_ns else ():
+                name = "max" if percent == 100 else f"p{percent}"
+                found[f"{fate}_after_ms_{name}"] = -(-quantile(sorted(taken_ns), percent) // 1_000_000)
+        return found
 
 
 def _end(operation: Operation) -> int:
@@ -129,11 +160,11 @@ class _Set:
         final = any(self._last_acknowledged.precedes(read) for read in self._reads)
         return Verdict.VALID if final else Verdict.UNKNOWN
 
-    def judge(self, counts: dict[str, int]) -> list[Anomaly]:
+    def judge(self, counts: dict[str, int], spans: _Spans) -> list[Anomaly]:
         anomalies = self._look_through_reads(counts)
         counts["reads"] += len(self._reads)
         for value, element in self._elements.items():
-            anomalies += self._judge_element(value, element, counts)
+            anomalies += self._judge_element(value, element, counts, spans)
         return anomalies
 
     def _look_through_reads(self, counts: dict[str, int]) -> list[Anomaly]:
@@ -170,7 +201,9 @@ class _Set:
                     element.last_missed_by = self._reads[place]
                     break
 
-    def _judge_element(self, value: Hashable, element: _Element, counts: dict[str, int]) -> list[Anomaly]:
+    def _judge_element(
+        self, value: Hashable, element: _Element, counts: dict[str, int], spans: _Spans
+    ) -> list[Anomaly]:
         counts["attempted"] += 1
         acknowledged = any(add.ok for add in element.adds)
         counts["acknowledged"] += acknowledged
@@ -189,9 +222,11 @@ class _Set:
         # Lost: no read that saw it began after the last miss, nor ran beside it and may have been the later one.
         if seen is None or (seen.invoke_index < missed.invoke_index and seen.precedes(missed)):
             counts["lost"] += 1
+            spans.note("lost", known_by.complete_time, known_by.complete_time if seen is None else seen.complete_time)
             sentence = f"element {show(value)} is lost: {name(known_by)} made it known, {_misses(missed)}"
             return [proved_by("lost", sentence, known_by, seen, missed)]
         counts["stale"] += 1
+        spans.note("stable", known_by.complete_time, missed.invoke_time)
         sentence = f"element {show(value)} was missing for a while: {name(known_by)} made it known, {_misses(missed)}"
         return [proved_by("stale", sentence, known_by, missed, seen)]
 

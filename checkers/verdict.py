@@ -45,26 +45,33 @@ def merge_all(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 class Anomaly(msgspec.Struct, frozen=True):
-    """One thing that is wrong: its kind, a sentence, the key and the few operations which prove it."""
+    """One thing that is wrong: its kind, a sentence, the key and the few operations which prove it.
+
+    ``window`` is from when to when it happened, in ns of the run's clock, where that is known.
+    """
 
     kind: str
     sentence: str
     key: Any = None
     operations: tuple[Operation, ...] = ()
+    window: tuple[int, int] | None = None
 
 
-def proved_by(kind: str, sentence: str, *operations: Operation | None) -> Anomaly:
+def proved_by(
+    kind: str, sentence: str, *operations: Operation | None, window: tuple[int, int] | None = None
+) -> Anomaly:
     """The anomaly which these operations prove: each kept once, by invocation; the key is theirs."""
     distinct = {op.invoke_index: op for op in operations if op is not None}
     ordered = tuple(distinct[index] for index in sorted(distinct))
-    return Anomaly(kind, sentence, ordered[0].key if ordered else None, ordered)
+    return Anomaly(kind, sentence, ordered[0].key if ordered else None, ordered, window)
 
 
 class CheckResult(msgspec.Struct, frozen=True):
     """What one checker concluded.
 
     ``anomalies`` holds at most ``Limits.anomalies_max`` of the ``anomalies_total`` found. An anomaly does not by
-    itself make a verdict invalid (a stale read of a set that promises no more is reported and passes).
+    itself make a verdict invalid (a stale read of a set that promises no more is reported and passes). ``notes`` are
+    no anomalies, but worth knowing where there are some (a change of unknown outcome that took effect); capped alike.
     """
 
     name: str
@@ -73,6 +80,7 @@ class CheckResult(msgspec.Struct, frozen=True):
     anomalies: tuple[Anomaly, ...] = ()
     anomalies_total: int = 0
     statistics: Mapping[str, int] = {}
+    notes: tuple[Anomaly, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,7 @@ def result(
     limits: Limits,
     statistics: Mapping[str, int],
     total: int | None = None,
+    notes: Sequence[Anomaly] = (),
 ) -> CheckResult:
     """A CheckResult with its anomalies capped and counted; ``total`` if there are more than are handed in."""
     return CheckResult(
@@ -127,4 +136,5 @@ def result(
         anomalies=tuple(anomalies[: limits.anomalies_max]),
         anomalies_total=len(anomalies) if total is None else total,
         statistics=dict(statistics),
+        notes=tuple(notes[: limits.anomalies_max]),
     )

@@ -319,13 +319,14 @@ class _Judgement:
         places, absences = self._absences()
         if not len(absences):
             return
+        last_row, last_begun = self._last_met(bounds)
         found: set[int] = set()
-        for at in all_along(absences, bounds.first_end, bounds.last_begun).tolist():
+        for at in all_along(absences, bounds.first_end, last_begun).tolist():
             cluster = int(absences.cluster[at])
             if cluster in found:
                 continue
             found.add(cluster)
-            first, last = int(bounds.first_row[cluster]), int(bounds.last_row[cluster])
+            first, last = int(bounds.first_row[cluster]), int(last_row[cluster])
             self._find(
                 Contradiction.FAILED_CAS,
                 int(self._key[last]),
@@ -337,6 +338,15 @@ class _Judgement:
         invalid = {finding.key for finding in self._findings}
         open_ = misfits(absences, self._order(blocks, bounds, producer, absences), self._spares()) - invalid
         self._undecided[list(open_)] = True
+
+    def _last_met(self, bounds: _Bounds) -> tuple[Integers, Integers]:
+        """Return by cluster the operation that met its value and began last, the swap from it too, and when."""
+        last_row, last_begun = bounds.last_row.copy(), bounds.last_begun.copy()
+        swaps = np.flatnonzero((self._made != NOTHING) & (self._saw != NOTHING))
+        swaps = swaps[self._begun[swaps] > last_begun[self._saw[swaps]]]
+        last_row[self._saw[swaps]] = swaps
+        last_begun[self._saw[swaps]] = self._begun[swaps]
+        return last_row, last_begun
 
     def _absences(self) -> tuple[Integers, Absences]:
         """Return which failed swaps tell that a value was absent that was there at another time, and the clusters."""

@@ -14,15 +14,17 @@ from rich.console import Console
 from rich.text import Text
 
 from checkers import edn
+from checkers.findings import MisfitError
 from checkers.formats import LoadedHistory, load_history
 from checkers.history import History, HistoryError, Outcome
 from checkers.linearizable import Linearizable
-from checkers.models import MODELS, Model, ModelError, make_model
-from checkers.verdict import CheckResult, Limits, Verdict
+from checkers.models import MODELS, ModelError, make_model
+from checkers.verdict import Checker, CheckResult, Limits, Verdict
 from harness.duration import DurationError, parse_ms
+from harness.judges import JUDGES
 from harness.results import EXIT_CODES, OperationCounts, RunVerdict
 
-MODEL_NAMES = tuple(MODELS)
+MODEL_NAMES = (*MODELS, *JUDGES)
 _RUN_VERDICT = {
     Verdict.VALID: RunVerdict.VALID,
     Verdict.INVALID: RunVerdict.VIOLATION,
@@ -58,9 +60,9 @@ def check_file(path: Path, model: str, initial: str | None, time_limit: str) -> 
     try:
         limits = Limits(time_s=parse_ms(time_limit) / 1_000, processes=len(os.sched_getaffinity(0)))
         loaded = load_history(path)
-        judge = Linearizable(_model(model, initial, loaded))
+        judge = _judge(model, initial, loaded)
         result = judge.check(loaded.history, limits)
-    except (HistoryError, DurationError, ModelError) as error:
+    except (HistoryError, DurationError, ModelError, MisfitError) as error:
         raise CheckUsageError(str(error)) from error
     except OSError as error:
         raise CheckUsageError(f"{path}: {error.strerror or error}") from error
@@ -82,18 +84,22 @@ def print_report(console: Console, report: FileReport) -> None:
         console.print(Text(f"again: {report.reproduce}", style="dim"), soft_wrap=True)
 
 
-def _model(name: str, initial: str | None, loaded: LoadedHistory) -> Model:
-    if name not in MODELS:
+def _judge(name: str, initial: str | None, loaded: LoadedHistory) -> Checker:
+    if name not in MODEL_NAMES:
         near = difflib.get_close_matches(name, MODEL_NAMES, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(MODEL_NAMES)}"
         raise CheckUsageError(f"unknown model {name!r}; {hint}")
+    value = _value(initial)
     try:
-        return make_model(
+        if name in JUDGES:
+            return JUDGES[name](value, loaded.nil_reads_assert)
+        model = make_model(
             name,
-            initial=_value(initial),
+            initial=value,
             nil_reads_assert=loaded.nil_reads_assert,
             failed_cas_observes=loaded.failed_cas_observes,
         )
+        return Linearizable(model)
     except (ValueError, TypeError, AttributeError) as error:
         raise CheckUsageError(f"--initial {initial!r} is no initial value of a {name}: {error}") from error
 

@@ -1,5 +1,6 @@
 """The command line: ``antipaxos run``, ``replay``, ``explore``, ``shrink``, ``bugs``, ``coverage``, ``plan``,
-``check``, ``list``, ``report``, ``tune``, ``bench``, ``doctor``, ``clean``; each a file in ``harness/commands``.
+``check``, ``audit``, ``list``, ``report``, ``tune``, ``bench``, ``doctor``, ``clean``; each a file in
+``harness/commands``.
 
 Exit status: 0 valid (or shrunk), 1 violation, 2 usage, 3 unknown (or not reproduced), 4 faults or coverage not met, 5
 harness failure; 130 if it was interrupted, which is no verdict.
@@ -21,6 +22,7 @@ from rich.console import Console
 
 from harness import __version__
 from harness.cluster.base import ClusterError
+from harness.commands.audit import audit
 from harness.commands.bench import bench
 from harness.commands.bugs import bugs
 from harness.commands.check import check
@@ -54,6 +56,7 @@ app.command()(bugs)
 app.command()(coverage)
 app.command()(plan)
 app.command()(check)
+app.command()(audit)
 app.command("list")(list_runs)
 app.command()(report)
 app.command()(tune)

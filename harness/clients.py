@@ -47,7 +47,7 @@ class ClientThread:
         self._clock = clock
         self._timeout_s = timeout_s
         self._process = number
-        self._memory = memory
+        self._memory = memory.of_client(number)
         self._client = system.client(number)
         self._changes = 0
         self.left_out = 0
@@ -97,9 +97,14 @@ class ClientThread:
     async def _apply(self, operation: Operation) -> EventType:
         invoked = self._memory.invocation(operation)
         self._recorder.invoke(self._process, invoked)
-        completion = await self._client.apply(invoked, self._timeout_s)
-        if completion.type is EventType.OK and invoked.f == "read":
-            completion = replace(completion, value=self._workload.shown(completion.value))
+        request = self._memory.request(invoked)
+        completion = await self._client.apply(request, self._timeout_s)
+        told = invoked.value
+        if completion.type is EventType.OK:
+            told = self._memory.told(invoked, request, completion.value)
+            if invoked.f == "read":
+                told = self._workload.shown(told)
+        completion = replace(completion, value=told)
         self._recorder.complete(self._process, invoked, completion)
         if completion.type is EventType.OK:
             self._memory.saw(invoked, completion.value)

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from harness import blame
 from harness.exposure import Exposure
 from harness.mechanisms import told
 from harness.results import RunResult, RunVerdict, Served
@@ -89,8 +90,11 @@ def print_result(console: Console, result: RunResult) -> None:
     console.print()
     _say(console, Text.assemble((word, style), "  ", result.sentence))
     for checker in result.checkers:
-        for anomaly in checker.anomalies[1:ALSO_MAX]:
-            _say(console, Text(f"  also: {anomaly.sentence}"))
+        for number, anomaly in enumerate(checker.anomalies[:ALSO_MAX]):
+            if number:
+                _say(console, Text(f"  also: {anomaly.sentence}"))
+            if when := blame.sentence(anomaly):
+                _say(console, Text(f"  {when}", style="dim"))
         if (more := len(checker.anomalies) - ALSO_MAX) > 0:
             told = f"  and {more} more of {checker.name}, one by one in {RESULTS} and the report"
             _say(console, Text(told, style="dim"))

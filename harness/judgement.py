@@ -15,9 +15,12 @@ import msgspec
 
 from checkers import statistics
 from checkers.audit import NodeAudit
+from checkers.findings import MisfitError
 from checkers.history import History, HistoryError
 from checkers.models import ModelError
+from checkers.verdict import Anomaly as Found
 from checkers.verdict import Checker, CheckResult, Limits, Verdict
+from harness.blame import with_faults
 from harness.exposure import Evidence, Exposure
 from harness.plan import Plan
 from harness.recovery import Recovery
@@ -40,6 +43,7 @@ from nemesis.record import FaultRecord, FaultStatus
 from workloads.catalogue import WORKLOADS
 
 LIMITS = Limits(time_s=120.0, anomalies_max=1_000)
+NOTES_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def judge(
         for checker in WORKLOADS[scenario.workload]().checkers()
     ]
     checkers.append(lambda: _audit(plan.nodes, folder, SYSTEMS[scenario.system].log_reader(), history, outcome))
-    results = [check() for check in checkers]
+    results = [with_faults(check(), outcome.faults) for check in checkers]
     results.append(recovery(outcome.recovery))
     results.extend(seen)
     evidence = Evidence(outcome.faults, history.operations(), plan.time, dict(rare_events or {}))
@@ -128,8 +132,8 @@ def lingering(faults: Sequence[FaultRecord]) -> str:
 
 def _check(checker: Checker, history: History) -> CheckerResult:
     try:
-        return _flattened(checker.check(history, LIMITS))
-    except (ModelError, HistoryError) as error:
+        return flattened(checker.check(history, LIMITS))
+    except (ModelError, MisfitError, HistoryError) as error:
         name = getattr(checker, "name", type(checker).__name__)
         return CheckerResult(name=name, verdict=Verdict.UNKNOWN, sentence=f"the history cannot be judged: {error}")
 
@@ -150,7 +154,7 @@ def _audit(
                 return CheckerResult(name="node-audit", verdict=Verdict.UNKNOWN, sentence=str(error))
             unread.append(node)
     changing = any(record.kind in OF_THE_SYSTEM for record in outcome.faults)
-    said = _flattened(NodeAudit(logs, cluster_size=len(nodes), members_change=changing).check(history, LIMITS))
+    said = flattened(NodeAudit(logs, cluster_size=len(nodes), members_change=changing).check(history, LIMITS))
     if not unread:
         return said
     sentence = f"{said.sentence.rstrip('.')} (without the damaged logs of {', '.join(unread)})."
@@ -174,21 +178,25 @@ def recovery(recovery: Recovery) -> CheckerResult:
     )
 
 
-def _flattened(result: CheckResult) -> CheckerResult:
+def flattened(result: CheckResult) -> CheckerResult:
+    """Return what a checker concluded as it is written down."""
     return CheckerResult(
         name=result.name,
         verdict=result.verdict,
         sentence=result.sentence,
-        anomalies=tuple(
-            Anomaly(
-                kind=anomaly.kind,
-                sentence=anomaly.sentence,
-                key=str(anomaly.key) if anomaly.key is not None else None,
-                operations=tuple(operation.invoke_index for operation in anomaly.operations),
-            )
-            for anomaly in result.anomalies
-        ),
+        anomalies=tuple(_anomaly(anomaly) for anomaly in result.anomalies),
         statistics=dict(result.statistics),
+        notes=tuple(_anomaly(note) for note in result.notes[:NOTES_MAX]),
+    )
+
+
+def _anomaly(found: Found) -> Anomaly:
+    return Anomaly(
+        kind=found.kind,
+        sentence=found.sentence,
+        key=str(found.key) if found.key is not None else None,
+        operations=tuple(operation.invoke_index for operation in found.operations),
+        window=found.window,
     )
 
 

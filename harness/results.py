@@ -47,22 +47,29 @@ class OperationCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
-    """One violated promise, in a sentence; ``operations`` are the indices (in the history) of the few involved."""
+    """One violated promise, in a sentence; ``operations`` are the indices (in the history) of the few involved.
+
+    ``window`` is from when to when it happened, in ns since the run's start, where that is known; ``during`` the faults
+    that were active then.
+    """
 
     kind: str
     sentence: str
     key: str | None = None
     operations: tuple[int, ...] = ()
+    window: tuple[int, int] | None = None
+    during: tuple[str, ...] = ()
 
 
 class CheckerResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one checker said: ``verdict`` is valid, invalid or unknown."""
+    """What one checker said: ``verdict`` is valid, invalid or unknown; ``notes`` are worth knowing, no anomalies."""
 
     name: str
     verdict: str
     sentence: str
     anomalies: tuple[Anomaly, ...] = ()
     statistics: dict[str, int] = {}
+    notes: tuple[Anomaly, ...] = ()
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,14 +34,33 @@ class Operation(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Memory:
-    """What a run's clients have seen, all together, and how planned operations are completed with that."""
+    """What a run's clients have seen, all together, and how planned operations are completed with that.
+
+    What the history tells need not be what the system is asked: a transfer between accounts is a transaction, a lock is
+    a register. Systems know ``read``, ``write``, ``cas``, ``append``, ``add``, ``increment`` (of numbers: returns the
+    sum) and ``txn``: ``[[f, key, value], ...]``, all or nothing, which returns the same with what was read filled in.
+    """
+
+    def of_client(self, number: int) -> Memory:
+        """Return one client thread's view of it."""
+        del number
+        return self
 
     def invocation(self, operation: Operation) -> Operation:
-        """Return the operation as it is to be invoked."""
+        """Return the operation as it is to be invoked: what the history tells."""
         return operation
 
+    def request(self, invoked: Operation) -> Operation:
+        """Return what the system is asked for that."""
+        return invoked
+
+    def told(self, invoked: Operation, request: Operation, result: Any) -> Any:
+        """Return what the history tells of a result of the system's, of an operation that returned ok."""
+        del invoked, request
+        return result
+
     def saw(self, operation: Operation, result: Any) -> None:
-        """An operation, as invoked, returned ok with a result."""
+        """An operation, as invoked, returned ok with a result, as told."""
 
 
 class Workload(ABC):

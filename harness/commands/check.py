@@ -22,7 +22,7 @@ def check(
     time_limit: Annotated[str, typer.Option("--time-limit", help="After how long to answer unknown.")] = "60s",
     json: Json = False,
 ) -> None:
-    """Check a history from anywhere for linearizability."""
+    """Check a history from anywhere: for linearizability against a model, or by a checker of its own."""
     try:
         report = checking.check_file(file, model, initial, time_limit)
     except checking.CheckUsageError as error:

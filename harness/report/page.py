@@ -162,6 +162,7 @@ def _anomaly(
 ) -> AnomalyView:
     operations = lookup.operations(anomaly)
     span = _span(operations)
+    window = span if anomaly.window is None else Zoom(*(moment / NS_PER_S for moment in anomaly.window))
     return AnomalyView(
         number=number,
         checker=checker.name,
@@ -172,7 +173,7 @@ def _anomaly(
         missing=lookup.missing(anomaly),
         zoom=None if span is None else _zoom(span, end_s),
         diagram=diagram_of(operations),
-        during=() if span is None else _in_force(faults, span, end_s),
+        during=() if window is None else _in_force(faults, window, end_s),
     )
 
 

@@ -59,7 +59,8 @@ class Candidate:
         return tuple(dict.fromkeys(operation.key for operation in self.operations))
 
 
-_F_WEIGHTS = {"read": 0, "write": 1, "append": 1, "add": 1, "cas": 2}
+_F_WEIGHTS = {"read": 0, "cas": 2, "transfer": 2}
+"""How much there is to understand in an operation; 1 in any other."""
 
 
 def of_plan(scenario: Scenario, plan: Plan) -> Candidate:
@@ -128,7 +129,7 @@ def sort_key(candidate: Candidate) -> tuple[tuple[int, ...], ...]:
         (len(candidate.keys), candidate.time, len(candidate.settings)),
         _sum([fault_weight(placed.fault) for placed in faults]),
         (sum(placed.order is not None for placed in faults),),
-        (sum(_F_WEIGHTS[operation.f] for operation in operations),),
+        (sum(_F_WEIGHTS.get(operation.f, 1) for operation in operations),),
         (sum(placed.until - placed.at for placed in faults),),
         (_roughness(candidate),),
         (sum(placed.at for placed in faults) * MS + sum(operation.at for operation in operations),),

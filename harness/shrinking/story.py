@@ -8,7 +8,8 @@ from harness.plan import MS
 from harness.shrinking.candidate import Candidate, PlacedOperation
 from nemesis.record import FaultRecord
 
-_VERBS = {"read": "reads", "write": "writes", "cas": "compares and sets", "append": "appends", "add": "adds"}
+_VERBS = {"cas": "compares and sets"}
+"""The verbs that are not just the operation's name."""
 STORY_LINES_MAX = 60
 
 
@@ -28,9 +29,10 @@ def story(candidate: Candidate, records: Sequence[FaultRecord]) -> list[str]:
 
 
 def _sentence(operation: PlacedOperation, nodes: int) -> str:
-    what = f"{_VERBS[operation.f]} {operation.key}"
+    verb = _VERBS.get(operation.f, f"{operation.f}s")
+    what = f"{verb} {operation.key}"
     if operation.value is not None:
-        what = f"{_VERBS[operation.f]} {operation.value} to {operation.key}"
+        what = f"{verb} {operation.value} to {operation.key}"
     return f"client {operation.client} (at home with n{operation.client % nodes + 1}) {what}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -47,6 +48,8 @@ SIMULATED_SETTINGS = {"log_zero_ahead_bytes": 0}
 """Zeros ahead make real syncs faster. In simulation they are only more to look after, and a damaged zero is no damage:
 a swarm draws them now and then."""
 VIEW_TIMEOUT_S = 0.4
+_LONG = {"r": "read", "w": "write"}
+"""Steps of transactions as Jepsen has them, and as the store has."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -173,18 +176,35 @@ class PaxosClient:
         ref = done.ref or None
         if not done.result.ok:
             return Completion(EventType.FAIL, operation.value, f"it was {done.result.value!r}", ref)
-        value = done.result.value if operation.f == "read" else operation.value
-        return Completion(EventType.OK, value, None, ref)
+        return Completion(EventType.OK, answer(operation, done.result.value), None, ref)
 
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
 
 
+def answer(operation: Operation, result: kv.Value) -> Any:
+    """Return what came of an operation in the workloads' words: what was read, else what was asked for."""
+    match operation.f:
+        case "read" | "increment":
+            return result
+        case "txn":
+            # a node with a bug may answer that it is done and nothing more: then nothing was read
+            found_all = result if isinstance(result, list) else [None] * len(operation.value)
+            steps = zip(operation.value, found_all, strict=True)
+            return [[f, key, found if f in ("r", "read") else value] for (f, key, value), found in steps]
+    return operation.value
+
+
 def store_operation(operation: Operation) -> kv.Operation:
     """Return the store's operation for a workload's. Raises ValueError for one it does not have."""
-    key, value = operation.key, operation.value
-    match operation.f:
+    if operation.f == "txn":
+        return kv.Txn(tuple(_single(_LONG.get(f, f), key, value) for f, key, value in operation.value))
+    return _single(operation.f, operation.key, operation.value)
+
+
+def _single(f: str, key: str, value: Any) -> kv.Single:
+    match f:
         case "read":
             return kv.Read(key)
         case "write":
@@ -195,7 +215,9 @@ def store_operation(operation: Operation) -> kv.Operation:
             return kv.Append(key, value)
         case "add":
             return kv.Add(key, value)
-    raise ValueError(f"the store has no operation {operation.f!r}")
+        case "increment":
+            return kv.Increment(key, value)
+    raise ValueError(f"the store has no operation {f!r}")
 
 
 def _base_events(inspected: Inspected) -> Iterator[AuditEvent]:
@@ -214,9 +236,13 @@ class LogReader:
         self._told: dict[Value, AuditValue] = {}
 
     def __call__(self, node: str, folder: Path) -> NodeLog:
-        """Read a node's write-ahead log. Raises LogUnreadableError."""
+        """Read the log of a node of a run, given its folder there. Raises LogUnreadableError."""
+        return self.read(node, folder / DATA)
+
+    def read(self, node: str, data: Path) -> NodeLog:
+        """Read a node's write-ahead log and snapshot. Raises LogUnreadableError."""
         try:
-            inspected = inspect(PosixDisk(folder / DATA))
+            inspected = inspect(PosixDisk(data))
             log = _as_far_as_it_goes(inspected)
             state = decode_state(inspected.snapshot.state) if inspected.snapshot is not None else None
             values, first = chosen_values(log), log.truncated_upto + 1

@@ -124,3 +124,22 @@ def test_anomalies_are_capped_and_counted() -> None:
     bars = [add(0, 2 * n, 2 * n + 1, n) for n in range(30)]
     found = SetFull().check(history(*bars, read(0, 90, 91, [])), Limits(time_s=None, anomalies_max=4))
     assert (len(found.anomalies), found.anomalies_total, found.statistics["lost"]) == (4, 30, 30)
+
+
+def test_it_tells_how_long_elements_took_to_be_stable_or_lost() -> None:
+    #   0  |- add 1 -|  |- add 2 -|                        (known at 0.2 s and at 0.4 s)
+    #   1                            |- read [2] -|  |- read [1] -|  |- read [1] -|
+    bars = (add(0, 1, 2, 1), add(0, 3, 4, 2), read(1, 6, 7, [2]), read(1, 8, 9, [1]), read(1, 10, 11, [1]))
+    counts = check(*bars).statistics
+    assert (counts["stale"], counts["lost"]) == (1, 1)
+    assert {counts[f"stable_after_ms_{which}"] for which in ("p50", "p95", "p99", "max")} == {400}
+    assert {counts[f"lost_after_ms_{which}"] for which in ("p50", "p95", "p99", "max")} == {300}
+
+
+def test_where_nothing_was_missing_there_is_nothing_to_measure() -> None:
+    assert not [name for name in check(add(0, 1, 2, 1), read(0, 3, 4, [1])).statistics if "_after_ms_" in name]
+
+
+def test_an_element_that_no_read_follows_is_never_read() -> None:
+    found = check(add(0, 1, 2, 1), read(0, 3, 4, [1]), add(0, 5, 6, 2))
+    assert (found.verdict, found.statistics["never-read"]) == (Verdict.UNKNOWN, 1)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from checkers.models import MODELS
 from harness.checking import CheckUsageError, FileReport, check_file
+from harness.judges import JUDGES
 from harness.results import RunVerdict
 
 JSON_LINES = """\
@@ -149,3 +151,71 @@ def test_without_time_the_answer_is_unknown(tmp_path: Path) -> None:
     reads = [event(2 * count + n, 99, ("invoke", "ok")[n % 2], "read", ("null", "1", "null", "2")[n]) for n in range(4)]
     report = check(tmp_path, "\n".join([*invoked, *returned, *reads]) + "\n", "cas-register", None, "0s")
     assert (report.verdict, report.exit_code) == (RunVerdict.UNKNOWN, 3)
+
+
+# -- checkers with a question of their own ----------------------------------------------------------------------------
+
+NIL = "null"
+JUDGED = {
+    "counter": ([("add", "2", "2"), ("read", NIL, "%s")], "2", "3"),
+    "bank": ([("read", NIL, '{"a":6,"b":4}'), ("read", NIL, '{"a":7,"b":%s}')], "3", "4"),
+    "queue": ([("enqueue", "1", "1"), ("enqueue", "2", "2"), ("drain", NIL, "[%s]")], "1,2", "2,1"),
+    "total-queue": ([("enqueue", "1", "1"), ("enqueue", "2", "2"), ("drain", NIL, "[%s]")], "2,1", "2"),
+    "fenced-mutex": ([("acquire", NIL, "1"), ("release", NIL, NIL), ("acquire", NIL, "%s")], "2", "1"),
+    "unique-ids": ([("generate", NIL, "1"), ("generate", NIL, "%s")], "2", "1"),
+    "long-fork": (
+        [
+            ("txn", '[["r","x",null]]', '[["r","x",null]]'),
+            ("txn", '[["w","x",1]]', '[["w","x",1]]'),
+            ("txn", '[["r","x",null]]', '[["r","x",%s]]'),
+        ],
+        "1",
+        "9",
+    ),
+    "session-guarantees": ([("read", NIL, "4"), ("increment", "1", "%s")], "5", "4"),
+    "monotonic": ([("read", NIL, "4"), ("read", NIL, "%s")], "4", "3"),
+    "set": ([("add", "1", "1"), ("read", NIL, "[%s]")], "1", ""),
+    "set-full": ([("add", "1", "1"), ("read", NIL, "[%s]")], "1", ""),
+    "final-reads": ([("write", "1", "1"), ("read", NIL, "%s")], "1", "2"),
+}
+
+
+def in_turn(operations: list[tuple[str, str, str]], last: str) -> str:
+    lines = []
+    for number, (f, value, result) in enumerate(operations):
+        told = result % last if "%s" in result else result
+        lines += [event(2 * number, 0, "invoke", f, value), event(2 * number + 1, 0, "ok", f, told)]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("model", JUDGED)
+def test_each_checker_of_the_field_judges_a_file(model: str, tmp_path: Path) -> None:
+    operations, good, bad = JUDGED[model]
+    assert check(tmp_path, in_turn(operations, good), model).verdict is RunVerdict.VALID
+    report = check(tmp_path, in_turn(operations, bad), model)
+    assert (report.verdict, report.exit_code) == (RunVerdict.VIOLATION, 1)
+    assert report.anomalies
+
+
+def test_every_checker_of_the_field_is_tried_here() -> None:
+    assert set(JUDGED) == set(JUDGES)
+    assert set(JUDGES).isdisjoint(MODELS)
+
+
+@pytest.mark.parametrize(
+    ("model", "initial", "why"),
+    [
+        ("counter", '"x"', "is no initial value of a counter: it must be a whole number"),
+        ("queue", "3", "is no initial value of a queue: it starts empty"),
+        ("bank", "true", "is no initial value of a bank: it must be a whole number"),
+    ],
+)
+def test_an_initial_value_must_be_one(model: str, initial: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckUsageError) as caught:
+        check(tmp_path, in_turn(JUDGED[model][0], "1"), model, initial)
+    assert why in str(caught.value)
+
+
+def test_operations_that_a_checker_cannot_make_sense_of_are_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(CheckUsageError, match="add of event 0 has 'x' where a whole number belongs"):
+        check(tmp_path, in_turn([("add", '"x"', '"x"')], ""), "counter")

@@ -10,10 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checkers.bank import Bank
+from checkers.counter import Counter as Counting
+from checkers.fenced_mutex import FencedMutex
 from checkers.final_reads import FinalReads
 from checkers.history import Event, EventType, History
 from checkers.linearizable import Linearizable
+from checkers.long_fork import LongFork
+from checkers.queue import Queue
+from checkers.sessions import Monotonic, SessionGuarantees
 from checkers.set_full import SetFull
+from checkers.unique_ids import UniqueIds
 from checkers.verdict import Limits, Verdict
 from harness.seeds import SeedTree
 from workloads import append, register
@@ -24,7 +31,10 @@ from workloads.catalogue import WORKLOADS
 from workloads.register import LastSeen, RegisterWorkload
 from workloads.set import SetWorkload
 
-names = pytest.mark.parametrize("name", WORKLOADS)
+WRITTEN_ONCE = ("register", "append", "set")
+"""Those whose operations reach the system as they are, each value once; for the others see ``test_requests``."""
+OTHERS = ("counter", "bank", "queue", "mutex", "unique-ids", "long-fork", "monotonic")
+names = pytest.mark.parametrize("name", WRITTEN_ONCE)
 
 KEYS_AT_ONCE = {"register": register.KEYS_AT_ONCE, "append": append.KEYS_AT_ONCE, "set": 1}
 PER_GENERATION = {
@@ -45,8 +55,7 @@ def planned(workload: Workload, count: int, seed: int = 1) -> list[Operation]:
 
 
 def test_the_catalogue_holds_each_workload_under_its_own_name() -> None:
-    catalogue = dict(WORKLOADS)
-    assert catalogue == {"register": RegisterWorkload, "append": AppendWorkload, "set": SetWorkload}
+    assert list(WORKLOADS) == [*WRITTEN_ONCE, *OTHERS]
     assert all(workload.name == name for name, workload in WORKLOADS.items())
 
 
@@ -106,7 +115,7 @@ def test_sets_are_read_several_times_in_the_end_and_others_once() -> None:
     assert set(Counter(read.key for read in AppendWorkload().final_reads(601)).values()) == {1}
 
 
-@names
+@pytest.mark.parametrize("name", [name for name in WORKLOADS if name not in ("unique-ids", "long-fork")])
 def test_the_same_draws_plan_the_same_operations(name: str) -> None:
     assert planned(WORKLOADS[name](), 300, 7) == planned(WORKLOADS[name](), 300, 7)
     assert planned(WORKLOADS[name](), 300, 7) != planned(WORKLOADS[name](), 300, 8)
@@ -150,7 +159,7 @@ def test_other_operations_are_invoked_as_planned() -> None:
         assert memory.invocation(operation) is operation
 
 
-@names
+@pytest.mark.parametrize("name", [name for name in WORKLOADS if name != "long-fork"])
 def test_a_memory_is_fresh_and_leaves_reads_alone(name: str) -> None:
     workload = WORKLOADS[name]()
     assert workload.memory() is not workload.memory()
@@ -173,6 +182,13 @@ def test_an_absent_list_or_set_is_shown_as_an_empty_one_and_a_register_as_it_is(
         ("register", {Linearizable, FinalReads}),
         ("append", {Linearizable, FinalReads}),
         ("set", {SetFull, FinalReads}),
+        ("counter", {Counting}),
+        ("bank", {Bank}),
+        ("queue", {Queue}),
+        ("mutex", {FencedMutex}),
+        ("unique-ids", {UniqueIds}),
+        ("long-fork", {LongFork}),
+        ("monotonic", {SessionGuarantees, Monotonic}),
     ],
 )
 def test_who_judges(name: str, kinds: set[type]) -> None:
