@@ -17,11 +17,14 @@ from checkers.formats import load_history
 from checkers.history import History, HistoryError, Outcome
 from checkers.linearizable import Linearizable
 from checkers.models import MODELS, Model, ModelError, make_model
-from checkers.verdict import CheckResult, Limits, Verdict
+from checkers.transactions.checker import TRANSACTION_CHECKERS
+from checkers.transactions.consistency import STRICT_SERIALIZABLE
+from checkers.transactions.extra import MissingExtraError
+from checkers.verdict import Checker, CheckResult, Limits, Verdict
 from harness.duration import DurationError, parse_ms
 from harness.results import EXIT_CODES, OperationCounts, RunVerdict
 
-MODEL_NAMES = tuple(MODELS)
+MODEL_NAMES = (*MODELS, *TRANSACTION_CHECKERS)
 _RUN_VERDICT = {
     Verdict.VALID: RunVerdict.VALID,
     Verdict.INVALID: RunVerdict.VIOLATION,
@@ -52,25 +55,30 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
         return EXIT_CODES[self.verdict]
 
 
-def check_file(path: Path, model: str, initial: str | None, time_limit: str) -> FileReport:
-    """Load and check a history. Raises CheckUsageError."""
+def check_file(
+    path: Path, model: str, initial: str | None, time_limit: str, consistency: str | None = None
+) -> FileReport:
+    """Load and check a history. ``consistency`` is what transactions are expected to be. Raises CheckUsageError."""
     try:
         limits = Limits(time_s=parse_ms(time_limit) / 1_000)
         loaded = load_history(path)
-        judge = Linearizable(_model(model, initial, loaded.nil_reads_assert))
+        judge = _judge(model, initial, loaded.nil_reads_assert, consistency)
         result = judge.check(loaded.history, limits)
-    except (HistoryError, DurationError, ModelError) as error:
+    except (HistoryError, DurationError, ModelError, MissingExtraError) as error:
         raise CheckUsageError(str(error)) from error
     except OSError as error:
         raise CheckUsageError(f"{path}: {error.strerror or error}") from error
-    return _report(path, loaded.format, model, initial, loaded.history, result)
+    words = ["antipaxos", "check", str(path), "--model", model]
+    words += ["--initial", initial] if initial is not None else []
+    words += ["--consistency", consistency] if consistency is not None else []
+    return _report(path, loaded.format, model, shlex.join(words), loaded.history, result)
 
 
 def print_report(console: Console, report: FileReport) -> None:
     """Print the verdict in a sentence."""
     style = {"valid": "bold green", "violation": "bold red"}.get(report.verdict, "bold yellow")
     console.print(Text.assemble((report.verdict.upper(), style), "  ", report.sentence), soft_wrap=True)
-    for sentence in report.anomalies[1:]:
+    for sentence in report.anomalies[report.verdict is RunVerdict.VIOLATION :]:  # the first is the sentence's own
         console.print(Text(f"  also: {sentence}"), soft_wrap=True)
     counts = report.operations
     console.print(
@@ -79,6 +87,20 @@ def print_report(console: Console, report: FileReport) -> None:
     )
     if report.verdict is not RunVerdict.VALID:
         console.print(Text(f"again: {report.reproduce}", style="dim"), soft_wrap=True)
+
+
+def _judge(name: str, initial: str | None, nil_reads_assert: bool, consistency: str | None) -> Checker:
+    """Return the checker for a model: of transactions by what they are expected to be, else of linearizability."""
+    if name not in TRANSACTION_CHECKERS:
+        if consistency is not None:
+            raise CheckUsageError(f"--consistency is for transactions: --model {' or '.join(TRANSACTION_CHECKERS)}")
+        return Linearizable(_model(name, initial, nil_reads_assert))
+    if initial is not None:
+        raise CheckUsageError(f"--initial: objects of {name} are nil or empty at first")
+    try:
+        return TRANSACTION_CHECKERS[name](consistency or STRICT_SERIALIZABLE)
+    except ValueError as error:
+        raise CheckUsageError(f"--consistency: {error}") from error
 
 
 def _model(name: str, initial: str | None, nil_reads_assert: bool) -> Model:
@@ -106,12 +128,8 @@ def _value(text: str | None) -> Any:
         raise CheckUsageError(f"--initial {text!r} is neither JSON nor EDN: {error}") from error
 
 
-def _report(
-    path: Path, found: str, model: str, initial: str | None, history: History, result: CheckResult
-) -> FileReport:
+def _report(path: Path, found: str, model: str, reproduce: str, history: History, result: CheckResult) -> FileReport:
     outcomes = [operation.outcome for operation in history.operations()]
-    words = ["antipaxos", "check", str(path), "--model", model]
-    reproduce = shlex.join([*words, *(["--initial", initial] if initial is not None else [])])
     return FileReport(
         verdict=_RUN_VERDICT[result.verdict],
         file=str(path),

@@ -17,6 +17,7 @@ from checkers import statistics
 from checkers.audit import NodeAudit
 from checkers.history import History, HistoryError
 from checkers.models import ModelError
+from checkers.transactions.extra import MissingExtraError
 from checkers.verdict import Checker, CheckResult, Limits, Verdict
 from harness.exposure import Evidence, Exposure
 from harness.plan import Plan
@@ -129,7 +130,7 @@ def lingering(faults: Sequence[FaultRecord]) -> str:
 def _check(checker: Checker, history: History) -> CheckerResult:
     try:
         return _flattened(checker.check(history, LIMITS))
-    except (ModelError, HistoryError) as error:
+    except (ModelError, HistoryError, MissingExtraError) as error:
         name = getattr(checker, "name", type(checker).__name__)
         return CheckerResult(name=name, verdict=Verdict.UNKNOWN, sentence=f"the history cannot be judged: {error}")
 

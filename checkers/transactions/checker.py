@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from checkers.history import History, Operation
-from checkers.transactions.consistency import ANOMALIES, MODELS, STRICT_SERIALIZABLE, ruled_out, weakest
+from checkers.transactions.consistency import ANOMALIES, MODELS, STRICT_SERIALIZABLE, SUFFIXES, ruled_out, weakest
 from checkers.transactions.cycles import Budget, Found, find_cycles
 from checkers.transactions.graph import RW, WR, WW
 from checkers.transactions.inferred import Inferred
@@ -21,7 +21,13 @@ from checkers.transactions.stories import Story, as_anomaly, story
 from checkers.verdict import Anomaly, CheckResult, Limits, Verdict, result
 
 Infer = Callable[[Sequence[Operation]], Inferred]
-_WORST_FIRST: Final = {name: place for place, name in enumerate(ANOMALIES)}
+_SHORT: Final = 4
+
+
+def _rank(anomaly: Anomaly) -> tuple[int, bool, int]:
+    """Return where an anomaly is told: what needs no order first, then short stories, then by the table."""
+    order = next((len(SUFFIXES) - n for n, suffix in enumerate(SUFFIXES[::-1]) if anomaly.kind.endswith(suffix)), 0)
+    return order, len(anomaly.operations) > _SHORT, ANOMALIES.index(anomaly.kind)
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class _Transactions:
         found = find_cycles(inferred, budget)
         anomalies = [*inferred.anomalies, *(as_anomaly(story(cycle, inferred)) for cycle in found.cycles)]
         counts = Counter(anomaly.kind for anomaly in anomalies)
-        anomalies.sort(key=lambda anomaly: (not self._forbids(anomaly.kind), _WORST_FIRST[anomaly.kind]))
+        anomalies.sort(key=lambda anomaly: (not self._forbids(anomaly.kind), _rank(anomaly)))
         verdict = self._verdict(inferred, found, counts)
         sentence = self._sentence(verdict, anomalies, counts, found, len(inferred.transactions))
         return result(self.name, verdict, sentence, anomalies, limits, _statistics(inferred, found, counts))

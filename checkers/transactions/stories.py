@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from checkers.history import Operation
-from checkers.sentences import began, ended, show
+from checkers.sentences import began, ended, show, transaction
 from checkers.transactions.cycles import Cycle, Step
 from checkers.transactions.graph import PROCESS, REALTIME, RW, WR, WW
 from checkers.transactions.inferred import Inferred
-from checkers.transactions.transactions import APPENDS, READS, WRITES, steps
+from checkers.transactions.transactions import APPENDS, WRITES, steps
 from checkers.verdict import Anomaly
 
 TOLD_MAX: Final = 6
 """So many transactions of a cycle are told; a longer one is shortened in the middle."""
-_STEPS_SHOWN: Final = 12
 _KIND_NAMES: Final = {WW: "ww", WR: "wr", RW: "rw", PROCESS: "process", REALTIME: "realtime"}
 _ASSUMED: Final = ("", ", by the order of its process", ", by real time")
 
@@ -98,18 +97,8 @@ def _listed(parts: list[str]) -> str:
 
 
 def transaction_text(operation: Operation) -> str:
-    """Return a transaction as its steps: ``[append x 1, r y [1, 2]]``, with who ran it."""
-    found = steps(operation)
-    texts = [_step_text(operation, *step) for step in found[:_STEPS_SHOWN]]
-    if len(found) > _STEPS_SHOWN:
-        texts.append("...")
-    return f"[{', '.join(texts)}] (process {operation.process})"
-
-
-def _step_text(operation: Operation, f: str, key: Hashable, value: Any) -> str:
-    if f in READS and not operation.ok:
-        return f"{f} {_plain(key)} ?"
-    return f"{f} {_plain(key)} {show(value)}"
+    """Return a transaction as its steps, with who ran it."""
+    return f"{transaction(operation)} (process {operation.process})"
 
 
 def _plain(key: Hashable) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from checkers.transactions.consistency import MODELS, STRICT_SERIALIZABLE
 from harness import checking
 from harness.commands.options import Json
 from harness.commands.terminal import print_json, usage
@@ -20,11 +21,18 @@ def check(
         str | None, typer.Option("--initial", help="The initial value, as JSON or EDN. [default: nil, or empty]")
     ] = None,
     time_limit: Annotated[str, typer.Option("--time-limit", help="After how long to answer unknown.")] = "60s",
+    consistency: Annotated[
+        str | None,
+        typer.Option(
+            "--consistency",
+            help=f"What transactions are expected to be, one of: {', '.join(MODELS)}. [default: {STRICT_SERIALIZABLE}]",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Check a history from anywhere for linearizability."""
+    """Check a history from anywhere for linearizability, or one of transactions for what they are expected to be."""
     try:
-        report = checking.check_file(file, model, initial, time_limit)
+        report = checking.check_file(file, model, initial, time_limit, consistency)
     except checking.CheckUsageError as error:
         usage(str(error))
     console = Console(stderr=json)

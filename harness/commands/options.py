@@ -13,6 +13,7 @@ from harness.duration import DurationError, parse_ms
 from harness.scenario import Scenario, ScenarioError, changed, load
 from nemesis.faults import ANYWHERE, KINDS
 from nemesis.packages import PACKAGES
+from workloads.catalogue import WORKLOADS
 
 JOBS_MAX = 512
 _LISTS = ("faults", "require")
@@ -26,7 +27,9 @@ Nodes = Annotated[int | None, typer.Option("--nodes", help="How many nodes. [def
 Time = Annotated[str | None, typer.Option("--time", help="How long clients and faults go on. [default: 45s]")]
 Rate = Annotated[int | None, typer.Option("--rate", help="Operations a second, all clients together. [default: 200]")]
 Concurrency = Annotated[int | None, typer.Option("--concurrency", help="How many clients. [default: 10]")]
-Workload = Annotated[str | None, typer.Option("--workload", help="register, append or set. [default: register]")]
+Workload = Annotated[
+    str | None, typer.Option("--workload", help=f"One of: {', '.join(WORKLOADS)}. [default: register]")
+]
 Faults = Annotated[
     str | None,
     typer.Option(

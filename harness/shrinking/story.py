@@ -28,8 +28,10 @@ def story(candidate: Candidate, records: Sequence[FaultRecord]) -> list[str]:
 
 
 def _sentence(operation: PlacedOperation, nodes: int) -> str:
-    what = f"{_VERBS[operation.f]} {operation.key}"
-    if operation.value is not None:
+    what = f"{_VERBS.get(operation.f, operation.f)} {operation.key}"
+    if operation.f == "txn":
+        what = f"runs the transaction [{operation.value}]"
+    elif operation.value is not None:
         what = f"{_VERBS[operation.f]} {operation.value} to {operation.key}"
     return f"client {operation.client} (at home with n{operation.client % nodes + 1}) {what}"
 

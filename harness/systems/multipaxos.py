@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -173,8 +174,7 @@ class PaxosClient:
         ref = done.ref or None
         if not done.result.ok:
             return Completion(EventType.FAIL, operation.value, f"it was {done.result.value!r}", ref)
-        value = done.result.value if operation.f == "read" else operation.value
-        return Completion(EventType.OK, value, None, ref)
+        return Completion(EventType.OK, _returned(operation, done.result.value), None, ref)
 
     def close(self) -> None:
         """Close all connections."""
@@ -195,7 +195,36 @@ def store_operation(operation: Operation) -> kv.Operation:
             return kv.Append(key, value)
         case "add":
             return kv.Add(key, value)
+        case "txn":
+            return kv.Txn(tuple(_step(*step) for step in value))
     raise ValueError(f"the store has no operation {operation.f!r}")
+
+
+def _step(f: str, key: str, value: Any) -> kv.Single:
+    """Return the store's operation for a transaction's step. Raises ValueError for one it does not have."""
+    match f:
+        case "r":
+            return kv.Read(key)
+        case "w":
+            return kv.Write(key, value)
+        case "append":
+            return kv.Append(key, value)
+    raise ValueError(f"the store has no step {f!r} of a transaction")
+
+
+def _returned(operation: Operation, value: Any) -> Any:
+    """Return the value of an operation that ended ok: what reads saw, and otherwise what was asked for.
+
+    A transaction is answered with a value for each step. If the answer has none, its reads saw nothing.
+    """
+    if operation.f == "read":
+        return value
+    if operation.f != "txn":
+        return operation.value
+    values = value if isinstance(value, list) else [None] * len(operation.value)
+    return [
+        [f, key, seen if f == "r" else asked] for (f, key, asked), seen in zip(operation.value, values, strict=True)
+    ]
 
 
 def _base_events(inspected: Inspected) -> Iterator[AuditEvent]:

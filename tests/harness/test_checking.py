@@ -6,8 +6,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from harness.checking import CheckUsageError, FileReport, check_file
+from harness.checking import CheckUsageError, FileReport, check_file, print_report
 from harness.results import RunVerdict
 
 JSON_LINES = """\
@@ -149,3 +150,61 @@ def test_without_time_the_answer_is_unknown(tmp_path: Path) -> None:
     reads = [event(2 * count + n, 99, ("invoke", "ok")[n % 2], "read", ("null", "1", "null", "2")[n]) for n in range(4)]
     report = check(tmp_path, "\n".join([*invoked, *returned, *reads]) + "\n", "cas-register", None, "0s")
     assert (report.verdict, report.exit_code) == (RunVerdict.UNKNOWN, 3)
+
+
+TXN_EDN = """\
+{:process 0, :type :invoke, :f :txn, :value [[:append 1 1] [:append 2 1]], :index 0}
+{:process 0, :type :ok, :f :txn, :value [[:append 1 1] [:append 2 1]], :index 1}
+{:process 1, :type :invoke, :f :txn, :value [[:r 1 nil] [:r 2 nil]], :index 2}
+{:process 1, :type :ok, :f :txn, :value [[:r 1 [1]] [:r 2 %s]], :index 3}
+"""
+
+
+def transactions(folder: Path, text: str, model: str, consistency: str | None = None) -> FileReport:
+    path = folder / "history.edn"
+    path.write_text(text)
+    return check_file(path, model, None, "10s", consistency)
+
+
+def test_transactions_as_jepsen_writes_them(tmp_path: Path) -> None:
+    assert transactions(tmp_path, TXN_EDN % "[1]", "list-append-txn").verdict is RunVerdict.VALID
+    report = transactions(tmp_path, TXN_EDN % "nil", "list-append-txn")
+    assert (report.verdict, report.format) == (RunVerdict.VIOLATION, "edn")
+    assert "T2's append of 1 to key 2" in report.sentence or "appended 1" in report.sentence
+    assert report.statistics["G-single"] == 1
+
+
+def test_the_consistency_that_is_expected_decides_and_is_repeated(tmp_path: Path) -> None:
+    report = transactions(tmp_path, TXN_EDN % "nil", "list-append-txn", "read-committed")
+    assert report.verdict is RunVerdict.VALID
+    assert report.statistics["G-single"] == 1
+    assert "1 G-single" in report.sentence
+    console = Console(record=True, width=4_000)
+    print_report(console, report)
+    assert all(f"also: {anomaly}" in console.export_text(clear=False) for anomaly in report.anomalies)
+    assert shlex.split(report.reproduce)[-2:] == ["--consistency", "read-committed"]
+
+
+@pytest.mark.parametrize(("found", "verdict"), [("1", RunVerdict.VALID), ("nil", RunVerdict.VIOLATION)])
+def test_registers_as_jepsen_writes_them(found: str, verdict: RunVerdict, tmp_path: Path) -> None:
+    text = (TXN_EDN % found).replace(":append", ":w").replace("[:r 1 [1]]", "[:r 1 1]")
+    assert transactions(tmp_path, text, "rw-register-txn").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("model", "initial", "consistency", "why"),
+    [
+        ("list-append-txn", None, "serialisable", "did you mean 'serializable'?"),
+        ("list-append-txn", "[]", None, "--initial: objects of list-append-txn are nil or empty at first"),
+        ("cas-register", None, "serializable", "--consistency is for transactions"),
+        ("list-append-txn", None, None, "event 0 is no transaction of known steps"),
+    ],
+)
+def test_usage_errors_of_transactions(
+    model: str, initial: str | None, consistency: str | None, why: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text(JSON_LINES % 1)
+    with pytest.raises(CheckUsageError) as caught:
+        check_file(path, model, initial, "10s", consistency)
+    assert why in str(caught.value)

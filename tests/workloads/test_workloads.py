@@ -23,8 +23,11 @@ from workloads.base import Operation, Workload
 from workloads.catalogue import WORKLOADS
 from workloads.register import LastSeen, RegisterWorkload
 from workloads.set import SetWorkload
+from workloads.transactions import TransactionAppendWorkload, TransactionRegisterWorkload
 
-names = pytest.mark.parametrize("name", WORKLOADS)
+SINGLE = ("register", "append", "set")
+"""Of one key and one value an operation; transactions have a file of their own."""
+names = pytest.mark.parametrize("name", SINGLE)
 
 KEYS_AT_ONCE = {"register": register.KEYS_AT_ONCE, "append": append.KEYS_AT_ONCE, "set": 1}
 PER_GENERATION = {
@@ -46,7 +49,13 @@ def planned(workload: Workload, count: int, seed: int = 1) -> list[Operation]:
 
 def test_the_catalogue_holds_each_workload_under_its_own_name() -> None:
     catalogue = dict(WORKLOADS)
-    assert catalogue == {"register": RegisterWorkload, "append": AppendWorkload, "set": SetWorkload}
+    assert catalogue == {
+        "register": RegisterWorkload,
+        "append": AppendWorkload,
+        "set": SetWorkload,
+        "txn-append": TransactionAppendWorkload,
+        "txn-register": TransactionRegisterWorkload,
+    }
     assert all(workload.name == name for name, workload in WORKLOADS.items())
 
 
