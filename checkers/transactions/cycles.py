@@ -42,11 +42,15 @@ from checkers.transactions.graph import (
 from checkers.transactions.inferred import Inferred
 from checkers.transactions.transactions import NEVER, Numbers
 
-STEPS_OF_SEARCH: Final = 400_000
-"""Of one kind in one component."""
+STEPS_OF_SEARCH: Final = 200_000
+"""Of one kind in one component, until the kind was found."""
+STEPS_ONCE_FOUND: Final = 10_000
+"""Of one kind in one component, once it was found in another: more of the same proves no more."""
+STEPS_OF_KIND: Final = 1_000_000
+"""Of one kind in all components."""
 ANCHORS_AFTER_FOUND: Final = 32
 """How many more anchors are tried for a shorter cycle."""
-COMPONENTS_OF_KIND: Final = 200
+COMPONENTS_OF_KIND: Final = 100
 """In how many components each kind is looked for, once it was found."""
 _CLOCK_EVERY: Final = 2_000
 
@@ -147,6 +151,7 @@ class _Search:
         self._budget = budget
         self._found: dict[str, list[Cycle]] = {}
         self._known: set[frozenset[tuple[int, int, int]]] = set()
+        self._limit = 0
         self.doubted: set[str] = set()
 
     def names(self) -> set[str]:
@@ -166,6 +171,7 @@ class _Search:
             labels = components(chosen, self._inferred.nodes) if len(chosen) else np.full(self._inferred.nodes, -1)
             chosen = inside(chosen, labels)
             count = len(np.unique(labels[labels >= 0]))
+            self._limit = self._budget.spent + STEPS_OF_KIND
             for number, part in enumerate(_by_component(chosen, labels)):
                 if number >= COMPONENTS_OF_KIND and kind + SUFFIXES[level] in self._found:
                     break
@@ -175,10 +181,11 @@ class _Search:
 
     def _component(self, edges: Edges, kind: str, level: int) -> None:
         name = kind + SUFFIXES[level]
-        if self._budget.exhausted():
+        if self._budget.exhausted() or self._budget.spent > self._limit:
             self.doubted.add(name)
             return
-        component = _Component(edges, self._inferred, kind, level, self._budget)
+        steps_max = STEPS_ONCE_FOUND if name in self._found else STEPS_OF_SEARCH
+        component = _Component(edges, self._inferred, kind, level, self._budget, self._budget.spent + steps_max)
         for walk in component.walks():
             for steps in _simple(walk):
                 self._note(steps)
@@ -268,6 +275,7 @@ class _Component:
     kind: str
     level: int
     budget: Budget
+    limit: int
     cut_short: bool = False
     _out: dict[int, list[_Row]] = field(default_factory=dict)
 
@@ -285,7 +293,6 @@ class _Component:
         for source, target, kind, level, left, right in rows:
             if kind != REALTIME:
                 self._out.setdefault(source, []).append((target, kind, level, left, right))
-        self._limit = self.budget.spent + STEPS_OF_SEARCH
         taken = self.inferred.transactions
         members = np.unique(np.concatenate([edges.source, edges.target]))
         members = members[members < len(taken)]
@@ -314,7 +321,7 @@ class _Component:
             self.cut_short = True
 
     def _spent(self) -> bool:
-        return self.budget.spent > self._limit or self.budget.exhausted()
+        return self.budget.spent > self.limit or self.budget.exhausted()
 
     def _anchors(self) -> list[Step]:
         """Return the dependencies that a cycle of the kind must have, those that point back in time first."""
