@@ -5,8 +5,11 @@ section 4.2.2, traceability and recoverability: appends are unique). From it fol
 
 - ww: from who appended an element to who appended the next one;
 - wr: from who appended the last element of a read to the reader;
-- rw: from the reader to who appended the element after the last that it saw. Acknowledged elements in no read at all
+- rw: from the reader to who appended the element after the last that it saw. Elements in no read at all
   come after the whole of it: before them are all who read it to its end, and who appended its last element.
+
+That holds of an append whose transaction ended info, too: if it took place, then so. Nothing leads on from a
+transaction of which nothing was read, so one that never took place is in no cycle.
 
 Aborted elements in a list are passed over. A list that reads disagree about, or that holds an element twice, proves its
 anomaly by itself; no edges are taken from it, since its order means nothing.
@@ -310,13 +313,13 @@ class _Judged:
         reading.anomalies.append(found)
 
     def _unseen(self, codes: Sequence[int]) -> list[tuple[int, int]]:
-        """Return who appended acknowledged elements that are in no read, each once, with one of them."""
+        """Return who appended elements that are in no read, each once, with one of them."""
         if len(codes) == len(self._one.codes):
             return []
         writers, seen = self._reading.writers, set(codes)
         found: dict[int, int] = {}
         for code in self._one.codes.values():
             writer = writers[code]
-            if code not in seen and writer >= 0 and self._operations[writer].ok:
+            if code not in seen and writer >= 0:
                 found.setdefault(writer, code)
         return list(found.items())

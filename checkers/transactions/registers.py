@@ -13,7 +13,9 @@ Of the last only what a *write* came after is used, not what a read did: a read 
 order, and then that is what is to be told. The ww edges that these orders would give are left out: a path of wr and the
 order itself already says as much.
 
-What an info transaction wrote is a version only if somebody read it.
+What an info transaction wrote is a version, too: it comes after nil and after what was met before it began, if it is
+there at all. Nothing leads on from a transaction of which nothing was read, so one that never took place is in no
+cycle.
 """
 
 from __future__ import annotations
@@ -200,15 +202,7 @@ class _Order:
         self._writer = np.array([-1 if w is None else w for w in reading.writers], dtype=np.int64)
         self._nil = np.array([w is None for w in reading.writers], dtype=np.bool_)
         made = np.array([pair for pair in reading.made if pair[0] >= 0], dtype=np.int64).reshape(-1, 2)
-        self._maker, self._made = self._that_count(made)
-
-    def _that_count(self, made: Numbers) -> tuple[Numbers, Numbers]:
-        """Return who made which versions that count: the acknowledged, and of the others those that were read."""
-        read = np.zeros(len(self._writer), dtype=np.bool_)
-        read[self._read] = True
-        ok = np.array([operation.ok for operation in self._taken.operations], dtype=np.bool_)
-        counts = ok[made[:, 0]] | read[made[:, 1]]
-        return made[counts, 0], made[counts, 1]
+        self._maker, self._made = made[:, 0].copy(), made[:, 1].copy()
 
     def edges(self, rows: list[int], fans: Fans) -> Edges:
         """Return all edges but those that are written to ``rows``: from who read nil."""

@@ -1,9 +1,9 @@
 """A history as transactions: what each one's steps were, when it ran, and whether it took place.
 
 A transaction is an operation whose value is a list of steps ``[f, key, value]``. One that ended ok took place and its
-reads are known. One that ended info may have taken place: what it wrote counts if somebody read it, and only then. One
-that ended fail did not, so what it wrote must not be seen. The first two kinds are the nodes of the graph, numbered by
-invocation; those that failed are kept beside them, to be named when what they wrote is read.
+reads are known. One that ended info may have taken place: it counts if somebody read of what it wrote, and only then.
+One that ended fail did not, so what it wrote must not be seen. The first two kinds are the nodes of the graph,
+numbered by invocation; those that failed are kept beside them, to be named when what they wrote is read.
 """
 
 from __future__ import annotations

@@ -225,6 +225,22 @@ def test_a_bound_gives_unknown(limits: Limits) -> None:
     assert "bound" in found.sentence
 
 
+@pytest.mark.parametrize("steps", range(0, 60, 3))
+def test_wherever_a_bound_cuts_the_search_nothing_is_called_valid(steps: int) -> None:
+    found = history(beside("rx ay1 az1", "ry ax1", "rz ax2"), lists=True)
+    for model in ("serializable", "strict-serializable"):
+        cut = ListAppendTransactions(model).check(found, Limits(time_s=None, steps=steps))
+        assert cut.verdict is not Verdict.VALID
+        assert ListAppendTransactions(model).check(found, EVERYTHING).verdict is Verdict.INVALID
+
+
+def test_a_transaction_of_unknown_outcome_took_place_as_a_whole_if_anything_of_it_was_read() -> None:
+    planted: list[Transaction] = [(0, 0, None, "info", "ax1 ay1"), (1, 1, 2, "ok", "rx1 ry")]
+    for lists in (True, False):
+        found = check(planted, lists=lists)
+        assert {anomaly.kind for anomaly in found.anomalies} == {"G-single"}
+
+
 def test_of_what_a_bound_left_open_only_what_matters_counts() -> None:
     checker = ListAppendTransactions("snapshot-isolation")
     stale = history(spread("ax1", "rx", "rx1"), lists=True)
