@@ -17,9 +17,12 @@ from checkers.formats import load_history
 from checkers.history import History, HistoryError, Outcome
 from checkers.linearizable import Linearizable
 from checkers.models import MODELS, Model, ModelError, make_model
-from checkers.transactions.checker import TRANSACTION_CHECKERS
+from checkers.transactions.checker import TRANSACTION_CHECKERS, cycles
 from checkers.transactions.consistency import STRICT_SERIALIZABLE
+from checkers.transactions.drawing import drawing
 from checkers.transactions.extra import MissingExtraError
+from checkers.transactions.lists import infer_lists
+from checkers.transactions.registers import infer_registers
 from checkers.verdict import Checker, CheckResult, Limits, Verdict
 from harness.duration import DurationError, parse_ms
 from harness.results import EXIT_CODES, OperationCounts, RunVerdict
@@ -72,6 +75,22 @@ def check_file(
     words += ["--initial", initial] if initial is not None else []
     words += ["--consistency", consistency] if consistency is not None else []
     return _report(path, loaded.format, model, shlex.join(words), loaded.history, result)
+
+
+def draw_cycle(path: Path, model: str, time_limit: str, target: Path) -> bool:
+    """Write the picture of a file's first cycle of transactions; False if it has none. Raises CheckUsageError."""
+    infer = {"list-append-txn": infer_lists, "rw-register-txn": infer_registers}.get(model)
+    if infer is None:
+        raise CheckUsageError(f"--draw is for transactions: --model {' or '.join(TRANSACTION_CHECKERS)}")
+    try:
+        found = cycles(infer, load_history(path).history.operations(), Limits(time_s=parse_ms(time_limit) / 1_000))
+        if found:
+            target.write_text(drawing(found[0]), encoding="utf-8")
+    except MissingExtraError as error:
+        raise CheckUsageError(str(error)) from error
+    except OSError as error:
+        raise CheckUsageError(f"--draw: {target}: {error.strerror or error}") from error
+    return bool(found)
 
 
 def print_report(console: Console, report: FileReport) -> None:

@@ -28,15 +28,21 @@ def check(
             help=f"What transactions are expected to be, one of: {', '.join(MODELS)}. [default: {STRICT_SERIALIZABLE}]",
         ),
     ] = None,
+    draw: Annotated[
+        Path | None, typer.Option("--draw", metavar="FILE.svg", help="Draw the worst cycle of transactions.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check a history from anywhere for linearizability, or one of transactions for what they are expected to be."""
     try:
         report = checking.check_file(file, model, initial, time_limit, consistency)
+        drawn = draw is not None and checking.draw_cycle(file, model, time_limit, draw)
     except checking.CheckUsageError as error:
         usage(str(error))
     console = Console(stderr=json)
     checking.print_report(console, report)
+    if draw is not None:
+        console.print(f"drawn: {draw}" if drawn else "nothing is drawn: there is no cycle", style="dim", soft_wrap=True)
     if json:
         print_json(report)
     raise typer.Exit(report.exit_code)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.checking import CheckUsageError, FileReport, check_file, print_report
+from harness.checking import CheckUsageError, FileReport, check_file, draw_cycle, print_report
 from harness.results import RunVerdict
 
 JSON_LINES = """\
@@ -208,3 +208,17 @@ def test_usage_errors_of_transactions(
     with pytest.raises(CheckUsageError) as caught:
         check_file(path, model, initial, "10s", consistency)
     assert why in str(caught.value)
+
+
+def test_a_cycle_is_drawn_if_there_is_one(tmp_path: Path) -> None:
+    path, target = tmp_path / "history.edn", tmp_path / "cycle.svg"
+    path.write_text(TXN_EDN % "[1]")
+    assert not draw_cycle(path, "list-append-txn", "10s", target)
+    assert not target.exists()
+    path.write_text(TXN_EDN % "nil")
+    assert draw_cycle(path, "list-append-txn", "10s", target)
+    assert target.read_text().startswith("<svg")
+    with pytest.raises(CheckUsageError, match="--draw is for transactions"):
+        draw_cycle(path, "cas-register", "10s", target)
+    with pytest.raises(CheckUsageError, match="--draw: "):
+        draw_cycle(path, "list-append-txn", "10s", tmp_path)
