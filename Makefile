@@ -39,10 +39,10 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed-run: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing antipaxos into $(VENV) (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[report,fuse]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[report,fuse,transactions]'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing antipaxos and its tests' tools into $(VENV) (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[report,fuse,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[report,fuse,transactions,dev]'
 	@touch $@ $(VENV)/.installed-run

@@ -9,6 +9,8 @@ demand than linearizability, it takes linear time, and what it finds is what use
 - A list (``append``) or set (``add``): every acknowledged element must be there, and no element more often than it was
   added. Strings are lists whose elements are looked for as parts of the text.
 
+A transaction (``txn``) is taken apart: each of its steps is a read or a change of its key, all at the same time.
+
 What is *lost*, *duplicated* or *unexpected* is a violation. What is worth knowing besides is told in notes: a change of
 unknown outcome that is there in the end was *recovered*; an acknowledged one that reads on the way lacked was *stale*
 for a while; a key with acknowledged changes and no final read was *never read*. All come with the window of time in
@@ -21,9 +23,11 @@ no final read makes the verdict unknown, and so does a run in which nothing was 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+
+import msgspec
 
 from checkers import windows
 from checkers.findings import MisfitError
@@ -32,6 +36,7 @@ from checkers.sentences import name, show, show_key
 from checkers.verdict import Anomaly, CheckResult, Limits, Verdict, merge_all, proved_by, result
 from checkers.windows import Shows, Window
 
+_OF_STEPS = {"r": "read", "w": "write"}
 _READS = frozenset({"read", "get"})
 _REGISTER_CHANGES = frozenset({"write", "put", "cas"})
 _ADDITIONS = frozenset({"append", "add"})
@@ -64,7 +69,8 @@ class FinalReads:
         """Each lost, duplicated or unexpected change is an anomaly, and a violation."""
         keys: dict[Hashable, list[Operation]] = {}
         for operation in history.operations():
-            keys.setdefault(operation.key, []).append(operation)
+            for one in _taken_apart(operation):
+                keys.setdefault(one.key, []).append(one)
         counts = dict.fromkeys(_COUNTED, 0)
         anomalies: list[Anomaly] = []
         notes = _Notes(limits.anomalies_max)
@@ -109,6 +115,19 @@ class FinalReads:
 
     def _is_evidence(self, read: Operation) -> bool:
         return read.result is not None or self.nil_reads_assert
+
+
+def _taken_apart(operation: Operation) -> Iterator[Operation]:
+    """Yield the operation itself, or of a transaction one for each of its steps, at the same time."""
+    steps = operation.result if operation.ok else operation.argument
+    if operation.f != "txn" or not isinstance(steps, tuple):
+        yield operation
+        return
+    for f, key, value in steps:
+        step = _OF_STEPS.get(f, f)
+        argument = None if step in _READS else value
+        result = value if operation.ok else None
+        yield msgspec.structs.replace(operation, f=step, key=key, argument=argument, result=result)
 
 
 def _sentence(verdict: Verdict, anomalies: Sequence[Anomaly], unread: Sequence[str], counts: Mapping[str, int]) -> str:

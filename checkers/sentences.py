@@ -11,6 +11,7 @@ from typing import Any, Final
 from checkers.history import Operation, Outcome
 
 _SHOWN_CHARS: Final = 80
+_STEPS_SHOWN: Final = 12
 
 
 def show(value: Any) -> str:
@@ -49,7 +50,24 @@ def what(operation: Operation) -> str:
     if operation.f in ("append", "add"):
         return f"{operation.f} of {show(argument)}" + (f" to {key}" if key else "")
     value = operation.result if operation.ok and operation.result is not None else argument
+    if operation.f == "txn" and isinstance(value, tuple):
+        return f"txn {transaction(operation)}"
     return operation.f + ("" if value is None else f" {show(value)}") + (f" on {key}" if key else "")
+
+
+def transaction(operation: Operation) -> str:
+    """A transaction as its steps: "[append x 1, r y [1, 2]]". What reads saw is known of acknowledged ones only."""
+    steps = operation.result if operation.ok and operation.result is not None else operation.argument
+    texts = [_step(step, operation.ok) for step in steps[:_STEPS_SHOWN]]
+    return f"[{', '.join([*texts, '...'] if len(steps) > _STEPS_SHOWN else texts)}]"
+
+
+def _step(step: Any, known: bool) -> str:
+    if not isinstance(step, tuple) or len(step) != 3:
+        return show(step)
+    f, key, value = step
+    named = str(key) if isinstance(key, str) else show(key)
+    return f"{f} {named} ?" if f in ("r", "read") and not known else f"{f} {named} {show(value)}"
 
 
 def when(index: int | None, time_ns: int | None) -> str:

@@ -1,4 +1,9 @@
-"""``antipaxos check``: the checkers on a history from elsewhere."""
+"""``antipaxos check``: the checkers on a history from elsewhere.
+
+A history is held against a model (is there one order in which a single copy would have answered so?) or given to a
+checker with a question of its own. Both are asked for by name, and some names are of one each: a counter as a model is
+exact and may take exponential time; as a checker it has bounds and takes a sort.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +11,35 @@ import difflib
 import json
 import os
 import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from checkers import edn
+from checkers import columns, edn
 from checkers.findings import MisfitError
 from checkers.formats import LoadedHistory, load_history
-from checkers.history import History, HistoryError, Outcome
+from checkers.history import History, HistoryError
 from checkers.linearizable import Linearizable
 from checkers.models import MODELS, ModelError, make_model
+from checkers.transactions.checker import TRANSACTION_CHECKERS, cycles
+from checkers.transactions.consistency import STRICT_SERIALIZABLE
+from checkers.transactions.drawing import drawing
+from checkers.transactions.extra import MissingExtraError
+from checkers.transactions.lists import infer_lists
+from checkers.transactions.registers import infer_registers
 from checkers.verdict import Checker, CheckResult, Limits, Verdict
 from harness.duration import DurationError, parse_ms
 from harness.judges import JUDGES
 from harness.results import EXIT_CODES, OperationCounts, RunVerdict
 
-MODEL_NAMES = (*MODELS, *JUDGES)
+MODEL_NAMES: Final = tuple(MODELS)
+CHECKER_NAMES: Final = (*JUDGES, *TRANSACTION_CHECKERS)
+_INFER: Final = {"list-append-txn": infer_lists, "rw-register-txn": infer_registers}
 _RUN_VERDICT = {
     Verdict.VALID: RunVerdict.VALID,
     Verdict.INVALID: RunVerdict.VIOLATION,
@@ -36,13 +51,37 @@ class CheckUsageError(Exception):
     """The file or the words of the command are wrong; the message names the line."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of a history: ``model`` or ``checker``, and what goes with it, as given on the command line."""
+
+    model: str | None = None
+    checker: str | None = None
+    initial: str | None = None
+    consistency: str | None = None
+    time_limit: str = "60s"
+
+    @property
+    def words(self) -> list[str]:
+        """The same as options."""
+        options = {"model": self.model, "checker": self.checker, "initial": self.initial}
+        options["consistency"] = self.consistency
+        return [word for name, value in options.items() if value is not None for word in (f"--{name}", value)]
+
+    @property
+    def limits(self) -> Limits:
+        """How much may be spent. Raises DurationError."""
+        return Limits(time_s=parse_ms(self.time_limit) / 1_000, processes=len(os.sched_getaffinity(0)))
+
+
 class FileReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What checking a file came to."""
+    """What checking a file came to, by a model or by a checker."""
 
     verdict: RunVerdict
     file: str
     format: str
-    model: str
+    model: str | None
+    checker: str | None
     sentence: str
     operations: OperationCounts
     anomalies: tuple[str, ...]
@@ -55,25 +94,41 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
         return EXIT_CODES[self.verdict]
 
 
-def check_file(path: Path, model: str, initial: str | None, time_limit: str) -> FileReport:
+def check_file(path: Path, question: Question) -> FileReport:
     """Load and check a history. Raises CheckUsageError."""
     try:
-        limits = Limits(time_s=parse_ms(time_limit) / 1_000, processes=len(os.sched_getaffinity(0)))
+        limits = question.limits
         loaded = load_history(path)
-        judge = _judge(model, initial, loaded)
+        judge = _judge(question, loaded)
         result = judge.check(loaded.history, limits)
-    except (HistoryError, DurationError, ModelError, MisfitError) as error:
+    except (HistoryError, DurationError, ModelError, MisfitError, MissingExtraError) as error:
         raise CheckUsageError(str(error)) from error
     except OSError as error:
         raise CheckUsageError(f"{path}: {error.strerror or error}") from error
-    return _report(path, loaded.format, model, initial, loaded.history, result)
+    return _report(path, loaded.format, question, loaded.history, result)
+
+
+def draw_cycle(path: Path, question: Question, target: Path) -> bool:
+    """Write the picture of a file's first cycle of transactions; False if it has none. Raises CheckUsageError."""
+    infer = _INFER.get(question.checker or "")
+    if infer is None:
+        raise CheckUsageError(f"--draw is for transactions: --checker {' or '.join(TRANSACTION_CHECKERS)}")
+    try:
+        found = cycles(infer, load_history(path).history.operations(), question.limits)
+        if found:
+            target.write_text(drawing(found[0]), encoding="utf-8")
+    except MissingExtraError as error:
+        raise CheckUsageError(str(error)) from error
+    except OSError as error:
+        raise CheckUsageError(f"--draw: {target}: {error.strerror or error}") from error
+    return bool(found)
 
 
 def print_report(console: Console, report: FileReport) -> None:
     """Print the verdict in a sentence."""
     style = {"valid": "bold green", "violation": "bold red"}.get(report.verdict, "bold yellow")
     console.print(Text.assemble((report.verdict.upper(), style), "  ", report.sentence), soft_wrap=True)
-    for sentence in report.anomalies[1:]:
+    for sentence in report.anomalies[report.verdict is RunVerdict.VIOLATION :]:  # the first is the sentence's own
         console.print(Text(f"  also: {sentence}"), soft_wrap=True)
     counts = report.operations
     console.print(
@@ -84,24 +139,58 @@ def print_report(console: Console, report: FileReport) -> None:
         console.print(Text(f"again: {report.reproduce}", style="dim"), soft_wrap=True)
 
 
-def _judge(name: str, initial: str | None, loaded: LoadedHistory) -> Checker:
-    if name not in MODEL_NAMES:
-        near = difflib.get_close_matches(name, MODEL_NAMES, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(MODEL_NAMES)}"
-        raise CheckUsageError(f"unknown model {name!r}; {hint}")
+def _judge(question: Question, loaded: LoadedHistory) -> Checker:
+    """Return what is asked for by name."""
+    if (question.model is None) == (question.checker is None):
+        raise CheckUsageError("say either --model or --checker")
+    if question.consistency is not None and question.checker not in TRANSACTION_CHECKERS:
+        raise CheckUsageError(f"--consistency is for transactions: --checker {' or '.join(TRANSACTION_CHECKERS)}")
+    if question.model is not None:
+        _known("model", question.model, MODEL_NAMES, "checker", CHECKER_NAMES)
+        return _linearizable(question.model, question.initial, loaded)
+    name = question.checker or ""
+    _known("checker", name, CHECKER_NAMES, "model", MODEL_NAMES)
+    if name in TRANSACTION_CHECKERS:
+        return _of_transactions(name, question)
+    value = _value(question.initial)
+    try:
+        return JUDGES[name](value, loaded.nil_reads_assert)
+    except (ValueError, TypeError) as error:
+        raise CheckUsageError(f"--initial {question.initial!r} is no initial value of a {name}: {error}") from error
+
+
+def _known(what: str, name: str, names: Sequence[str], other: str, others: Sequence[str]) -> None:
+    """Raise CheckUsageError for a name that is none of ``names``."""
+    if name in names:
+        return
+    if name in others:
+        raise CheckUsageError(f"{name} is a {other}, not a {what}: --{other} {name}")
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
+    raise CheckUsageError(f"unknown {what} {name!r}; {hint}")
+
+
+def _linearizable(name: str, initial: str | None, loaded: LoadedHistory) -> Checker:
     value = _value(initial)
     try:
-        if name in JUDGES:
-            return JUDGES[name](value, loaded.nil_reads_assert)
         model = make_model(
             name,
             initial=value,
             nil_reads_assert=loaded.nil_reads_assert,
             failed_cas_observes=loaded.failed_cas_observes,
         )
-        return Linearizable(model)
     except (ValueError, TypeError, AttributeError) as error:
         raise CheckUsageError(f"--initial {initial!r} is no initial value of a {name}: {error}") from error
+    return Linearizable(model)
+
+
+def _of_transactions(name: str, question: Question) -> Checker:
+    if question.initial is not None:
+        raise CheckUsageError(f"--initial: objects of {name} are nil or empty at first")
+    try:
+        return TRANSACTION_CHECKERS[name](question.consistency or STRICT_SERIALIZABLE)
+    except ValueError as error:
+        raise CheckUsageError(f"--consistency: {error}") from error
 
 
 def _value(text: str | None) -> Any:
@@ -118,22 +207,17 @@ def _value(text: str | None) -> Any:
         raise CheckUsageError(f"--initial {text!r} is neither JSON nor EDN: {error}") from error
 
 
-def _report(
-    path: Path, found: str, model: str, initial: str | None, history: History, result: CheckResult
-) -> FileReport:
-    outcomes = [operation.outcome for operation in history.operations()]
-    words = ["antipaxos", "check", str(path), "--model", model]
-    reproduce = shlex.join([*words, *(["--initial", initial] if initial is not None else [])])
+def _report(path: Path, found: str, question: Question, history: History, result: CheckResult) -> FileReport:
+    count = history.columns().count
     return FileReport(
         verdict=_RUN_VERDICT[result.verdict],
         file=str(path),
         format=found,
-        model=model,
+        model=question.model,
+        checker=question.checker,
         sentence=result.sentence,
-        operations=OperationCounts(
-            ok=outcomes.count(Outcome.OK), fail=outcomes.count(Outcome.FAIL), info=outcomes.count(Outcome.INFO)
-        ),
+        operations=OperationCounts(ok=count(columns.OK), fail=count(columns.FAIL), info=count(columns.INFO)),
         anomalies=tuple(anomaly.sentence for anomaly in result.anomalies),
         statistics=dict(result.statistics),
-        reproduce=reproduce,
+        reproduce=shlex.join(["antipaxos", "check", str(path), *question.words]),
     )

@@ -18,6 +18,7 @@ from checkers.audit import NodeAudit
 from checkers.findings import MisfitError
 from checkers.history import History, HistoryError
 from checkers.models import ModelError
+from checkers.transactions.extra import MissingExtraError
 from checkers.verdict import Anomaly as Found
 from checkers.verdict import Checker, CheckResult, Limits, Verdict
 from harness.blame import with_faults
@@ -133,7 +134,7 @@ def lingering(faults: Sequence[FaultRecord]) -> str:
 def _check(checker: Checker, history: History) -> CheckerResult:
     try:
         return flattened(checker.check(history, LIMITS))
-    except (ModelError, MisfitError, HistoryError) as error:
+    except (ModelError, MisfitError, HistoryError, MissingExtraError) as error:
         name = getattr(checker, "name", type(checker).__name__)
         return CheckerResult(name=name, verdict=Verdict.UNKNOWN, sentence=f"the history cannot be judged: {error}")
 

@@ -1,4 +1,4 @@
-"""The checkers that ``antipaxos check --model`` knows beside the models of linearizability, by name.
+"""The checkers that ``antipaxos check --checker`` knows, by name.
 
 A model says what one object does and leaves the order to be searched for. These ask a question of their own, each with
 a method of its own; what they have in common is that a history goes in.

@@ -28,6 +28,7 @@ from nemesis.swarm import KINDS_OF_SWARMS, Intensity
 from nemesis.targets import SYMBOLS
 from node.assembly import bug_names
 from node.options import SETTINGS
+from workloads.base import Operation
 from workloads.catalogue import WORKLOADS
 
 LOCAL, SIMULATED = "local", "simulated"
@@ -69,13 +70,16 @@ class Timed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class TimedOperation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """An operation of one client (from 0) at a fixed time; ``f`` is one of the workload's, a read has no ``value``."""
+    """An operation of one client (from 0) at a fixed time; ``f`` is one of the workload's, a read has no ``value``.
+
+    A transaction is a text: ``"append t0a 17; r t0b"`` (``workloads.transactions``).
+    """
 
     at: str
     client: int
     f: str
     key: str
-    value: int | None = None
+    value: int | str | None = None
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -189,9 +193,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _one_of(f"{key}.f", operation.f, WORKLOADS[self.workload].functions, what="operation")
         if not 0 < len(operation.key) <= KEY_CHARACTERS_MAX:
             raise ScenarioError(f"{key}.key: not 1 to {KEY_CHARACTERS_MAX} characters")
-        if (operation.value is None) != (operation.f == "read"):
-            raise ScenarioError(f"{key}: a read has no value, and everything else has one")
-        if operation.value is not None:
+        given = Operation(operation.f, operation.key, operation.value)
+        if refusal := WORKLOADS[self.workload]().refusal(given):
+            raise ScenarioError(f"{key}: {refusal}")
+        if isinstance(operation.value, int):
             _within(f"{key}.value", operation.value, -VALUE_MAX, VALUE_MAX)
 
     @property

@@ -91,6 +91,14 @@ class Workload(ABC):
     def checkers(self) -> Sequence[Checker]:
         """Return what judges the history."""
 
+    def refusal(self, operation: Operation) -> str:
+        """Say why an operation that a scenario gives is none of the workload's; "" if it is one."""
+        if (operation.value is None) != (operation.f == "read"):
+            return "a read has no value, and everything else has one"
+        if operation.value is not None and not isinstance(operation.value, int):
+            return f"the value of {operation.f} is an integer, not {operation.value!r}"
+        return ""
+
     def shown(self, result: Any) -> Any:
         """Return a read's result as the history shows it (an absent list is an empty one)."""
         return result

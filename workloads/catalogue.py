@@ -12,6 +12,7 @@ from workloads.mutex import MutexWorkload
 from workloads.queue import QueueWorkload
 from workloads.register import RegisterWorkload
 from workloads.set import SetWorkload
+from workloads.transactions import TransactionAppendWorkload, TransactionRegisterWorkload
 from workloads.unique_ids import UniqueIdsWorkload
 
 WORKLOADS: dict[str, type[Workload]] = {
@@ -27,5 +28,7 @@ WORKLOADS: dict[str, type[Workload]] = {
         UniqueIdsWorkload,
         LongForkWorkload,
         MonotonicWorkload,
+        TransactionAppendWorkload,
+        TransactionRegisterWorkload,
     )
 }

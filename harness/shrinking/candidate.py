@@ -33,13 +33,13 @@ class PlacedFault:
 
 @dataclass(frozen=True, slots=True)
 class PlacedOperation:
-    """A client's operation ``at`` ns."""
+    """A client's operation ``at`` ns. Of a transaction the value is its text."""
 
     at: int
     client: int
     f: str
     key: str
-    value: int | None
+    value: int | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +133,17 @@ def sort_key(candidate: Candidate) -> tuple[tuple[int, ...], ...]:
         (sum(placed.until - placed.at for placed in faults),),
         (_roughness(candidate),),
         (sum(placed.at for placed in faults) * MS + sum(operation.at for operation in operations),),
-        (sum(number_weight(operation.value or 0) for operation in operations),),
+        (sum(number_weight(_number(operation.value)) for operation in operations),),
         tuple(len(operation.key) for operation in operations),
         tuple(ord(letter) for operation in operations for letter in operation.key),
         tuple(operation.client for operation in operations),
-        tuple(operation.value or 0 for operation in operations),
+        tuple(_number(operation.value) for operation in operations),
     )
+
+
+def _number(value: int | str | None) -> int:
+    """Return a value as a number; a transaction is as large as its text is long."""
+    return len(value) if isinstance(value, str) else value or 0
 
 
 def _roughness(candidate: Candidate) -> int:

@@ -361,6 +361,16 @@ def shorter_faults(candidate: Candidate, since: Position) -> Proposals:
             yield (0, index), _with_fault(candidate, index, replace(placed, at=placed.until - lasts))
 
 
+def fewer_steps(candidate: Candidate, since: Position) -> Proposals:
+    """Leave a step out of a transaction."""
+    for index in range(since[1], len(candidate.operations)):
+        operation = candidate.operations[index]
+        steps = operation.value.split("; ") if isinstance(operation.value, str) else []
+        for left_out in range(len(steps)) if len(steps) > 1 else ():
+            text = "; ".join(steps[:left_out] + steps[left_out + 1 :])
+            yield (0, index), _with_operation(candidate, index, replace(operation, value=text))
+
+
 def plainer_operations(candidate: Candidate, since: Position) -> Proposals:
     """Let an operation be a plainer one: a compare-and-set a write, by a lower client."""
     for index in range(since[1], len(candidate.operations)):
@@ -374,6 +384,8 @@ def plainer_operations(candidate: Candidate, since: Position) -> Proposals:
 def renumber(candidate: Candidate, since: Position) -> Proposals:
     """Write 1, 2, 3 to x, y, z. Values stay different where they were."""
     del since
+    if any(isinstance(o.value, str) for o in candidate.operations):
+        return  # the names of keys are part of a transaction
     keys = candidate.keys
     plain = {key: PLAIN_KEYS[n] if n < len(PLAIN_KEYS) else f"k{n}" for n, key in enumerate(keys)}
     values = dict.fromkeys(o.value for o in candidate.operations if o.value is not None)
@@ -498,6 +510,7 @@ PASSES = (
     Pass("fewer nodes", fewer_nodes),
     Pass("fewer clients", fewer_clients),
     Pass("drop operations", drop_operations),
+    Pass("fewer steps", fewer_steps),
     Pass("keep one operation", one_operation),
     Pass("merge keys", merge_keys),
     Pass("drop settings", drop_settings),

@@ -31,7 +31,9 @@ def story(candidate: Candidate, records: Sequence[FaultRecord]) -> list[str]:
 def _sentence(operation: PlacedOperation, nodes: int) -> str:
     verb = _VERBS.get(operation.f, f"{operation.f}s")
     what = f"{verb} {operation.key}"
-    if operation.value is not None:
+    if operation.f == "txn":
+        what = f"runs the transaction [{operation.value}]"
+    elif operation.value is not None:
         what = f"{verb} {operation.value} to {operation.key}"
     return f"client {operation.client} (at home with n{operation.client % nodes + 1}) {what}"
 

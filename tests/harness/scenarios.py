@@ -63,12 +63,17 @@ def timed(draw: st.DrawFn, nodes: list[str], time_ms: int) -> Timed:
 def timed_operation(draw: st.DrawFn, workload: str, clients: int, time_ms: int) -> TimedOperation:
     """Draw an operation at a fixed time within the run."""
     f = draw(st.sampled_from(WORKLOADS[workload].functions))
+    key = draw(st.sampled_from(("r0", "x", "é")))
+    value: int | str | None = None if f == "read" else draw(st.integers(-5, 5_000))
+    if f == "txn":
+        changes = "append" if workload == "txn-append" else "w"
+        value = draw(st.sampled_from((f"r {key}a", f"{changes} {key}e {value}; r {key}b", f"{changes} {key}a {value}")))
     return TimedOperation(
         at=format_ns(draw(st.integers(0, time_ms * 1_000_000 - 1))),
         client=draw(st.integers(0, clients - 1)),
         f=f,
-        key=draw(st.sampled_from(("r0", "x", "é"))),
-        value=None if f == "read" else draw(st.integers(-5, 5_000)),
+        key=key,
+        value=value,
     )
 
 

@@ -6,9 +6,10 @@ import shlex
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from checkers.models import MODELS
-from harness.checking import CheckUsageError, FileReport, check_file
+from harness.checking import CHECKER_NAMES, CheckUsageError, FileReport, Question, check_file, draw_cycle, print_report
 from harness.judges import JUDGES
 from harness.results import RunVerdict
 
@@ -45,9 +46,13 @@ FORMATS = [
 
 
 def check(folder: Path, text: str, model: str, initial: str | None = None, time_limit: str = "10s") -> FileReport:
+    return ask(folder, text, Question(model=model, initial=initial, time_limit=time_limit))
+
+
+def ask(folder: Path, text: str, question: Question) -> FileReport:
     path = folder / "it's a history"
     path.write_text(text)
-    return check_file(path, model, initial, time_limit)
+    return check_file(path, question)
 
 
 @pytest.mark.parametrize(("text", "form", "model"), FORMATS)
@@ -96,9 +101,9 @@ def test_what_is_no_history_is_refused(text: str, tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckUsageError, match=r"nowhere: No such file or directory"):
-        check_file(tmp_path / "nowhere", "cas-register", None, "10s")
+        check_file(tmp_path / "nowhere", Question(model="cas-register"))
     with pytest.raises(CheckUsageError, match=r"Is a directory"):
-        check_file(tmp_path, "cas-register", None, "10s")
+        check_file(tmp_path, Question(model="cas-register"))
 
 
 @pytest.mark.parametrize(
@@ -188,34 +193,128 @@ def in_turn(operations: list[tuple[str, str, str]], last: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize("model", JUDGED)
-def test_each_checker_of_the_field_judges_a_file(model: str, tmp_path: Path) -> None:
-    operations, good, bad = JUDGED[model]
-    assert check(tmp_path, in_turn(operations, good), model).verdict is RunVerdict.VALID
-    report = check(tmp_path, in_turn(operations, bad), model)
+@pytest.mark.parametrize("checker", JUDGED)
+def test_each_checker_of_the_field_judges_a_file(checker: str, tmp_path: Path) -> None:
+    operations, good, bad = JUDGED[checker]
+    assert ask(tmp_path, in_turn(operations, good), Question(checker=checker)).verdict is RunVerdict.VALID
+    report = ask(tmp_path, in_turn(operations, bad), Question(checker=checker))
+    assert (report.model, report.checker) == (None, checker)
+    assert shlex.split(report.reproduce)[-2:] == ["--checker", checker]
     assert (report.verdict, report.exit_code) == (RunVerdict.VIOLATION, 1)
     assert report.anomalies
 
 
 def test_every_checker_of_the_field_is_tried_here() -> None:
     assert set(JUDGED) == set(JUDGES)
-    assert set(JUDGES).isdisjoint(MODELS)
 
 
 @pytest.mark.parametrize(
-    ("model", "initial", "why"),
+    ("question", "why"),
+    [
+        (Question(), "say either --model or --checker"),
+        (Question(model="register", checker="bank"), "say either --model or --checker"),
+        (Question(model="bank"), "bank is a checker, not a model: --checker bank"),
+        (Question(checker="stack"), "stack is a model, not a checker: --model stack"),
+        (Question(checker="set-ful"), "unknown checker 'set-ful'; did you mean 'set-full'?"),
+    ],
+)
+def test_a_model_and_a_checker_are_asked_for_by_name(question: Question, why: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckUsageError) as caught:
+        ask(tmp_path, JSON_LINES % 1, question)
+    assert why in str(caught.value)
+
+
+def test_a_name_may_be_of_a_model_and_of_a_checker(tmp_path: Path) -> None:
+    """Both reads are within the bounds of the checker, but no order of the additions gives both."""
+    added = [event(n, n, "invoke", "add", str(n + 1)) for n in range(2)]
+    reads = [event(2 + n, 9, ("invoke", "ok")[n % 2], "read", (NIL, "1", NIL, "2")[n]) for n in range(4)]
+    text = "\n".join([*added, *reads]) + "\n"
+    assert ask(tmp_path, text, Question(checker="counter")).verdict is RunVerdict.VALID
+    assert ask(tmp_path, text, Question(model="counter")).verdict is RunVerdict.VIOLATION
+    assert set(MODELS) & set(CHECKER_NAMES) == {"counter", "set", "queue", "fenced-mutex"}
+
+
+@pytest.mark.parametrize(
+    ("checker", "initial", "why"),
     [
         ("counter", '"x"', "is no initial value of a counter: it must be a whole number"),
         ("queue", "3", "is no initial value of a queue: it starts empty"),
         ("bank", "true", "is no initial value of a bank: it must be a whole number"),
     ],
 )
-def test_an_initial_value_must_be_one(model: str, initial: str, why: str, tmp_path: Path) -> None:
+def test_an_initial_value_must_be_one(checker: str, initial: str, why: str, tmp_path: Path) -> None:
     with pytest.raises(CheckUsageError) as caught:
-        check(tmp_path, in_turn(JUDGED[model][0], "1"), model, initial)
+        ask(tmp_path, in_turn(JUDGED[checker][0], "1"), Question(checker=checker, initial=initial))
     assert why in str(caught.value)
 
 
 def test_operations_that_a_checker_cannot_make_sense_of_are_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(CheckUsageError, match="add of event 0 has 'x' where a whole number belongs"):
-        check(tmp_path, in_turn([("add", '"x"', '"x"')], ""), "counter")
+        ask(tmp_path, in_turn([("add", '"x"', '"x"')], ""), Question(checker="counter"))
+
+
+LISTS = Question(checker="list-append-txn")
+TXN_EDN = """\
+{:process 0, :type :invoke, :f :txn, :value [[:append 1 1] [:append 2 1]], :index 0}
+{:process 0, :type :ok, :f :txn, :value [[:append 1 1] [:append 2 1]], :index 1}
+{:process 1, :type :invoke, :f :txn, :value [[:r 1 nil] [:r 2 nil]], :index 2}
+{:process 1, :type :ok, :f :txn, :value [[:r 1 [1]] [:r 2 %s]], :index 3}
+"""
+
+
+def transactions(folder: Path, text: str, checker: str, consistency: str | None = None) -> FileReport:
+    return ask(folder, text, Question(checker=checker, consistency=consistency))
+
+
+def test_transactions_as_jepsen_writes_them(tmp_path: Path) -> None:
+    assert transactions(tmp_path, TXN_EDN % "[1]", "list-append-txn").verdict is RunVerdict.VALID
+    report = transactions(tmp_path, TXN_EDN % "nil", "list-append-txn")
+    assert (report.verdict, report.format) == (RunVerdict.VIOLATION, "edn")
+    assert "T2's append of 1 to key 2" in report.sentence or "appended 1" in report.sentence
+    assert report.statistics["G-single"] == 1
+
+
+def test_the_consistency_that_is_expected_decides_and_is_repeated(tmp_path: Path) -> None:
+    report = transactions(tmp_path, TXN_EDN % "nil", "list-append-txn", "read-committed")
+    assert report.verdict is RunVerdict.VALID
+    assert report.statistics["G-single"] == 1
+    assert "1 G-single" in report.sentence
+    console = Console(record=True, width=4_000)
+    print_report(console, report)
+    assert all(f"also: {anomaly}" in console.export_text(clear=False) for anomaly in report.anomalies)
+    assert shlex.split(report.reproduce)[-2:] == ["--consistency", "read-committed"]
+
+
+@pytest.mark.parametrize(("found", "verdict"), [("1", RunVerdict.VALID), ("nil", RunVerdict.VIOLATION)])
+def test_registers_as_jepsen_writes_them(found: str, verdict: RunVerdict, tmp_path: Path) -> None:
+    text = (TXN_EDN % found).replace(":append", ":w").replace("[:r 1 [1]]", "[:r 1 1]")
+    assert transactions(tmp_path, text, "rw-register-txn").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("question", "why"),
+    [
+        (Question(checker="list-append-txn", consistency="serialisable"), "did you mean 'serializable'?"),
+        (Question(checker="list-append-txn", initial="[]"), "--initial: objects of list-append-txn are nil or empty"),
+        (Question(model="cas-register", consistency="serializable"), "--consistency is for transactions"),
+        (Question(checker="list-append-txn"), "event 0 is no transaction of known steps"),
+    ],
+)
+def test_usage_errors_of_transactions(question: Question, why: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckUsageError) as caught:
+        ask(tmp_path, JSON_LINES % 1, question)
+    assert why in str(caught.value)
+
+
+def test_a_cycle_is_drawn_if_there_is_one(tmp_path: Path) -> None:
+    path, target = tmp_path / "history.edn", tmp_path / "cycle.svg"
+    path.write_text(TXN_EDN % "[1]")
+    assert not draw_cycle(path, LISTS, target)
+    assert not target.exists()
+    path.write_text(TXN_EDN % "nil")
+    assert draw_cycle(path, LISTS, target)
+    assert target.read_text().startswith("<svg")
+    with pytest.raises(CheckUsageError, match="--draw is for transactions"):
+        draw_cycle(path, Question(model="cas-register"), target)
+    with pytest.raises(CheckUsageError, match="--draw: "):
+        draw_cycle(path, LISTS, tmp_path)

@@ -165,6 +165,9 @@ def operation(**more: Any) -> dict[str, Any]:
     return {"operations": [{"at": "1s", "client": 0, "f": "write", "key": "x", "value": 1} | more]}
 
 
+TXN = {"workload": "txn-append"}
+
+
 def test_operations_as_people_write_them(tmp_path: Path) -> None:
     path = tmp_path / "two.toml"
     path.write_text("""
@@ -205,7 +208,13 @@ def test_no_operations_at_all_is_not_the_same_as_none_given() -> None:
         (operation(f="read"), "operations[0]: a read has no value"),
         (operation(value=None), "operations[0]: a read has no value, and everything else has one"),
         (operation(value=2**60), "operations[0].value: "),
-        (operation(value="3"), "Expected `int | null`, got `str`"),
+        (operation(value="3"), "operations[0]: the value of write is an integer, not '3'"),
+        (operation(f="txn") | TXN, "operations[0]: a transaction is a text like 'r xa; append xb 1'"),
+        (
+            operation(f="txn", value="w xa 1") | TXN,
+            "operations[0]: 'w xa 1' is neither 'r KEY' nor 'append KEY NUMBER'",
+        ),
+        (operation(f="txn", value="r y") | TXN, "operations[0]: 'y' is no key of the group 'x': xa to e"),
         (operation(clinet=3), "operations[0]: unknown key 'clinet'; did you mean 'client'?"),
         (scheduled({"type": "kill"}, order=["n1"]), "schedule[0].order: must name each of n1, n2, n3, n4, n5 once"),
     ],

@@ -26,7 +26,7 @@ FINDING = Finding(SIGNATURE, 'at 1 s: n1 said """this""" \\ that, ' + "and more 
 SWARM = Scenario(place="simulated", faults=("swarm",), time="20s", rate=30, bug="double-apply")
 
 
-@pytest.mark.parametrize("workload", ["register", "append", "set"])
+@pytest.mark.parametrize("workload", ["register", "append", "set", "txn-append", "txn-register"])
 @pytest.mark.parametrize("seed", [1, 17])
 def test_a_run_said_operation_by_operation_is_the_same_plan(workload: str, seed: int) -> None:
     scenario = msgspec.structs.replace(SWARM, workload=workload)

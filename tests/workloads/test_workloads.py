@@ -33,7 +33,9 @@ from workloads.set import SetWorkload
 
 WRITTEN_ONCE = ("register", "append", "set")
 """Those whose operations reach the system as they are, each value once; for the others see ``test_requests``."""
-OTHERS = ("counter", "bank", "queue", "mutex", "unique-ids", "long-fork", "monotonic")
+OTHERS = (
+    "counter", "bank", "queue", "mutex", "unique-ids", "long-fork", "monotonic", "txn-append", "txn-register"
+)  # fmt: skip
 names = pytest.mark.parametrize("name", WRITTEN_ONCE)
 
 KEYS_AT_ONCE = {"register": register.KEYS_AT_ONCE, "append": append.KEYS_AT_ONCE, "set": 1}
