@@ -88,9 +88,13 @@ class _Hold:
         return bool(self.releases) or self.acquire is None
 
     def operations(self, expires: bool) -> list[Operation]:
-        """What must have its moment, in this order: of several releases that which was over first, if any was."""
+        """What must have its moment, in this order: of several releases that which was over first, if any was.
+
+        A release of unknown outcome need not have happened where nobody is known to have held the lock.
+        """
         ordered = [] if self.acquire is None else [self.acquire]
-        if self.releases and not expires:
+        happened = self.acquire is not None or any(release.ok for release in self.releases)
+        if self.releases and happened and not expires:
             ordered.append(min(self.releases, key=_urgency))
         return ordered
 

@@ -93,6 +93,11 @@ def test_nothing_acquired_is_no_evidence() -> None:
         check(acquire(0, 1, 2, "soon"))
 
 
+def test_a_release_in_doubt_of_what_nobody_is_known_to_have_had_proves_nothing() -> None:
+    #   0  |- acquire: 2 -|  |- release 1 …
+    assert not kinds(check(acquire(0, 0, 1, 2), Bar(0, 2, None, "release", 1)))
+
+
 # -- properties -------------------------------------------------------------------------------------------------------
 
 State = tuple[int, bool]
