@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from checkers.history import Event, EventType, freeze
 from checkers.models import CasRegister
@@ -35,6 +35,13 @@ class Alarm:
 
     sentence: str
     index: int
+
+
+class Watch(Protocol):
+    """Looks at a history while it is being made."""
+
+    def take(self, event: Event) -> Alarm | None:
+        """Take the next event; return what it shows to be wrong, if it does."""
 
 
 @dataclass(slots=True)

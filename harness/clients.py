@@ -50,19 +50,28 @@ class ClientThread:
         self._memory = memory.of_client(number)
         self._client = system.client(number)
         self._changes = 0
+        self._ended = False
+        self.waiting = False
+        """Whether the next operation's time has not come: nothing is under way."""
         self.left_out = 0
 
     async def run(self, planned: Sequence[PlannedOperation], until: int) -> None:
         """Carry out the planned operations; nothing is begun after ``until`` ns."""
         for one in planned:
+            self.waiting = True
             await self._clock.until(one.at)
+            self.waiting = False
             now = self._clock.now()
-            if now >= until:
+            if now >= until or self._ended:
                 return
             if now - one.at > LATE_NS:
                 self.left_out += 1
                 continue
             await self._apply(one.operation)
+
+    def end(self) -> None:
+        """Begin no more of the planned operations."""
+        self._ended = True
 
     async def read_finally(self, operations: Sequence[Operation], *, recovered: bool = True) -> bool:
         """Read until each read has returned ok, or was tried often enough; True if all returned ok.

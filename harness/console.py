@@ -16,7 +16,7 @@ from harness import blame
 from harness.exposure import Exposure
 from harness.mechanisms import told
 from harness.results import RunResult, RunVerdict, Served
-from harness.runner import Progress
+from harness.runner import Progress, Seen
 from harness.scenario import SIMULATED
 from harness.status_line import StatusLine
 from harness.store import RESULTS, STATE, TRACE
@@ -61,6 +61,10 @@ class LiveLine(StatusLine):
         """Say what carries each kind of fault out."""
         for line in told(served):
             self._console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True, style="dim")
+
+    def alarmed(self, seen: Seen) -> None:
+        """Say at once what is wrong."""
+        self._console.print(f"✘ {seen.told}", markup=False, highlight=False, soft_wrap=True, style="bold red")
 
     def judging(self) -> None:
         """The run is over; checkers begin."""

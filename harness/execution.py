@@ -201,6 +201,7 @@ def _runner(run: Prepared, place: Stage, watcher: Watcher) -> Runner:
         place.read_clock,
         place.gather_bytes,
         count_lives=place.met is None,
+        watched=place.met is None or scenario.stop_on_violation,  # nobody looks at a simulation while it goes on
         clock_bound=clock_bound(scenario, seed),
     )
 
@@ -260,7 +261,9 @@ def replay_command(scenario: Scenario, seed: int, folder: Path | None = None) ->
         words += ["--faults", ",".join(scenario.faults) or "none"]
     if scenario.pcap:
         words += ["--pcap"]
-    told = (*_FLAGS, "seed", "faults", "name", "pcap")
+    if scenario.stop_on_violation:
+        words += ["--stop-on-violation"]
+    told = (*_FLAGS, "seed", "faults", "name", "pcap", "stop_on_violation")
     if all(getattr(scenario, key) == getattr(default, key) for key in Scenario.__struct_fields__ if key not in told):
         return shlex.join(words)
     return shlex.join(["antipaxos", "run", str(folder / SCENARIO) if folder is not None else "SCENARIO.toml"])
@@ -299,7 +302,7 @@ def _broken_off(error: InvariantError, run: Prepared, outcome: Outcome, place: S
     if (run.folder / HISTORY).stat().st_size:
         history = run.folder.history()
         operations = history.operations()
-        judgement = judged(RunVerdict.VIOLATION, sentence, (said,), history, run.plan)
+        judgement = judged(RunVerdict.VIOLATION, sentence, (said,), history, run.plan.time)
     end = min(run.plan.time, after_ns - round(outcome.set_up_s * 1e9))
     evidence = Evidence(outcome.faults, operations, end, _rare_events(place, outcome))
     missing = unmet(parse_all(run.scenario.required), evidence)
@@ -329,6 +332,8 @@ def _journalled(folder: RunFolder) -> tuple[FaultRecord, ...]:
 
 def _result(scenario: Scenario, plan: Plan, folder: RunFolder, outcome: Outcome, judgement: Judgement) -> RunResult:
     notes = list(outcome.notes)
+    if outcome.alarm is not None:
+        notes.append(outcome.alarm.told)
     if outcome.left_out:
         notes.append(f"{outcome.left_out} operations were left out: their client was more than 1 s late")
     return RunResult(

@@ -79,19 +79,29 @@ def judge(
     results = [with_faults(check(), outcome.faults) for check in checkers]
     results.append(recovery(outcome.recovery))
     results.extend(seen)
-    evidence = Evidence(outcome.faults, history.operations(), plan.time, dict(rare_events or {}))
+    results.extend(_unconfirmed(outcome, results))
+    until = plan.time if outcome.ended_at is None else min(plan.time, outcome.ended_at)
+    evidence = Evidence(outcome.faults, history.operations(), until, dict(rare_events or {}))
     missing = unmet(parse_all(scenario.required), evidence)
     verdict, sentence = weigh(results, outcome.faults, missing)
-    judgement = judged(verdict, sentence, tuple(results), history, plan)
+    judgement = judged(verdict, sentence, tuple(results), history, until)
     return replace(judgement, coverage=evidence.exposures(), unmet=missing)
 
 
 def judged(
-    verdict: RunVerdict, sentence: str, checkers: tuple[CheckerResult, ...], history: History, plan: Plan
+    verdict: RunVerdict, sentence: str, checkers: tuple[CheckerResult, ...], history: History, until: int
 ) -> Judgement:
-    """Return a judgement with what can be measured of its history."""
+    """Return a judgement with what can be measured of its history; ``until`` ns there was load."""
     summary = statistics.summarize(history)
-    return Judgement(verdict, sentence, checkers, _counts(summary), _latency(summary), _unavailability(history, plan))
+    return Judgement(verdict, sentence, checkers, _counts(summary), _latency(summary), _unavailability(history, until))
+
+
+def _unconfirmed(outcome: Outcome, results: Sequence[CheckerResult]) -> Sequence[CheckerResult]:
+    """What was seen while the run went on is a proof; if no checker sees it in the end, one of them is wrong."""
+    if outcome.alarm is None or any(result.verdict == Verdict.INVALID for result in results):
+        return ()
+    sentence = f"{outcome.alarm.told}, and no checker objects: this is a bug of the harness"
+    return (CheckerResult(name="watch", verdict=Verdict.UNKNOWN, sentence=sentence),)
 
 
 def weigh(
@@ -220,8 +230,8 @@ def _latency(summary: statistics.Statistics) -> Latency:
     )
 
 
-def _unavailability(history: History, plan: Plan) -> Unavailability:
-    gap = statistics.longest_unavailability(history, until_ns=plan.time)
+def _unavailability(history: History, until: int) -> Unavailability:
+    gap = statistics.longest_unavailability(history, until_ns=until)
     if gap is None:
         return Unavailability()
     return Unavailability(longest_ms=(gap.end_ns - gap.start_ns) / 1e6, began_s=gap.start_ns / 1e9)

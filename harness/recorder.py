@@ -6,9 +6,11 @@ controller, what is on disk is a history: at worst one whose last operations hav
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from checkers.history import Event, EventType
+from checkers.streaming import Alarm, Watch
 from harness.clock import RunClock
 from harness.store import Lines
 from harness.systems.base import Completion
@@ -27,6 +29,12 @@ class Recorder:
         self.info = 0
         self.first_ok_at: int | None = None
         self.last_ok_at: int | None = None
+        self._watch: Watch | None = None
+        self._on_alarm: Callable[[int, Alarm], None] = lambda at, alarm: None
+
+    def watched_by(self, watch: Watch, on_alarm: Callable[[int, Alarm], None]) -> None:
+        """Show every event from now on to ``watch``, and tell of its first alarm and when that was, in ns."""
+        self._watch, self._on_alarm = watch, on_alarm
 
     def invoke(self, process: int, operation: Operation) -> None:
         """A process invokes an operation."""
@@ -69,4 +77,7 @@ class Recorder:
         )
         self._index += 1
         self._lines.write(event)
+        if self._watch is not None and (alarm := self._watch.take(event)) is not None:
+            self._watch = None
+            self._on_alarm(now, alarm)
         return now

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from checkers.streaming import Alarm
 from harness.clients import ClientThread
 from harness.clock import RunClock
 from harness.clock_samples import ClockSampler
@@ -62,6 +63,21 @@ class Progress:
     faults: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen to be wrong while a run went on, ``at`` ns; ``ends`` if the run ends by it."""
+
+    at: int
+    sentence: str
+    ends: bool
+
+    @property
+    def told(self) -> str:
+        """The same in words."""
+        ending = "the load ended" if self.ends else "seen while the run went on"
+        return f"{ending} at {self.at / 1e9:.3f} s: {self.sentence}"
+
+
 class Watcher(Protocol):
     """Whoever wants to see a run while it goes on."""
 
@@ -70,6 +86,9 @@ class Watcher(Protocol):
 
     def begun(self, served: Sequence[Served]) -> None:
         """The place is set up: this is what carries each kind of fault of the plan out."""
+
+    def alarmed(self, seen: Seen) -> None:
+        """The history shows something wrong, while the run goes on or as its end."""
 
     def judging(self) -> None:
         """The run is over; checkers begin."""
@@ -89,6 +108,9 @@ class Outcome:
     mechanisms: tuple[Ability, ...] = ()
     served: tuple[Served, ...] = ()
     left_out: int = 0
+    alarm: Seen | None = None
+    ended_at: int | None = None
+    """When clients and faults ended, in ns, if that was before their time."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -115,14 +137,19 @@ class Runner:
         watcher: Watcher,
         read_clock: Callable[[], int],
         gather_bytes: int = 0,
+        *,
         count_lives: bool = False,
+        watched: bool = True,
         clock_bound: ClockBound = UNTOLD,
     ) -> None:
         """``read_clock`` gives ns since any fixed moment; the event loop's time must run with it.
 
         ``gather_bytes`` of the history may wait to be written together. With ``count_lives`` nodes are asked again and
-        again for their rare events, since each forgets its own when it ends. ``clock_bound`` is the system's.
+        again for their rare events, since each forgets its own when it ends. ``watched`` is whether the history is
+        looked at while it is being made. ``clock_bound`` is the system's.
         """
+        self._watched = watched
+        self._end_load: Callable[[], None] | None = None
         self._count_lives = count_lives
         self._clock_bound = clock_bound
         self._lives: dict[tuple[str, int], Mapping[str, int]] = {}
@@ -216,6 +243,8 @@ class Runner:
             )
             for number in range(self._scenario.concurrency)
         ]
+        if self._watched and (watch := workload.watch()) is not None:
+            self._recorder.watched_by(watch, self._alarmed)
         nemesis = Nemesis(ground, self._journal, self._clock.now, self._clock_bound)
         sampler = asyncio.create_task(self._sample(ground, nemesis, system))
         clocks = self._sample_clocks(ground)
@@ -242,9 +271,22 @@ class Runner:
     async def _clients_and_faults(self, threads: list[ClientThread], nemesis: Nemesis) -> None:
         self._show_phase("breaking" if self._plan.faults else "running")
         async with asyncio.TaskGroup() as group:
-            for thread, planned in zip(threads, self._plan.clients, strict=True):
+            clients = [
                 group.create_task(thread.run(planned, self._plan.time))
-            group.create_task(nemesis.run(self._plan.faults))
+                for thread, planned in zip(threads, self._plan.clients, strict=True)
+            ]
+            faults = group.create_task(nemesis.run(self._plan.faults))
+            self._end_load = lambda: _end_early(threads, clients, faults)
+        self._end_load = None
+        if self.outcome.alarm is not None and self.outcome.alarm.ends:
+            self.outcome.ended_at = self._clock.now()
+
+    def _alarmed(self, at: int, alarm: Alarm) -> None:
+        ends = self._scenario.stop_on_violation and self._end_load is not None
+        self.outcome.alarm = Seen(at, alarm.sentence, ends)
+        self._watcher.alarmed(self.outcome.alarm)
+        if ends and self._end_load is not None:
+            asyncio.get_running_loop().call_soon(self._end_load)  # not within the client that has just seen it
 
     async def _recover(self, thread: ClientThread, ground: RunGround, nemesis: Nemesis) -> Recovery:
         """Wait until the healed cluster serves and all nodes have caught up."""
@@ -334,6 +376,17 @@ class Runner:
                 faults,
             )
         )
+
+
+def _end_early(
+    threads: Sequence[ClientThread], clients: Sequence[asyncio.Task[None]], faults: asyncio.Task[None]
+) -> None:
+    """Let clients finish what they have begun and begin no more, and heal what is broken."""
+    for thread, client in zip(threads, clients, strict=True):
+        thread.end()
+        if thread.waiting:
+            client.cancel()
+    faults.cancel()
 
 
 def _interrupted() -> bool:

@@ -97,6 +97,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     moment in which one of its invariants breaks; without, the checkers alone judge it, at its end. ``clocks``: whether
     real nodes have clocks that can be bent (and are drawn) though no fault of the scenario bends them. ``pcap``:
     whether a run on ``local`` leaves its frames in its folder (``links.pcap``, ``links-lost.pcap``).
+    ``stop_on_violation``: whether clients and faults end as soon as the history, watched while it is being made, shows
+    something wrong; of workloads that can be watched.
     """
 
     name: str = "default"
@@ -121,6 +123,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     invariants: bool = True
     clocks: bool = False
     pcap: bool = False
+    stop_on_violation: bool = False
 
     def __post_init__(self) -> None:
         _one_of("system", self.system, SYSTEM_NAMES)
@@ -309,6 +312,8 @@ def dump(scenario: Scenario) -> str:
         del data["clocks"]
     if not scenario.pcap:
         del data["pcap"]
+    if not scenario.stop_on_violation:
+        del data["stop_on_violation"]
     return tomli_w.dumps(data)
 
 

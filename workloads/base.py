@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from checkers.streaming import Watch
 from checkers.verdict import Checker
 
 CHANGED = "recovered"
@@ -90,6 +91,10 @@ class Workload(ABC):
     @abstractmethod
     def checkers(self) -> Sequence[Checker]:
         """Return what judges the history."""
+
+    def watch(self) -> Watch | None:
+        """Return what looks at the history while it is being made, if anything can."""
+        return None
 
     def refusal(self, operation: Operation) -> str:
         """Say why an operation that a scenario gives is none of the workload's; "" if it is one."""

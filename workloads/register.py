@@ -13,6 +13,7 @@ from typing import Any
 from checkers.final_reads import FinalReads
 from checkers.linearizable import Linearizable
 from checkers.models import CasRegister
+from checkers.streaming import RegistersWatch, Watch
 from checkers.verdict import Checker
 from workloads.base import CHANGED, Draws, Memory, Operation, Workload
 
@@ -74,6 +75,10 @@ class RegisterWorkload(Workload):
     def checkers(self) -> Sequence[Checker]:
         """Linearizable, and nothing acknowledged lost."""
         return (Linearizable(CasRegister()), FinalReads())
+
+    def watch(self) -> Watch:
+        """Look for values that cannot be there any more."""
+        return RegistersWatch(CasRegister())
 
     def memory(self) -> Memory:
         """Return a memory for compare-and-set."""

@@ -11,6 +11,8 @@ from typing import Any
 
 from checkers.final_reads import FinalReads
 from checkers.set_full import SetFull
+from checkers.streaming import Watch
+from checkers.streaming_sets import SetsWatch
 from checkers.verdict import Checker
 from workloads.base import CHANGED, Draws, Operation, Workload
 
@@ -47,6 +49,10 @@ class SetWorkload(Workload):
     def shown(self, result: Any) -> Any:
         """An absent key is empty."""
         return [] if result is None else result
+
+    def watch(self) -> Watch:
+        """Look for elements that are missing from a read, or in one too early."""
+        return SetsWatch()
 
     def checkers(self) -> Sequence[Checker]:
         """Every acknowledged element is there, and every read is up to date."""

@@ -37,6 +37,7 @@ from harness.results import EXIT_INTERRUPTED
 from harness.scenario import LOCAL, changed
 from harness.startup import since_start
 from harness.store import DEFAULT_STORE, Store
+from workloads.catalogue import WORKLOADS
 
 
 def run(
@@ -59,6 +60,9 @@ def run(
     pcap: Annotated[
         bool, typer.Option("--pcap", help="On local: write all frames to links.pcap, lost ones to links-lost.pcap.")
     ] = False,
+    stop_on_violation: Annotated[
+        bool, typer.Option("--stop-on-violation", help="End clients and faults as soon as the history shows one.")
+    ] = False,
     store: StorePath = DEFAULT_STORE,
     json: Json = False,
 ) -> None:
@@ -77,6 +81,11 @@ def run(
         mode=mode,
         bug=bug,
     )
+    if stop_on_violation:
+        chosen = changed(chosen, stop_on_violation=True)
+        if WORKLOADS[chosen.workload]().watch() is None:
+            able = ", ".join(name for name, one in WORKLOADS.items() if one().watch() is not None)
+            usage(f"--stop-on-violation: {chosen.workload} cannot be watched while it goes on; these can: {able}")
     if pcap:
         chosen = changed(chosen, pcap=True)
         if chosen.place != LOCAL:

@@ -22,7 +22,7 @@ from harness.execution import Prepared, carry_out, prepare, unfinished, write_re
 from harness.exploration import serving
 from harness.exploration.findings import INVARIANTS, SeedReport, harness_finding, report
 from harness.results import RunVerdict, Served
-from harness.runner import Progress
+from harness.runner import Progress, Seen
 from harness.scenario import Scenario
 from harness.store import RunFolder, Store
 
@@ -43,6 +43,9 @@ class Unwatched:
         """Nothing to show."""
 
     def begun(self, served: Sequence[Served]) -> None:
+        """Nothing to show."""
+
+    def alarmed(self, seen: Seen) -> None:
         """Nothing to show."""
 
     def judging(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from checkers.history import EventType
 from harness.cluster.base import Ability, Address, ClusterError, Launch, Wire
 from harness.results import NodeSummary, Served
-from harness.runner import Progress
+from harness.runner import Progress, Seen
 from harness.systems.base import Completion
 from nemesis.ground import ChangeAnswer, Link, LinkCounters, NodeView, ProcessState, Run
 from tests.nemesis.ground import STEP_S, names
@@ -221,6 +221,7 @@ class Watching:
 
     seen: list[Progress] = field(default_factory=list)
     served: tuple[Served, ...] = ()
+    alarms: list[Seen] = field(default_factory=list)
     judged: int = 0
 
     def progress(self, progress: Progress) -> None:
@@ -228,6 +229,9 @@ class Watching:
 
     def begun(self, served: Sequence[Served]) -> None:
         self.served = tuple(served)
+
+    def alarmed(self, seen: Seen) -> None:
+        self.alarms.append(seen)
 
     def judging(self) -> None:
         self.judged += 1

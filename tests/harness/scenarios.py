@@ -109,6 +109,7 @@ def scenarios(draw: st.DrawFn, time_max_ms: int = 60_000, rate_max: int = 20_000
         "invariants": draw(st.booleans()),
         "clocks": draw(st.booleans()),
         "pcap": draw(st.booleans()),
+        "stop_on_violation": draw(st.booleans()),
     }
     assert chosen.keys() == set(Scenario.__struct_fields__), "a new field wants to be drawn here"
     return Scenario(**chosen)

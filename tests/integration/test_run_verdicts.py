@@ -128,3 +128,21 @@ def test_a_ledger_that_cannot_be_read_is_no_violation(tmp_path: Path) -> None:
     assert done.status == 5, done.err
     assert "cannot be read" in done.err
     assert "Traceback" not in done.err
+
+
+def test_a_stale_read_ends_a_real_run_early(tmp_path: Path) -> None:
+    require_namespaces("userns")
+    words = ("--bug", "local-reads", "--seed", "1", "--time", "60s", "--stop-on-violation")
+    done = antipaxos(tmp_path, "run", *words, "--json")
+    assert done.status == 1, done.err
+    assert done.json["verdict"] == "violation"
+    assert any(note.startswith("the load ended at ") for note in done.json["notes"])
+    assert "✘ the load ended at " in done.err
+    assert done.json["duration_s"] < 55
+    assert "--stop-on-violation" in done.json["replay"]
+
+
+def test_a_workload_that_cannot_be_watched_is_not_asked_to_stop(tmp_path: Path) -> None:
+    done = antipaxos(tmp_path, "run", "--workload", "bank", "--stop-on-violation")
+    assert done.status == 2
+    assert "bank cannot be watched while it goes on; these can: register, set" in done.err

@@ -11,7 +11,7 @@ from harness.cluster.simulated import SimulatedCluster
 from harness.judgement import judge
 from harness.plan import make_plan
 from harness.results import NodeSummary, RunVerdict, Served
-from harness.runner import Progress, Runner
+from harness.runner import Progress, Runner, Seen
 from harness.scenario import Scenario, Timed, changed
 from harness.seeds import SeedTree
 from harness.simulation.loop import virtual_loop
@@ -30,6 +30,9 @@ class Nobody:
         pass
 
     def begun(self, served: Sequence[Served]) -> None:
+        pass
+
+    def alarmed(self, seen: Seen) -> None:
         pass
 
     def judging(self) -> None:

@@ -161,7 +161,9 @@ def test_other_operations_are_invoked_as_planned() -> None:
         assert memory.invocation(operation) is operation
 
 
-@pytest.mark.parametrize("name", [name for name in WORKLOADS if "read" in WORKLOADS[name].functions and name != "long-fork"])
+@pytest.mark.parametrize(
+    "name", [name for name in WORKLOADS if "read" in WORKLOADS[name].functions and name != "long-fork"]
+)
 def test_a_memory_is_fresh_and_leaves_reads_alone(name: str) -> None:
     workload = WORKLOADS[name]()
     assert workload.memory() is not workload.memory()
