@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-import numpy as np
-
 from checkers import register_stories as stories
+from checkers.columns import distinct
 from checkers.history import History, freeze
 from checkers.models import Register
 from checkers.register_columns import RegisterColumns, register_columns
@@ -35,7 +34,7 @@ def decide(history: History, model: Register, anomalies_max: int) -> Decided:
     zones = judge(columns)
     findings = sorted(zones.findings, key=lambda finding: (finding.key, finding.late))
     return Decided(
-        keys=len(np.unique(history.columns().key)),
+        keys=len(distinct(history.columns().key)),
         undecided=frozenset(freeze(columns.keys[code]) for code in zones.undecided),
         invalid=frozenset(freeze(columns.keys[finding.key]) for finding in findings),
         anomalies=tuple(_told(finding, history, columns) for finding in findings[:anomalies_max]),
@@ -45,7 +44,7 @@ def decide(history: History, model: Register, anomalies_max: int) -> Decided:
 
 def _told(finding: Finding, history: History, columns: RegisterColumns) -> Anomaly:
     """Return a finding with its operations and a sentence."""
-    late, value = history.operation(finding.late), columns.values[finding.value]
+    late, value = history.operation(finding.late), freeze(columns.values[finding.value])
     early, between, proof = (
         None if place == NOBODY else history.operation(place)
         for place in (finding.early, finding.between, finding.proof)

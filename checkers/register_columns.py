@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from checkers.columns import FAIL, NONE, Codes, Flags, Integers, OperationColumns
+from checkers.columns import FAIL, NONE, Codes, Flags, Integers, OperationColumns, distinct
 from checkers.columns import OK as ENDED_OK
 from checkers.history import freeze
 from checkers.models import CasRegister, ModelError, Register
@@ -50,7 +50,7 @@ class RegisterColumns:
     failed_observes: Flags
     initial: int
     keys: Sequence[Hashable]
-    values: Sequence[Hashable]
+    values: Sequence[Any]
 
     def __len__(self) -> int:
         return len(self.place)
@@ -58,7 +58,7 @@ class RegisterColumns:
 
 def register_columns(operations: OperationColumns, model: Register) -> RegisterColumns:
     """Say of each operation what it saw and made. Raises ModelError for one that is not of such a register."""
-    values = _Values(operations.values, model.initial)
+    values = _values(operations.values, model.initial)
     is_f = {f: operations.f == code for code, f in enumerate(operations.fs) if f is not None}
     reads, writes = is_f.get("read", np.False_), is_f.get("write", np.False_)
     swaps = is_f.get("cas", np.False_) if model.swaps else np.False_
@@ -110,7 +110,10 @@ def _refuse_others(operations: OperationColumns, model: Register, known: Any) ->
 
 
 class _Values:
-    """Codes of a history's values, and of the parts of those that are pairs; ``same`` turns the former into these."""
+    """Codes of a history's values, and of the parts of those that are pairs; ``same`` turns the former into these.
+
+    Any two values may be the same here, if one is 1 and the other 1.0, or what a pair has within it.
+    """
 
     def __init__(self, things: Sequence[Any], initial: Hashable) -> None:
         self.things = [freeze(thing) for thing in things]
@@ -135,3 +138,73 @@ class _Values:
             saw.append(self._code(pair[0]))
             made.append(self._code(pair[1]))
         return np.array(saw, dtype=np.int32), np.array(made, dtype=np.int32)
+
+
+class _NoNumbersError(Exception):
+    """Something is no whole number, no pair of such and not nil."""
+
+
+class _Numbers:
+    """The same where all values are whole numbers, pairs of them, or nil: what can be is done in arrays."""
+
+    def __init__(self, things: Sequence[Any], initial: Hashable) -> None:
+        """Raises _NoNumbersError, and OverflowError for a number of more than 64 bits."""
+        self.things: list[Any] = list(things)
+        whole, numbers, pairs, within = _sorted_out(self.things)
+        self.same = np.arange(len(things), dtype=np.int32)
+        self._numbers = np.array(numbers, dtype=np.int64)
+        self._codes = np.array(whole, dtype=np.int32)
+        self._within = np.full((len(things), 2), NOTHING, dtype=np.int32)
+        self._within[pairs] = self._known(np.array(within, dtype=np.int64)).reshape(-1, 2)
+        if initial is not None and type(initial) is not int:
+            raise _NoNumbersError
+        self.initial = NONE if initial is None else int(self._known(np.array([initial], dtype=np.int64))[0])
+
+    def _known(self, wanted: Integers) -> Codes:
+        """Return the codes of numbers; what has none yet gets one."""
+        in_order = np.argsort(self._numbers)
+        ordered = self._numbers[in_order]
+        found = np.minimum(np.searchsorted(ordered, wanted), max(0, len(ordered) - 1))
+        new = distinct(wanted[ordered[found] != wanted] if len(ordered) else wanted)
+        if len(new):
+            self._numbers = np.concatenate((self._numbers, new))
+            self._codes = np.concatenate((self._codes, len(self.things) + np.arange(len(new), dtype=np.int32)))
+            self.things.extend(new.tolist())
+            return self._known(wanted)
+        return np.take(self._codes[in_order], found)
+
+    def parts(self, operations: OperationColumns, model: Register, swaps: Integers) -> tuple[Codes, Codes]:
+        """Return the codes of what swaps expected and of what they put in its place."""
+        arguments = operations.argument[swaps]
+        wrong = np.flatnonzero(self._within[arguments, 0] == NOTHING)
+        if len(wrong):
+            raise ModelError(model, operations.operation(int(swaps[wrong[0]])))
+        return self._within[arguments, 0], self._within[arguments, 1]
+
+
+def _sorted_out(things: Sequence[Any]) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Return the places of numbers, and them; and the places of pairs, and all that is within. One look at each."""
+    whole: list[int] = []
+    numbers: list[int] = []
+    pairs: list[int] = []
+    within: list[int] = []
+    for place, thing in enumerate(things):
+        kind = type(thing)
+        if kind is int:
+            whole.append(place)
+            numbers.append(thing)
+        elif kind is list or kind is tuple:
+            if len(thing) != 2 or type(thing[0]) is not int or type(thing[1]) is not int:
+                raise _NoNumbersError
+            pairs.append(place)
+            within += thing
+        elif thing is not None or place != NONE:
+            raise _NoNumbersError
+    return whole, numbers, pairs, within
+
+
+def _values(things: Sequence[Any], initial: Hashable) -> _Values | _Numbers:
+    try:
+        return _Numbers(things, initial)
+    except (_NoNumbersError, OverflowError):
+        return _Values(things, initial)

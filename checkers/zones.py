@@ -316,6 +316,8 @@ class _Judgement:
 
     def _failed_swaps(self, blocks: _Blocks, bounds: _Bounds, producer: Integers) -> None:
         """Find swaps that failed although what they expected was there, and registers that may have such."""
+        if not self._c.failed_observes.any():
+            return
         places, absences = self._absences()
         if not len(absences):
             return
