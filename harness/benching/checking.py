@@ -71,7 +71,7 @@ class CheckingReport(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is to be measured. ``memory_mb`` bounds Porcupine's address space."""
+    """What is to be measured. ``memory_mb`` bounds Porcupine's address space; ``keep`` is where the histories stay."""
 
     sizes: Sequence[int] = (1_000, 10_000, 100_000, 1_000_000)
     clients: Sequence[int] = (5, 20, 50)
@@ -79,6 +79,7 @@ class Wanted:
     limit_s: float = 60.0
     memory_mb: int = 8_192
     seed: int = 1
+    keep: Path | None = None
 
 
 def measure(wanted: Wanted, say: Callable[[str], None]) -> CheckingReport:
@@ -103,7 +104,8 @@ def _rows(wanted: Wanted, folder: Path, driver: Path | None, say: Callable[[str]
                 given_up = ""
                 for operations in sorted(wanted.sizes):
                     say(f"{kind}, {clients} clients, {operations} operations{', one stale read' if stale else ''}")
-                    file = folder / "history.jsonl"
+                    name = f"{kind}-c{clients}-n{operations}{'-stale' if stale else ''}-s{wanted.seed}.jsonl"
+                    file = folder / "history.jsonl" if wanted.keep is None else wanted.keep / name
                     write(_shape(wanted, kind, clients, operations, stale=stale), file)
                     theirs, note = None, given_up
                     if driver is not None and not given_up:

@@ -78,6 +78,7 @@ def bench_checkers(
     kinds: Annotated[str, typer.Option("--kinds", help=f"Of {', '.join(KINDS)}.")] = ",".join(KINDS),
     limit: Annotated[str, typer.Option("--limit", help="How long one judgement may take.")] = "60s",
     seed: Annotated[int, typer.Option("--seed", min=0, help="The histories' seed.")] = 1,
+    keep: Annotated[Path | None, typer.Option("--keep", help="Leave the histories in this folder.")] = None,
     markdown_file: Annotated[Path | None, typer.Option("--markdown", help="Write the table there, too.")] = None,
     json: Json = False,
 ) -> None:
@@ -89,7 +90,10 @@ def bench_checkers(
         kinds=_of("--kinds", kinds, KINDS),
         limit_s=seconds("--limit", limit),
         seed=seed,
+        keep=keep,
     )
+    if keep is not None and not keep.is_dir():
+        usage(f"--keep: {keep} is not a folder")
     try:
         with console.status("measuring") as status:
             report = measure(wanted, status.update)

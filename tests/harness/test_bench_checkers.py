@@ -18,8 +18,13 @@ def test_the_table_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.delenv(porcupine.SOURCE_VARIABLE, raising=False)
     page = tmp_path / "table.md"
     words = ["bench", "checkers", "--sizes", "200", "--clients", "5", "--kinds", "cas,key-value", "--json"]
-    done = CliRunner().invoke(app, [*words, "--markdown", str(page)])
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    done = CliRunner().invoke(app, [*words, "--markdown", str(page), "--keep", str(kept)])
     assert done.exit_code == 0, done.output
+    names = [f"{kind}-c5-n200{stale}-s1.jsonl" for kind in ("cas", "key-value") for stale in ("-stale", "")]
+    assert sorted(path.name for path in kept.iterdir()) == names
+    assert len((kept / names[0]).read_text().splitlines()) == 400
     data = json.loads(done.stdout.splitlines()[-1])
     assert "PORCUPINE_SRC names no source" in data["without_porcupine"]
     assert [(row["kind"], row["stale"], row["ours"]["verdict"]) for row in data["rows"]] == [
@@ -38,6 +43,7 @@ def test_the_table_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.M
         (("--kinds", "queue"), "--kinds: 'queue' is none of register, cas, key-value"),
         (("--sizes", "0"), "--sizes '0': numbers from 1 to"),
         (("--limit", "soon"), "--limit"),
+        (("--keep", "/nowhere"), "--keep: /nowhere is not a folder"),
     ],
 )
 def test_wrong_words_are_refused(words: tuple[str, ...], said: str) -> None:
