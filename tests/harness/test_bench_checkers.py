@@ -22,7 +22,7 @@ def test_the_table_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.M
     kept.mkdir()
     done = CliRunner().invoke(app, [*words, "--markdown", str(page), "--keep", str(kept)])
     assert done.exit_code == 0, done.output
-    names = [f"{kind}-c5-n200{stale}-s1.jsonl" for kind in ("cas", "key-value") for stale in ("-stale", "")]
+    names = [f"{kind}-c5-n200{stale}-s1.jsonl" for kind in ("cas", "key-value") for stale in ("", "-stale")]
     assert sorted(path.name for path in kept.iterdir()) == names
     assert len((kept / names[0]).read_text().splitlines()) == 400
     data = json.loads(done.stdout.splitlines()[-1])
