@@ -196,6 +196,7 @@ def _json_events(path: Path, file: BinaryIO, limits: LoadLimits) -> Iterator[_Pl
 
 def _log_events(path: Path, text: str) -> Iterator[_Placed]:
     index = 0
+    values: dict[str, Any] = {_TIMED_OUT: None}  # few are different
     for number, line in enumerate(text.splitlines(), 1):
         if _LOG_OPERATION.match(line) is None:
             continue
@@ -203,11 +204,13 @@ def _log_events(path: Path, text: str) -> Iterator[_Placed]:
         if found is None:
             raise HistoryError(path, number, f"an operation that is cut off: {line[:80]!r}")
         process, kind, f, value = found.groups()
+        if value not in values:
+            values[value] = _log_value(path, number, value)
         fields = {
             "process": int(process) if process.isdigit() else edn.Keyword(process.removeprefix(":")),
             "type": kind,
             "f": f,
-            "value": None if value == _TIMED_OUT else _log_value(path, number, value),
+            "value": values[value],
             "error": _TIMED_OUT.removeprefix(":") if value == _TIMED_OUT else None,
             "index": index,
         }
