@@ -3,7 +3,9 @@
 The format is told by content, never by the file's name, since histories travel under any name:
 
 - JSON lines: one ``Event`` object a line; what this project records;
-- EDN: one vector or list of maps, or a stream of maps; what Jepsen and Knossos write;
+- EDN: one vector or list of maps, or a stream of maps; what Jepsen and Knossos write. A whole test's ``history.edn`` of
+  many independent keys has them in the values, ``[key value]``: if every client's operation does and every read is
+  invoked as ``[key nil]``, they are taken apart;
 - KV: an EDN stream whose operations are get, put and append on keys; Porcupine's key-value tests. A get becomes a
   ``read`` and a put a ``write``;
 - Jepsen log: ``INFO  jepsen.util - <process> <type> <f> <value>``, blanks between the columns; Porcupine's etcd logs.
@@ -75,6 +77,7 @@ class LoadedHistory:
 _Placed: TypeAlias = tuple[int, Event]  # the line and the event
 _SNIFFED_BYTES: Final = 64 * 1024
 _KV_NAMES: Final[Mapping[str, str]] = {"get": "read", "put": "write", "append": "append"}
+_READ_NAMES: Final = frozenset({"read", "get"})
 _LOG_OPERATION: Final = re.compile(r"INFO\s+jepsen\.util\s+-\s+(?::[\w-]+|\d+)\s+:")
 _LOG_LINE: Final = re.compile(r"INFO\s+jepsen\.util\s+-\s+(\S+)\s+:(\w+)\s+:([\w-]+)\s+(\S.*?)\s*")
 _TIMED_OUT: Final = ":timed-out"
@@ -232,6 +235,8 @@ def _load_edn(path: Path, limits: LoadLimits, text: str) -> LoadedHistory:
         if not isinstance(fields, Mapping):
             raise HistoryError(path, line, f"expected the map of an operation, found {edn.write(value)[:40]}")
         maps.append((line, fields))
+    if _are_independent(fields for _, fields in maps):
+        maps = [(line, _taken_apart(fields)) for line, fields in maps]
     indexed = {fields.get("index") not in (None, -1) for _, fields in maps}
     if len(indexed) > 1:
         raise HistoryError(path, None, "some events have an index and some have none")
@@ -243,6 +248,31 @@ def _load_edn(path: Path, limits: LoadLimits, text: str) -> LoadedHistory:
         renamed = ((line, msgspec.structs.replace(event, f=_KV_NAMES[event.f])) for line, event in placed)
         return _loaded(path, limits, Format.KV, renamed)
     return _loaded(path, limits, Format.EDN, placed)
+
+
+def _are_independent(events: Iterable[Mapping[Any, Any]]) -> bool:
+    """Whether the values of a test's operations have their key in front (``jepsen.independent``)."""
+    read = False
+    for event in events:
+        value: Any = event.get("value")
+        invoked = event.get("type") == "invoke"
+        if not isinstance(event.get("process"), int) or (value is None and not invoked):
+            continue  # the nemesis; a client that lost even the key
+        pair_of_key = isinstance(value, tuple) and len(value) == 2
+        if not pair_of_key or event.get("f") == "txn" or "key" in event:
+            return False
+        if event.get("f") in _READ_NAMES and invoked:
+            read = True
+            if value[1] is not None:
+                return False
+    return read
+
+
+def _taken_apart(event: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    value: Any = event.get("value")
+    if not isinstance(event.get("process"), int) or value is None:
+        return event
+    return {**event, "key": value[0], "value": value[1]}
 
 
 def _edn_values(path: Path, text: str) -> Iterator[tuple[int, Any]]:

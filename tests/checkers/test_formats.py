@@ -140,6 +140,39 @@ def test_a_log_line_by_line(tmp_path: Path) -> None:
     assert [event.process for event in loaded.history.nemesis()] == ["nemesis"]
 
 
+INDEPENDENT = """
+{:process 0, :type :invoke, :f :read, :value [7 nil], :index 0, :time 10}
+{:process :nemesis, :type :info, :f :start, :value nil, :index 1, :time 11}
+{:process 1, :type :invoke, :f :cas, :value [8 [0 1]], :index 2, :time 12}
+{:process 0, :type :ok, :f :read, :value [7 %s], :index 3, :time 13}
+{:process 1, :type :info, :f :cas, :value %s, :error :timeout, :index 4, :time 14}
+"""
+
+
+@pytest.mark.parametrize("lost", ["[8 [0 1]]", "nil"])
+def test_independent_keys_are_taken_out_of_the_values(tmp_path: Path, lost: str) -> None:
+    path = tmp_path / "history.edn"
+    path.write_text(INDEPENDENT % ("[3 4]", lost))
+    read, swap = load_history(path).history.operations()
+    assert (read.key, read.argument, read.result) == (7, None, (3, 4))
+    assert (swap.key, swap.argument, swap.outcome.value) == (8, (0, 1), "info")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        INDEPENDENT.replace("[7 nil]", "nil") % ("4", "[8 [0 1]]"),
+        INDEPENDENT.replace("[8 [0 1]]", "[0 1]").replace("[7 nil]", "nil") % ("4", "[0 1]"),
+        INDEPENDENT.replace(":read", ":write").replace("[7 nil]", "[7 2]") % ("2", "[8 [0 1]]"),
+        "{:process 0, :type :invoke, :f :txn, :value [[:r 1 nil] [:w 2 3]], :index 0}",
+    ],
+)
+def test_values_that_are_pairs_are_no_independent_keys(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "history.edn"
+    path.write_text(text)
+    assert {operation.key for operation in load_history(path).history.operations()} == {None}
+
+
 def test_a_kv_get_is_a_read_and_a_put_a_write(tmp_path: Path) -> None:
     rows = [(":get", "nil"), (":put", '"v"'), (":append", '"w"')]
     text = "\n".join(
