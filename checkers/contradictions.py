@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Final
 
 from checkers import register_stories as stories
 from checkers.columns import distinct
@@ -16,16 +17,19 @@ from checkers.zones import NOBODY, Contradiction, Finding, judge
 
 @dataclass(frozen=True)
 class Decided:
-    """What zones had to say: how many keys there are, which they do not decide, which are not linearizable, and why.
+    """What zones had to say: how many keys they decide, which not (None: any), which are not linearizable, and why.
 
     ``anomalies`` are as many as were asked for, of ``total``; by key, then by when they showed.
     """
 
     keys: int
-    undecided: frozenset[Hashable]
+    undecided: frozenset[Hashable] | None
     invalid: frozenset[Hashable]
     anomalies: tuple[Anomaly, ...]
     total: int
+
+
+NOTHING_DECIDED: Final = Decided(0, None, frozenset(), (), 0)
 
 
 def decide(history: History, model: Register, anomalies_max: int) -> Decided:
@@ -34,7 +38,7 @@ def decide(history: History, model: Register, anomalies_max: int) -> Decided:
     zones = judge(columns)
     findings = sorted(zones.findings, key=lambda finding: (finding.key, finding.late))
     return Decided(
-        keys=len(distinct(history.columns().key)),
+        keys=len(distinct(history.columns().key)) - len(zones.undecided),
         undecided=frozenset(freeze(columns.keys[code]) for code in zones.undecided),
         invalid=frozenset(freeze(columns.keys[finding.key]) for finding in findings),
         anomalies=tuple(_told(finding, history, columns) for finding in findings[:anomalies_max]),

@@ -6,20 +6,22 @@ bounds of ``Limits`` cover the whole check. A violation on one key stands even i
 bound; a key that was not searched to the end makes the whole unknown, never valid.
 
 Registers whose values were written once are judged by zones, in O(n log n) and all at once, with every
-contradiction found; all other objects by the general search, which names the first one of each key.
+contradiction found; FIFO queues whose elements were put in once by what is forbidden to them (``checkers.queue``), in
+O(n log n), too; all other objects by the general search, which names the first contradiction of each key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from checkers.columns import OK
-from checkers.contradictions import Decided, decide
+from checkers.contradictions import NOTHING_DECIDED, Decided, decide
 from checkers.explain import Stuck, explain
 from checkers.history import History, Operation, freeze
-from checkers.models import CasRegister, Model, Register
-from checkers.search import Budget
+from checkers.models import CasRegister, Model, Queue, Register
+from checkers.queue import judge_by_patterns
+from checkers.search import Budget, SearchOutcome
 from checkers.search_keys import search_keys
 from checkers.sentences import show_key
 from checkers.verdict import Anomaly, CheckResult, Limits, Verdict, merge_all, result
@@ -33,28 +35,29 @@ class Linearizable:
     name: str = "linearizable"
 
     def check(self, history: History, limits: Limits) -> CheckResult:
-        """One anomaly for each key that is not linearizable."""
+        """One anomaly for each key that is not linearizable, and as many as there are where that costs no more."""
         decided = self._by_zones(history, limits)
         partitions = self._partitions(history, decided)
+        told = self._by_patterns(partitions, limits)
         budget = Budget(limits)
-        outcomes = search_keys(partitions, self.model, limits, budget)
-        anomalies = list(decided.anomalies) if decided is not None else []
+        searched = {key: operations for key, operations in partitions.items() if key not in told}
+        outcomes = search_keys(searched, self.model, limits, budget)
+        anomalies = [*decided.anomalies, *(anomaly for found in told.values() for anomaly in found.anomalies)]
         unknown: list[tuple[Hashable, str]] = []
         for key, outcome in outcomes.items():
             if outcome.verdict is Verdict.UNKNOWN:
                 unknown.append((key, outcome.reason))
             elif outcome.stuck is not None:
                 anomalies.append(explain(Stuck(partitions[key], outcome.stuck, outcome.states, self.model)))
-        searched_invalid = sum(outcome.verdict is Verdict.INVALID for outcome in outcomes.values())
-        verdict = merge_all(outcome.verdict for outcome in outcomes.values())
-        if decided is not None and decided.invalid:
-            verdict = Verdict.INVALID
+        if decided.invalid:
             anomalies = _by_appearance(anomalies, history)
-        keys = len(partitions) if decided is None else decided.keys
+        verdict = merge_all([Verdict.INVALID if decided.invalid else Verdict.VALID, *_verdicts(outcomes, told)])
+        searched_invalid = sum(outcome.verdict is Verdict.INVALID for outcome in outcomes.values())
         statistics = {
-            "keys": keys,
-            "keys_by_zones": keys - len(partitions),
-            "keys_invalid": searched_invalid + (len(decided.invalid) if decided is not None else 0),
+            "keys": decided.keys + len(partitions),
+            "keys_by_zones": decided.keys,
+            "keys_by_patterns": len(told),
+            "keys_invalid": len(decided.invalid) + list(_verdicts(outcomes, told)).count(Verdict.INVALID),
             "keys_unknown": len(unknown),
             "operations": len(history.columns()),
             "operations_ok": history.columns().count(OK),
@@ -62,26 +65,40 @@ class Linearizable:
             "cache_entries_max": max((outcome.cached for outcome in outcomes.values()), default=0),
         }
         sentence = _sentence(verdict, statistics, anomalies, unknown)
-        total = searched_invalid + (decided.total if decided is not None else 0)
+        total = decided.total + sum(found.anomalies_total for found in told.values()) + searched_invalid
         return result(self.name, verdict, sentence, anomalies, limits, statistics, total)
 
-    def _by_zones(self, history: History, limits: Limits) -> Decided | None:
+    def _by_zones(self, history: History, limits: Limits) -> Decided:
         """Judge what zones can judge. A subclass of a register may be anything: it is searched."""
         model = self.model
         if isinstance(model, Register) and type(model) in (Register, CasRegister):
             return decide(history, model, limits.anomalies_max)
-        return None
+        return NOTHING_DECIDED
 
-    def _partitions(self, history: History, decided: Decided | None) -> dict[Hashable, list[Operation]]:
-        """Return the operations of each object that is to be searched."""
+    def _by_patterns(
+        self, partitions: Mapping[Hashable, Sequence[Operation]], limits: Limits
+    ) -> dict[Hashable, CheckResult]:
+        """Judge what needs no search though it has no zones."""
+        if type(self.model) is not Queue or self.model.initial:
+            return {}
+        judged = ((key, judge_by_patterns(operations, limits)) for key, operations in partitions.items())
+        return {key: found for key, found in judged if found is not None}
+
+    def _partitions(self, history: History, decided: Decided) -> dict[Hashable, list[Operation]]:
+        """Return the operations of each object that zones did not decide."""
         partitions: dict[Hashable, list[Operation]] = {}
-        if decided is not None and not decided.undecided:
+        if decided.undecided is not None and not decided.undecided:
             return partitions
         for operation in history.operations():
             key = self.model.partition(operation)
-            if decided is None or key in decided.undecided:
+            if decided.undecided is None or key in decided.undecided:
                 partitions.setdefault(key, []).append(operation)
         return partitions
+
+
+def _verdicts(outcomes: Mapping[Hashable, SearchOutcome], told: Mapping[Hashable, CheckResult]) -> Iterator[Verdict]:
+    yield from (outcome.verdict for outcome in outcomes.values())
+    yield from (found.verdict for found in told.values())
 
 
 def _by_appearance(anomalies: Sequence[Anomaly], history: History) -> list[Anomaly]:

@@ -78,6 +78,23 @@ class Queue:
         return findings.result(f"All {counts['acknowledged']} acknowledged elements came out once.", unknown)
 
 
+def judge_by_patterns(operations: Sequence[Operation], limits: Limits) -> CheckResult | None:
+    """Say whether one FIFO queue, empty at first, is linearizable; None where the patterns do not tell.
+
+    They tell where no element was put in twice and every dequeue is known; of unknown ones only what is wrong.
+    """
+    plain = all(op.f == "dequeue" or (op.f == "enqueue" and op.argument is not None) for op in operations)
+    queue = _Queue(operations) if plain else None
+    if queue is None or any(len(element.possible) > 1 for element in queue.elements.values()):
+        return None
+    findings = Findings("queue", limits, _COUNTED)
+    queue.look_at_elements(findings)
+    if not queue.repeats:
+        queue.look_for_overtaking(findings)
+        queue.look_for_false_emptiness(findings)
+    return findings.result("") if findings.violated or not queue.has_unknown else None
+
+
 @dataclass
 class _Element:
     """One element's ways in and out."""
@@ -119,6 +136,11 @@ class _Queue:
                 self.elements.setdefault(value, _Element()).exits.append(op)
         self._unknown = [op for op in operations if op.f != "enqueue" and op.outcome is Outcome.INFO]
         self.repeats = any(len(e.possible) > 1 or len(e.exits) > 1 for e in self.elements.values())
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether something may have been taken out unseen."""
+        return bool(self._unknown)
 
     def count(self, findings: Findings) -> None:
         counts = findings.counts

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from checkers.findings import MisfitError
 from checkers.history import History, Operation, Outcome
+from checkers.linearizable import Linearizable
+from checkers.models import Queue as QueueModel
 from checkers.queue import Queue
 from checkers.verdict import CheckResult, Limits, Verdict
 from tests.checkers.brute_force import linearizable
@@ -192,3 +194,26 @@ def test_two_elements_that_change_places_are_found(count: int, data: st.DataObje
     order = data.draw(st.permutations(range(count)).filter(lambda order: order != sorted(order)))
     bars = [put(value % 3, 2 * value, 2 * value + 1, value) for value in range(count)]
     assert set(kinds(check(*bars, drain(0, 50, 51, *order)))) == {"overtaken"}
+
+
+# -- linearizable queues ----------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=3_000, derandomize=True, deadline=None, database=None)
+@given(histories(CALLS, operations_max=7, clients_max=3))
+def test_a_linearizable_queue_is_what_brute_force_says_by_patterns_or_by_search(history: History) -> None:
+    operations = [op for op in history.operations() if op.outcome is not Outcome.FAIL]
+    found = Linearizable(QueueModel()).check(history, UNBOUNDED)
+    assert found.verdict is (Verdict.VALID if linearizable(operations, (), plain_queue) else Verdict.INVALID)
+    values = [op.argument for op in operations if op.f == "enqueue"]
+    known = not any(op.outcome is Outcome.INFO and op.f == "dequeue" for op in operations)
+    if known and operations and len(set(values)) == len(values):
+        assert (found.statistics["keys_by_patterns"], found.statistics["search_steps"]) == (1, 0)
+
+
+def test_a_long_queue_of_many_clients_needs_no_search() -> None:
+    count, clients = 5_000, 50
+    bars = [Bar(n % clients, 2 * n, 2 * (n + clients) - 1, "enqueue", n) for n in range(count)]
+    bars += [Bar(n % clients, 20_000 + 2 * n, 20_000 + 2 * (n + clients) - 1, "dequeue", None, n) for n in range(count)]
+    found = Linearizable(QueueModel()).check(history(*bars), Limits(time_s=None, steps=1))
+    assert (found.verdict, found.statistics["keys_by_patterns"]) == (Verdict.VALID, 1)
