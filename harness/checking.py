@@ -22,7 +22,7 @@ from rich.text import Text
 
 from checkers import columns, edn
 from checkers.findings import MisfitError
-from checkers.formats import LoadedHistory, load_history
+from checkers.formats import LoadedHistory, load_history, suggest_model
 from checkers.history import History, HistoryError
 from checkers.linearizable import Linearizable
 from checkers.models import MODELS, ModelError, make_model
@@ -142,7 +142,8 @@ def print_report(console: Console, report: FileReport) -> None:
 def _judge(question: Question, loaded: LoadedHistory) -> Checker:
     """Return what is asked for by name."""
     if (question.model is None) == (question.checker is None):
-        raise CheckUsageError("say either --model or --checker")
+        fits = suggest_model(loaded.history)
+        raise CheckUsageError(f"say either --model or --checker; the operations look like --model {fits}")
     if question.consistency is not None and question.checker not in TRANSACTION_CHECKERS:
         raise CheckUsageError(f"--consistency is for transactions: --checker {' or '.join(TRANSACTION_CHECKERS)}")
     if question.model is not None:

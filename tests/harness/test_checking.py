@@ -211,7 +211,7 @@ def test_every_checker_of_the_field_is_tried_here() -> None:
 @pytest.mark.parametrize(
     ("question", "why"),
     [
-        (Question(), "say either --model or --checker"),
+        (Question(), "say either --model or --checker; the operations look like --model register"),
         (Question(model="register", checker="bank"), "say either --model or --checker"),
         (Question(model="bank"), "bank is a checker, not a model: --checker bank"),
         (Question(checker="stack"), "stack is a model, not a checker: --model stack"),

@@ -56,7 +56,7 @@ def test_a_scenario_with_a_misspelt_key_names_file_and_key(tmp_path: Path) -> No
         (["report"], "is named 'latest'; `antipaxos list` shows them"),
         (["report", "2026"], "is named '2026'"),
         (["check", "nowhere", "--model", "cas-register"], "nowhere: No such file or directory"),
-        (["check", "nowhere"], "--model"),
+        (["check", "nowhere"], "nowhere: No such file or directory"),
         (["rum"], "rum"),
     ],
 )
