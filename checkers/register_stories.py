@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from checkers.history import Operation
-from checkers.sentences import began, name, show
+from checkers.sentences import began, ended, name, show, who
 from checkers.verdict import Anomaly, proved_by
 
 
@@ -72,6 +72,9 @@ def overwritten(
     ``between`` and was over before ``late`` began, which met the value again.
     """
     kind = {"read": "stale-read", "cas": "lost-update"}.get(late.f, "nonlinearizable")
+    plain = early is None or _met(early, value) in ("brought it", "saw it")
+    if plain and proof is between and produced(between) is not None and produced(late) != (value,):
+        return proved_by(kind, _stale(early, between, late, value), early, between, late)
     verb = "brought" if produced(late) == (value,) else "saw"
     start = f"{show(value)} was the initial value" if early is None else f"{name(early)} {_met(early, value)}"
     sentence = f"{name(late)} {verb} {show(value)} after it had been replaced: {start}"
@@ -82,6 +85,16 @@ def overwritten(
         sentence += f", and {name(proof)} was over"
     sentence += f" before the {late.f} began (at {began(late)})"
     return proved_by(kind, sentence, early, between, proof, late)
+
+
+def _stale(early: Operation | None, between: Operation, late: Operation, value: Hashable) -> str:
+    """Tell the plain case: a change that came after what brought the value, and was over before it was seen again."""
+    before = f"{show(value)} was the initial value"
+    if early is not None:
+        verb = "returned" if produced(early) == (value,) else "seen it"
+        before = f"it began after {who(early)} had {verb} at {ended(early)}"
+    after = f"{who(between)} had returned at {ended(between)}"
+    return f"{who(late)} from {began(late)} to {ended(late)} is stale: {after}, and {before}"
 
 
 def failed_though_there(early: Operation | None, swap: Operation, late: Operation, value: Hashable) -> Anomaly:

@@ -87,10 +87,14 @@ def ended(operation: Operation) -> str:
     return when(operation.complete_index, operation.complete_time)
 
 
+def who(operation: Operation) -> str:
+    """What and by whom: "read of k3 = 7 by process 3"."""
+    return f"{what(operation)} by process {operation.process}"
+
+
 def name(operation: Operation) -> str:
     """The whole operation: "read of k3 = 7 by process 3 at 12.381 s". The moment is that of its completion."""
-    who = f"{what(operation)} by process {operation.process}"
     if operation.outcome is Outcome.OK:
-        return f"{who} at {ended(operation)}"
+        return f"{who(operation)} at {ended(operation)}"
     how = "failed" if operation.outcome is Outcome.FAIL else "of unknown outcome"
-    return f"{who} ({how}, invoked at {began(operation)})"
+    return f"{who(operation)} ({how}, invoked at {began(operation)})"
