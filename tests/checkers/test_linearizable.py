@@ -56,8 +56,8 @@ def test_stale_read_names_the_write_the_overwriting_and_the_read() -> None:
     assert found.anomalies[0].key == "k3"
     assert [op.f for op in found.anomalies[0].operations] == ["write", "write", "read"]
     assert found.sentence == (
-        "Not linearizable: read of k3 = 7 by process 3 from 0.500 s to 0.600 s is stale: write of k3 = 9 by process 1 had"
-        " returned at 0.400 s, and it began after write of k3 = 7 by process 0 had returned at 0.200 s."
+        "Not linearizable: read of k3 = 7 by process 3 from 0.500 s to 0.600 s is stale: write of k3 = 9 by process 1"
+        " had returned at 0.400 s, and it began after write of k3 = 7 by process 0 had returned at 0.200 s."
     )
 
 
