@@ -13,6 +13,7 @@ from checkers.counterexample import Counterexample, Placement, Refusal
 from checkers.failing_window import Window, find_window, starting
 from checkers.history import History, Operation, Outcome
 from checkers.models import ILLEGAL, Model, State
+from checkers.projection import projected
 from checkers.refusals import shown, why
 from checkers.search import Budget, SearchOutcome, search
 from checkers.sentences import who
@@ -28,10 +29,9 @@ def counterexample(history: History, model: Model, anomaly: Anomaly, limits: Lim
     """Show an anomaly where it happened. ``limits`` bound the searches; raises ModelError as the checker does."""
     operations = _of_object(history, model, anomaly)
     proof = tuple(op.invoke_index for op in anomaly.operations)
-    until = max(op.invoke_index if op.complete_index is None else op.complete_index for op in anomaly.operations)
-    window = find_window(operations, model, until, limits)
+    window = window_of(operations, model, anomaly, limits)
     if window is None:
-        return _of_proof(anomaly, model, operations, until)
+        return _of_proof(anomaly, model, operations)
     state, outcome = _longest(window, model, limits)
     order = outcome.longest or ()
     placements, after = _placed(order, starting(model, state))
@@ -52,11 +52,23 @@ def counterexample(history: History, model: Model, anomaly: Anomaly, limits: Lim
         until=window.until,
         operations=kept,
         earlier=earlier,
-        state_before=shown(state),
+        state_before=shown(model, state),
         order=placements,
         refusals=_refusals(window, order, starting(model, after), outcome.stuck),
         note=note,
     )
+
+
+def window_of(operations: Sequence[Operation], model: Model, anomaly: Anomaly, limits: Limits) -> Window | None:
+    """Return the smallest window of an object's history that fails for the anomaly's reason; else for any."""
+    until = _end(anomaly)
+    few = projected(operations, model, anomaly.operations)
+    found = find_window(few, model, until, limits) if few else None
+    return found or find_window(operations, model, until, limits)
+
+
+def _end(anomaly: Anomaly) -> int:
+    return max(op.invoke_index if op.complete_index is None else op.complete_index for op in anomaly.operations)
 
 
 def _name(model: Model) -> str:
@@ -68,9 +80,9 @@ def _of_object(history: History, model: Model, anomaly: Anomaly) -> Sequence[Ope
     return [op for op in history.operations() if model.partition(op) == where]
 
 
-def _of_proof(anomaly: Anomaly, model: Model, operations: Sequence[Operation], until: int) -> Counterexample:
+def _of_proof(anomaly: Anomaly, model: Model, operations: Sequence[Operation]) -> Counterexample:
     """What can be shown without a search."""
-    since = anomaly.operations[0].invoke_index
+    since, until = anomaly.operations[0].invoke_index, _end(anomaly)
     around = [
         op
         for op in operations
@@ -118,7 +130,7 @@ def _placed(order: Sequence[Operation], model: Model) -> tuple[tuple[Placement, 
     state, placements = model.initial, []
     for op in order:
         state = model.step(state, op)
-        placements.append(Placement(op.invoke_index, shown(state)))
+        placements.append(Placement(op.invoke_index, shown(model, state)))
     return tuple(placements), state
 
 
@@ -138,5 +150,5 @@ def _why(model: Model, operation: Operation, stuck: Operation | None) -> str:
     if after is ILLEGAL:
         return why(model, model.initial, operation)
     if stuck is None or model.step(after, stuck) is not ILLEGAL:
-        return f"it may come here and leads to {shown(after)}, but no order with it goes on to the end"
+        return f"it may come here and leads to {shown(model, after)}, but no order with it goes on to the end"
     return f"it may come here, but does not help: {who(stuck)} is not possible after it either"

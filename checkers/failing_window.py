@@ -90,6 +90,8 @@ class _Finding:
     def find(self) -> Window | None:
         """Double the window until it fails, halve the last step, and leave out what is not needed."""
         count = len(self._operations)
+        if not count:
+            return None
         passing, size = 0, 1
         while not (found := self._window(size)):
             if size >= min(count, _WINDOW_MAX) or self._late():

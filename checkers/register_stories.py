@@ -73,13 +73,14 @@ def overwritten(
     """
     kind = {"read": "stale-read", "cas": "lost-update"}.get(late.f, "nonlinearizable")
     plain = early is None or _met(early, value) in ("brought it", "saw it")
-    if plain and proof is between and produced(between) is not None and produced(late) != (value,):
+    alone = proof is not None and proof.invoke_index == between.invoke_index
+    if plain and alone and produced(late) != (value,):
         return proved_by(kind, _stale(early, between, late, value), early, between, late)
     verb = "brought" if produced(late) == (value,) else "saw"
     start = f"{show(value)} was the initial value" if early is None else f"{name(early)} {_met(early, value)}"
     sentence = f"{name(late)} {verb} {show(value)} after it had been replaced: {start}"
     sentence += f", {name(between)} began after that (at {began(between)})"
-    if proof is between:
+    if alone:
         sentence += " and was over"
     elif proof is not None:
         sentence += f", and {name(proof)} was over"
@@ -88,7 +89,8 @@ def overwritten(
 
 
 def _stale(early: Operation | None, between: Operation, late: Operation, value: Hashable) -> str:
-    """Tell the plain case: a change that came after what brought the value, and was over before it was seen again."""
+    """Tell the plain case: what met another value began after this one had been met, and was over before it was seen
+    again."""
     before = f"{show(value)} was the initial value"
     if early is not None:
         verb = "returned" if produced(early) == (value,) else "seen it"
