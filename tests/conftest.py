@@ -10,8 +10,10 @@ import os
 import pytest
 from hypothesis import settings
 
-# How long an example takes says something of the machine only.
-settings.register_profile("antipaxos", deadline=None)
+from tests.examples import WANTED
+
+# The same examples each time, unless they are asked for in number. How long one takes says something of the machine.
+settings.register_profile("antipaxos", deadline=None, derandomize=not WANTED, database=None)
 settings.load_profile("antipaxos")
 
 ON_CI = os.environ.get("ANTIPAXOS_CI") == "1"

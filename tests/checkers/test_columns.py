@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from checkers.columns import EventColumns, OperationColumns, columns_of, pair
@@ -16,6 +16,7 @@ from checkers.formats import LoadLimits, load_history, write_jsonl
 from checkers.history import Event, EventType, History, HistoryError
 from checkers.json_columns import read_columns
 from tests.checkers.strategies import histories, register_calls
+from tests.examples import examples
 
 BYTES_MAX = 1_000_000
 
@@ -50,7 +51,7 @@ EVENTS = st.builds(
 )
 
 
-@settings(max_examples=1_500, derandomize=True, deadline=None, database=None)
+@examples(1_500)
 @given(st.lists(EVENTS, min_size=1, max_size=5), st.booleans())
 def test_any_events_are_paired_alike_or_refused_by_both(events: list[Event], in_order: bool) -> None:
     if in_order:
@@ -69,7 +70,7 @@ def test_any_events_are_paired_alike_or_refused_by_both(events: list[Event], in_
     assert fast.nemesis() == careful.nemesis()
 
 
-@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@examples(300)
 @given(histories(register_calls(lambda: st.integers(0, 4)), operations_max=12))
 def test_operations_come_out_of_columns_as_they_went_in(drawn: History) -> None:
     columns = columns_of(drawn.operations())

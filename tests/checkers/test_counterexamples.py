@@ -8,7 +8,7 @@ from itertools import product
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from checkers import counterexamples
@@ -27,6 +27,7 @@ from harness.benching.histories import history as made
 from tests.checkers.families import FAMILIES, Family, random_history
 from tests.checkers.literal import Bar, cas, history, read, write
 from tests.checkers.test_zones import executions
+from tests.examples import examples
 
 UNBOUNDED = Limits(time_s=None)
 
@@ -51,7 +52,7 @@ def orders(operations: Sequence[Operation], model: Model, state: State) -> bool:
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-@settings(max_examples=150, derandomize=True, deadline=None, database=None)
+@examples(150)
 @given(seed=st.integers(0, 2**32), clients=st.integers(1, 4), honest=st.sampled_from([0.0, 0.7]))
 def test_the_window_fails_by_brute_force_and_what_is_told_holds(
     family: Family, seed: int, clients: int, honest: float
@@ -83,7 +84,7 @@ def test_the_window_fails_by_brute_force_and_what_is_told_holds(
         assert told.refusals[0].operation == told.stuck
 
 
-@settings(max_examples=500, derandomize=True, deadline=None, database=None)
+@examples(500)
 @given(executions(), st.lists(st.integers(0, 60), min_size=1, max_size=3))
 def test_a_few_values_of_a_linearizable_register_are_linearizable(drawn: History, which: list[int]) -> None:
     model = CasRegister(0)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from checkers.edn import (
@@ -24,6 +24,7 @@ from checkers.edn import (
     read_one,
     write,
 )  # fmt: skip
+from tests.examples import examples
 
 names = st.from_regex(r"[a-z][a-z0-9*!_?<>=-]{0,8}(/[a-z]{1,3})?", fullmatch=True)
 scalars = st.one_of(
@@ -65,13 +66,13 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-@settings(max_examples=400, derandomize=True, deadline=None, database=None)
+@examples(400)
 @given(values)
 def test_what_is_written_is_read_back(value: Any) -> None:
     assert same(read_one(write(value)), value)
 
 
-@settings(max_examples=150, derandomize=True, deadline=None, database=None)
+@examples(150)
 @given(values, st.data())
 def test_a_text_cut_off_inside_a_collection_is_refused(value: Any, data: st.DataObject) -> None:
     text = write((value, 1))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from checkers.history import History
@@ -15,6 +15,7 @@ from checkers.models import CasRegister, KvAppend, ListAppend, Model, ModelError
 from checkers.verdict import CheckResult, Limits, Verdict
 from tests.checkers.literal import Bar, append, cas, history, read, write
 from tests.checkers.strategies import LIST_CALLS, MUTEX_CALLS, STRING_CALLS, histories, register_calls
+from tests.examples import examples
 
 UNBOUNDED = Limits(time_s=None)
 
@@ -186,7 +187,7 @@ def test_lists_explain_themselves(bars: tuple[Bar, ...], expected: str) -> None:
     assert kind(*bars, model=ListAppend()) == expected
 
 
-@settings(max_examples=400, derandomize=True, deadline=None, database=None)
+@examples(400)
 @given(
     st.one_of(
         st.tuples(histories(register_calls(lambda: st.integers(0, 4))), st.just(CasRegister(0))),

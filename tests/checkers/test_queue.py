@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from checkers.findings import MisfitError
@@ -18,6 +18,7 @@ from tests.checkers.brute_force import linearizable
 from tests.checkers.executions import executions
 from tests.checkers.literal import Bar, history
 from tests.checkers.strategies import Call, histories
+from tests.examples import examples
 
 UNBOUNDED = Limits(time_s=None)
 
@@ -199,7 +200,7 @@ def test_two_elements_that_change_places_are_found(count: int, data: st.DataObje
 # -- linearizable queues ----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=3_000, derandomize=True, deadline=None, database=None)
+@examples(3_000)
 @given(histories(CALLS, operations_max=7, clients_max=3))
 def test_a_linearizable_queue_is_what_brute_force_says_by_patterns_or_by_search(history: History) -> None:
     operations = [op for op in history.operations() if op.outcome is not Outcome.FAIL]

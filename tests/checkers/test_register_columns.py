@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from checkers.columns import columns_of
@@ -14,6 +14,7 @@ from checkers.models import CasRegister, ModelError
 from checkers.register_columns import NOTHING, RegisterColumns, register_columns
 from tests.checkers.literal import Bar, cas, history, read, write
 from tests.checkers.strategies import interleaved, register_calls
+from tests.examples import examples
 
 VALUES = st.one_of(st.none(), st.integers(-2, 3))
 LARGE = st.sampled_from([None, 0, 2**63 - 1, -(2**63), 2**63, -(2**70)])
@@ -48,7 +49,7 @@ def expected(drawn: History, initial: Any) -> list[tuple[Any, ...]]:
     return [*kept, *failed, initial]
 
 
-@settings(max_examples=500, derandomize=True, database=None)
+@examples(500)
 @given(
     st.sampled_from([VALUES, LARGE, MIXED]).flatmap(
         lambda values: interleaved(st.lists(register_calls(lambda: values), max_size=8))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from checkers.history import Event, History
 from checkers.linearizable import Linearizable
@@ -16,6 +16,7 @@ from harness.benching.histories import history as made
 from tests.checkers.literal import Bar, cas, history, read, write
 from tests.checkers.strategies import interleaved
 from tests.checkers.test_zones import executions, written_once
+from tests.examples import examples
 
 UNBOUNDED = Limits(time_s=None)
 
@@ -41,13 +42,13 @@ def is_sound_and_swaps_alone_escape(drawn: History) -> None:
         assert verdict(drawn.events) is Verdict.VALID
 
 
-@settings(max_examples=3_000, derandomize=True, deadline=None, database=None)
+@examples(3_000)
 @given(interleaved(written_once()))
 def test_an_alarm_is_never_false_and_without_swaps_never_missing(drawn: History) -> None:
     is_sound_and_swaps_alone_escape(drawn)
 
 
-@settings(max_examples=500, derandomize=True, deadline=None, database=None)
+@examples(500)
 @given(executions())
 def test_nor_is_it_on_longer_histories(drawn: History) -> None:
     is_sound_and_swaps_alone_escape(drawn)

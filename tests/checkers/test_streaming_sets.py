@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from checkers.history import Event, EventType, History
@@ -17,6 +17,7 @@ from checkers.verdict import Limits, Verdict
 from tests.checkers.executions import executions
 from tests.checkers.literal import Bar, history
 from tests.checkers.strategies import Call, interleaved
+from tests.examples import examples
 
 UNBOUNDED = Limits(time_s=None)
 
@@ -48,7 +49,7 @@ def added_once(draw: st.DrawFn) -> Sequence[Call]:
     return calls
 
 
-@settings(max_examples=4_000, derandomize=True, deadline=None, database=None)
+@examples(4_000)
 @given(interleaved(added_once()))
 def test_there_is_an_alarm_exactly_if_the_checker_objects(drawn: History) -> None:
     alarm, watch = watched(drawn.events)
@@ -63,7 +64,7 @@ def act(state: frozenset[Any], f: str, value: Any) -> tuple[frozenset[Any], Any]
     return (state, sorted(state)) if f == "read" else (state | {value}, value)
 
 
-@settings(max_examples=1_000, derandomize=True, deadline=None, database=None)
+@examples(1_000)
 @given(
     executions(
         act,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from checkers.columns import columns_of
@@ -20,6 +20,7 @@ from checkers.zones import Contradiction, Zones, judge
 from tests.checkers.brute_force import cas_register, linearizable
 from tests.checkers.literal import Bar, cas, history, read, write
 from tests.checkers.strategies import Call, interleaved
+from tests.examples import examples
 
 UNBOUNDED = Limits(time_s=None)
 
@@ -53,7 +54,7 @@ def written_once(draw: st.DrawFn) -> Sequence[Call]:
     return calls
 
 
-@settings(max_examples=4_000, derandomize=True, deadline=None, database=None)
+@examples(4_000)
 @given(interleaved(written_once()), st.booleans())
 def test_zones_say_what_brute_force_says(drawn: History, nil_reads_assert: bool) -> None:
     found = zones(drawn, nil_reads_assert=nil_reads_assert)
@@ -61,7 +62,7 @@ def test_zones_say_what_brute_force_says(drawn: History, nil_reads_assert: bool)
     assert (not found.findings) == linearizable(drawn.operations(), 0, cas_register(nil_reads_assert))
 
 
-@settings(max_examples=4_000, derandomize=True, deadline=None, database=None)
+@examples(4_000)
 @given(interleaved(written_once()))
 def test_failed_swaps_fit_or_do_not_or_are_left_to_the_search(drawn: History) -> None:
     found = zones(drawn, failed_cas_observes=True)
@@ -126,7 +127,7 @@ def _carried_out(clients: int, steps: Sequence[tuple[int, int]], corrupt: dict[i
     return events
 
 
-@settings(max_examples=1_200, derandomize=True, deadline=None, database=None)
+@examples(1_200)
 @given(executions(), st.booleans())
 def test_zones_say_what_the_search_says(drawn: History, failed_cas_observes: bool) -> None:
     found = zones(drawn, failed_cas_observes=failed_cas_observes)

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from checkers.history import Operation, Outcome
@@ -24,6 +24,7 @@ from checkers.transactions.lists import infer_lists
 from checkers.transactions.transactions import NEVER, Versions, transactions
 from checkers.verdict import Limits
 from tests.checkers.transactions.test_planted import LISTS, history
+from tests.examples import examples
 
 UNBOUNDED = Limits(time_s=None)
 
@@ -139,7 +140,7 @@ def all_names(operations: list[Operation], edges: list[tuple[int, int, int]]) ->
     return names
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(graph=graphs())
 def test_a_kind_of_cycle_is_found_where_there_is_one(graph: tuple[list[Operation], list[tuple[int, int, int]]]) -> None:
     operations, edges = graph
