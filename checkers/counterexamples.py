@@ -23,6 +23,8 @@ OPERATIONS_MAX: Final = 400
 """More of a window's operations are not kept."""
 REFUSALS_MAX: Final = 24
 _STEPS: Final = 1_000_000
+_EARLY: Final = 1
+"""How many of three or more operations of a proof only say that a value is an old one."""
 
 
 def counterexample(history: History, model: Model, anomaly: Anomaly, limits: Limits) -> Counterexample:
@@ -62,9 +64,11 @@ def counterexample(history: History, model: Model, anomaly: Anomaly, limits: Lim
 def window_of(operations: Sequence[Operation], model: Model, anomaly: Anomaly, limits: Limits) -> Window | None:
     """Return the smallest window of an object's history that fails for the anomaly's reason; else for any."""
     until = _end(anomaly)
+    proof = [op.invoke_index for op in anomaly.operations]
+    keep = proof[_EARLY:] if len(proof) > _EARLY + 1 else proof
     few = projected(operations, model, anomaly.operations)
-    found = find_window(few, model, until, limits) if few else None
-    return found or find_window(operations, model, until, limits)
+    found = find_window(few, model, until, limits, keep) if few else None
+    return found or find_window(operations, model, until, limits, keep)
 
 
 def _end(anomaly: Anomaly) -> int:

@@ -18,7 +18,7 @@ came before; and where a search is too long, nothing is found.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -58,12 +58,15 @@ def starting(model: Model, state: State) -> Model:
     return other
 
 
-def find_window(operations: Sequence[Operation], model: Model, until: int, limits: Limits) -> Window | None:
+def find_window(
+    operations: Sequence[Operation], model: Model, until: int, limits: Limits, keep: Collection[int] = ()
+) -> Window | None:
     """Return the smallest window that fails by event ``until``, or by the first event by which it fails.
 
-    ``operations`` are those of one object, by invocation. None if no search came to an end, or all is linearizable.
+    ``operations`` are those of one object, by invocation; those that began at an event in ``keep`` stay in the window.
+    None if no search came to an end, or all is linearizable.
     """
-    found = _Finding(operations, model, until, limits).find()
+    found = _Finding(operations, model, until, limits, keep).find()
     if found is not None:
         return found
     # What contradicts each other may need a third, which was over later; and a model may look ahead.
@@ -71,19 +74,22 @@ def find_window(operations: Sequence[Operation], model: Model, until: int, limit
     if stuck is None or stuck.complete_index is None:
         return None
     last = max(op.invoke_index if op.complete_index is None else op.complete_index for op in operations)
-    found = _Finding(operations, model, stuck.complete_index, limits).find()
-    return found or _Finding(operations, model, last, limits).find()
+    found = _Finding(operations, model, stuck.complete_index, limits, keep).find()
+    return found or _Finding(operations, model, last, limits, keep).find()
 
 
 class _Finding:
     """The search for a window."""
 
-    def __init__(self, operations: Sequence[Operation], model: Model, until: int, limits: Limits) -> None:
+    def __init__(
+        self, operations: Sequence[Operation], model: Model, until: int, limits: Limits, keep: Collection[int]
+    ) -> None:
         part = [op for op in operations if op.invoke_index < until]
         self._operations = [op for op in part if op.outcome is not Outcome.FAIL or model.observes(op)]
         self._model = model
         self._until = until
         self._limits = limits
+        self._keep = frozenset(keep)
         self._ends = None if limits.time_s is None else limits.clock() + limits.time_s
         self._few = _few_states(model, self._operations)
 
@@ -92,7 +98,9 @@ class _Finding:
         count = len(self._operations)
         if not count:
             return None
-        passing, size = 0, 1
+        passing = sum(op.invoke_index > min(self._keep, default=self._until) for op in self._operations)
+        passing = min(passing, count - 1, _WINDOW_MAX - 1)
+        size = passing + 1
         while not (found := self._window(size)):
             if size >= min(count, _WINDOW_MAX) or self._late():
                 return self._whole()
@@ -151,7 +159,7 @@ class _Finding:
         window = replace(window, operations=tuple(self._model.prune(window.operations)))
         tried = 0
         for operation in reversed(window.operations):
-            if not self._model.reads_only(operation):
+            if operation.invoke_index in self._keep or not self._model.reads_only(operation):
                 continue
             tried += 1
             if tried > _READS_LEFT_OUT_MAX or self._late():

@@ -21,6 +21,8 @@ from rich.console import Console
 from rich.text import Text
 
 from checkers import columns, edn
+from checkers.counterexample import Counterexample
+from checkers.counterexamples import counterexample
 from checkers.findings import MisfitError
 from checkers.formats import LoadedHistory, load_history, suggest_model
 from checkers.history import History, HistoryError
@@ -33,11 +35,13 @@ from checkers.transactions.extra import MissingExtraError
 from checkers.transactions.lists import infer_lists
 from checkers.transactions.registers import infer_registers
 from checkers.verdict import Checker, CheckResult, Limits, Verdict
+from harness.drawing import drawn, glyphs_for
 from harness.duration import DurationError, parse_ms
 from harness.judges import JUDGES
 from harness.results import EXIT_CODES, OperationCounts, RunVerdict
 
 MODEL_NAMES: Final = tuple(MODELS)
+EXPLAINED_MAX: Final = 3
 CHECKER_NAMES: Final = (*JUDGES, *TRANSACTION_CHECKERS)
 _INFER: Final = {"list-append-txn": infer_lists, "rw-register-txn": infer_registers}
 _RUN_VERDICT = {
@@ -60,6 +64,8 @@ class Question:
     initial: str | None = None
     consistency: str | None = None
     time_limit: str = "60s"
+    explain: bool = False
+    """Whether the first anomalies are shown in their windows."""
 
     @property
     def words(self) -> list[str]:
@@ -86,6 +92,7 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
     operations: OperationCounts
     anomalies: tuple[str, ...]
     statistics: dict[str, int]
+    counterexamples: tuple[Counterexample, ...] = ()
     reproduce: str
 
     @property
@@ -101,11 +108,14 @@ def check_file(path: Path, question: Question) -> FileReport:
         loaded = load_history(path)
         judge = _judge(question, loaded)
         result = judge.check(loaded.history, limits)
+        shown = _explained(question, judge, loaded.history, result)
     except (HistoryError, DurationError, ModelError, MisfitError, MissingExtraError) as error:
         raise CheckUsageError(str(error)) from error
     except OSError as error:
         raise CheckUsageError(f"{path}: {error.strerror or error}") from error
-    return _report(path, loaded.format, question, loaded.history, result)
+    return msgspec.structs.replace(
+        _report(path, loaded.format, question, loaded.history, result), counterexamples=shown
+    )
 
 
 def draw_cycle(path: Path, question: Question, target: Path) -> bool:
@@ -125,7 +135,7 @@ def draw_cycle(path: Path, question: Question, target: Path) -> bool:
 
 
 def print_report(console: Console, report: FileReport) -> None:
-    """Print the verdict in a sentence."""
+    """Print the verdict in a sentence, and counterexamples if there are any."""
     style = {"valid": "bold green", "violation": "bold red"}.get(report.verdict, "bold yellow")
     console.print(Text.assemble((report.verdict.upper(), style), "  ", report.sentence), soft_wrap=True)
     for sentence in report.anomalies[report.verdict is RunVerdict.VIOLATION :]:  # the first is the sentence's own
@@ -136,7 +146,24 @@ def print_report(console: Console, report: FileReport) -> None:
         soft_wrap=True,
     )
     if report.verdict is not RunVerdict.VALID:
-        console.print(Text(f"again: {report.reproduce}", style="dim"), soft_wrap=True)
+        hint = report.model is not None and report.verdict is RunVerdict.VIOLATION and not report.counterexamples
+        more = "   (--explain shows where)" if hint else ""
+        console.print(Text(f"again: {report.reproduce}{more}", style="dim"), soft_wrap=True)
+    for told in report.counterexamples:
+        console.print()
+        for line in drawn(told, console.width, glyphs_for(console.encoding)):
+            console.print(Text(line), soft_wrap=True)
+
+
+def _explained(question: Question, judge: Checker, history: History, result: CheckResult) -> tuple[Counterexample, ...]:
+    """Show the first anomalies in their windows, if that is asked for."""
+    if not question.explain:
+        return ()
+    if not isinstance(judge, Linearizable):
+        raise CheckUsageError("--explain is for --model: a checker's sentences say all that it knows")
+    return tuple(
+        counterexample(history, judge.model, anomaly, question.limits) for anomaly in result.anomalies[:EXPLAINED_MAX]
+    )
 
 
 def _judge(question: Question, loaded: LoadedHistory) -> Checker:

@@ -47,7 +47,7 @@ def glyphs_for(encoding: str | None) -> Glyphs:
 def drawn(told: Counterexample, width: int, glyphs: Glyphs = BOXES) -> list[str]:
     """Return the lines of a counterexample, none wider than ``width`` but sentences."""
     width = max(width, WIDTH_MIN)
-    before = f"{told.earlier:,} operations before" if told.earlier else "from the beginning"
+    before = f"after {told.earlier:,} operation{'s' * (told.earlier > 1)}" if told.earlier else "from the beginning"
     state = f", in the state {told.state_before}" if told.state_before else ""
     note = f" ({told.note})" if told.note else ""
     lines = [told.sentence, f"  {before}{state}{note}", ""]

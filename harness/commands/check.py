@@ -35,6 +35,9 @@ def check(
             help=f"What transactions are expected to be, one of: {', '.join(MODELS)}. [default: {STRICT_SERIALIZABLE}]",
         ),
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show the first anomalies where they happened, and why no order goes on.")
+    ] = False,
     draw: Annotated[
         Path | None, typer.Option("--draw", metavar="FILE.svg", help="Draw the worst cycle of transactions.")
     ] = None,
@@ -42,7 +45,12 @@ def check(
 ) -> None:
     """Check a history from anywhere: for linearizability against a model, or by a checker of its own."""
     question = checking.Question(
-        model=model, checker=checker, initial=initial, consistency=consistency, time_limit=time_limit
+        model=model,
+        checker=checker,
+        initial=initial,
+        consistency=consistency,
+        time_limit=time_limit,
+        explain=explain,
     )
     try:
         report = checking.check_file(file, question)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 from pathlib import Path
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -318,3 +320,32 @@ def test_a_cycle_is_drawn_if_there_is_one(tmp_path: Path) -> None:
         draw_cycle(path, Question(model="cas-register"), target)
     with pytest.raises(CheckUsageError, match="--draw: "):
         draw_cycle(path, LISTS, tmp_path)
+
+
+# -- explained --------------------------------------------------------------------------------------------------------
+
+
+def said(report: FileReport, width: int = 100) -> str:
+    console = Console(record=True, width=width, file=io.StringIO())
+    print_report(console, report)
+    return console.export_text()
+
+
+def test_a_violation_is_shown_where_it_happened(tmp_path: Path) -> None:
+    plain = check(tmp_path, JSON_LINES % 2, "cas-register")
+    assert plain.counterexamples == ()
+    assert "(--explain shows where)" in said(plain)
+    report = ask(tmp_path, JSON_LINES % 2, Question(model="cas-register", explain=True))
+    (told,) = report.counterexamples
+    assert told.refusals[0].operation == told.stuck == 2
+    text = said(report)
+    assert "┣" in text or "[" in text
+    assert "process 1" in text
+    assert "it saw 2, and the register holds" in text
+    assert msgspec.json.decode(msgspec.json.encode(report))["counterexamples"][0]["proof"] == list(told.proof)
+    assert ask(tmp_path, JSON_LINES % 1, Question(model="cas-register", explain=True)).counterexamples == ()
+
+
+def test_a_checker_of_its_own_explains_itself(tmp_path: Path) -> None:
+    with pytest.raises(CheckUsageError, match="--explain is for --model"):
+        ask(tmp_path, JSON_LINES % 2, Question(checker="final-reads", explain=True))
