@@ -18,12 +18,13 @@ bound was met is in doubt: it may be there. Anchors that point back in time come
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from checkers.columns import distinct
 from checkers.transactions.consistency import CYCLE_KINDS, SUFFIXES
 from checkers.transactions.graph import (
     PROCESS,
@@ -170,7 +171,7 @@ class _Search:
             chosen = edges.where(allowed)
             labels = components(chosen, self._inferred.nodes) if len(chosen) else np.full(self._inferred.nodes, -1)
             chosen = inside(chosen, labels)
-            count = len(np.unique(labels[labels >= 0]))
+            count = len(distinct(labels[labels >= 0]))
             self._limit = self._budget.spent + STEPS_OF_KIND
             for number, part in enumerate(_by_component(chosen, labels)):
                 if number >= COMPONENTS_OF_KIND and kind + SUFFIXES[level] in self._found:
@@ -264,6 +265,7 @@ def _merged(cycle: Sequence[Step]) -> list[Step]:
 
 
 _Row = tuple[int, int, int, int, int]  # target, kind, level, left, right
+_Place = tuple[int, int]  # node, state
 
 
 @dataclass
@@ -294,7 +296,7 @@ class _Component:
             if kind != REALTIME:
                 self._out.setdefault(source, []).append((target, kind, level, left, right))
         taken = self.inferred.transactions
-        members = np.unique(np.concatenate([edges.source, edges.target]))
+        members = distinct(np.concatenate([edges.source, edges.target]))
         members = members[members < len(taken)]
         members = members[np.argsort(-taken.begun[members])]
         self._latest_first = members.tolist()
@@ -341,28 +343,35 @@ class _Component:
 
         Helper nodes cost nothing: what leads into them waits at the front of the queue.
         """
-        goal = anchor.source
-        state = _after(_LAST_RW if anchor.kind == RW else 0, anchor, self.level, anchor=True)
-        first = (anchor.target, state)
-        came: dict[tuple[int, int], tuple[tuple[int, int], Step] | None] = {first: None}
-        queue: deque[tuple[tuple[int, int], int]] = deque([(first, 1)])
+        goal, kind_of_all, level_of_all = anchor.source, self.kind, self.level
+        never_again, not_twice = kind_of_all == "G-single", kind_of_all == "G-nonadjacent"
+        first = (anchor.target, _after(_LAST_RW if anchor.kind == RW else 0, anchor, level_of_all))
+        came: dict[_Place, tuple[_Place, _Row] | None] = {first: None}
+        queue: deque[tuple[_Place, int]] = deque([(first, 1)])
         realtime_at: dict[int, int] = {}
         while queue:
             here, length = queue.popleft()
             if shorter_than is not None and length + 1 >= shorter_than:
                 return None
-            for step in self._steps(here, goal, realtime_at):
+            before = here[1]
+            for row in self._rows(here, goal, realtime_at):
+                # The inner loop of the whole search: nothing is called here.
                 self.budget.spent += 1
-                state = _after(here[1], step, self.level)
-                if not self._may(here[1], step):
-                    continue
-                there = (step.target, state)
+                target, kind, level = row[0], row[1], row[2]
+                state = before | _ORDERED if level_of_all and level == level_of_all else before
+                if kind == RW:
+                    if never_again or (not_twice and before & _LAST_RW):
+                        continue
+                    state |= _LAST_RW | _SECOND_RW | (_ADJACENT if before & _LAST_RW else 0)
+                elif kind != VIA:
+                    state &= ~_LAST_RW
+                there = (target, state)
                 if there in came:
                     continue
-                came[there] = (here, step)
-                if step.target == goal and self._closes(state):
+                came[there] = (here, row)
+                if target == goal and self._closes(state):
                     return _contracted(anchor, _way(came, there))
-                if step.kind == VIA:
+                if kind == VIA:
                     queue.appendleft((there, length))
                 else:
                     queue.append((there, length + 1))
@@ -370,31 +379,22 @@ class _Component:
                 return None
         return None
 
-    def _steps(self, here: tuple[int, int], goal: int, realtime_at: dict[int, int]) -> Iterator[Step]:
-        """Yield the steps from a node. By real time each transaction is reached once for each state."""
+    def _rows(self, here: _Place, goal: int, realtime_at: dict[int, int]) -> Iterable[_Row]:
+        """Return the steps from a node. By real time each transaction is reached once for each state."""
         node, state = here
+        rows = self._out.get(node, ())
         over = self._over.get(node, NEVER)
-        if self.level == 2 and over < self._begun[goal]:
-            yield Step(node, goal, REALTIME, 2, -1, -1)
-        for target, kind, level, left, right in self._out.get(node, ()):
-            yield Step(node, target, kind, level, left, right)
-        if self.level == 2 and over < NEVER:
-            after = _after(state, _REALTIME_STEP, 2)
-            place = realtime_at.get(after, 0)
-            latest = self._latest_first
-            while place < len(latest) and self._begun[latest[place]] > over:
-                yield Step(node, latest[place], REALTIME, 2, -1, -1)
-                place += 1
-                realtime_at[after] = place
-            realtime_at[after] = place
-
-    def _may(self, state: int, step: Step) -> bool:
-        """Whether a way in this state may go on with such a step."""
-        if step.kind != RW:
-            return True
-        if self.kind == "G-single":
-            return False
-        return self.kind != "G-nonadjacent" or not state & _LAST_RW
+        if self.level != 2 or over == NEVER:
+            return rows
+        after = (state | _ORDERED) & ~_LAST_RW
+        place = start = realtime_at.get(after, 0)
+        latest, begun = self._latest_first, self._begun
+        while place < len(latest) and begun[latest[place]] > over:
+            place += 1
+        realtime_at[after] = place
+        by_time = [(target, REALTIME, 2, -1, -1) for target in latest[start:place]]
+        to_goal = [(goal, REALTIME, 2, -1, -1)] if over < begun[goal] else []
+        return (*to_goal, *rows, *by_time)
 
     def _closes(self, state: int) -> bool:
         """Whether a way that is back at the anchor's source is a cycle of the kind."""
@@ -407,26 +407,18 @@ class _Component:
         return True
 
 
-_REALTIME_STEP: Final = Step(-1, -1, REALTIME, 2, -1, -1)
+def _after(state: int, step: Step, level: int) -> int:
+    """Return the state after the step with which a way begins."""
+    return state | _ORDERED if level and step.level == level else state
 
 
-def _after(state: int, step: Step, level: int, *, anchor: bool = False) -> int:
-    """Return the state after a step."""
-    if level and step.level == level:
-        state |= _ORDERED
-    if anchor or step.kind == VIA:
-        return state
-    if step.kind != RW:
-        return state & ~_LAST_RW
-    return state | _LAST_RW | _SECOND_RW | (_ADJACENT if state & _LAST_RW else 0)
-
-
-def _way(came: dict[tuple[int, int], tuple[tuple[int, int], Step] | None], end: tuple[int, int]) -> list[Step]:
+def _way(came: dict[_Place, tuple[_Place, _Row] | None], end: _Place) -> list[Step]:
     """Return the steps that led to a place."""
     steps: list[Step] = []
     at = came[end]
     while at is not None:
-        steps.append(at[1])
+        (source, _), row = at
+        steps.append(Step(source, *row))
         at = came[at[0]]
     return steps[::-1]
 

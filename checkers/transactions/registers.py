@@ -25,6 +25,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from checkers.columns import distinct
 from checkers.history import Operation
 from checkers.sentences import name, show, show_key
 from checkers.transactions.graph import RW, WR, WW, Edges, Fans, components, edges_of, joined, orders, reduced_order
@@ -297,7 +298,7 @@ class _Order:
             group = group * (int(process.max(initial=0)) + 1) + process
         wrote = np.arange(len(who)) < len(self._maker)
         first, second = reduced_order(self._taken.begun[who], self._taken.over[who], group, wrote)
-        pairs = np.unique(code[first] * (len(self._writer) + 1) + code[second])
+        pairs = distinct(code[first] * (len(self._writer) + 1) + code[second])
         before, after = pairs // (len(self._writer) + 1), pairs % (len(self._writer) + 1)
         differ = before != after
         return before[differ], after[differ]
