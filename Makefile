@@ -10,13 +10,13 @@ ARGS ?=
 # Properties of checkers against brute force or each other; the general search's are benchmarks/search_fuzz.py.
 EXAMPLES ?= 100000
 PROVED := $(addprefix tests/checkers/test_,zones.py register_columns.py streaming.py streaming_sets.py queue.py counter.py \
-  bank.py fenced_mutex.py long_fork.py sessions.py unique_ids.py set_at_end.py set_full.py final_reads.py) \
+  bank.py fenced_mutex.py long_fork.py sessions.py unique_ids.py set_at_end.py linearizable.py counterexamples.py) \
   tests/checkers/transactions/test_soundness.py
 
 help:
 	@echo "make run    break a real five-node cluster for a minute and prove what happened (ARGS='--seed 7 --time 20s')"
 	@echo "make test   run all the tests; what this machine cannot do is skipped with its reason"
-	@echo "make prove  compare every checker with brute force on EXAMPLES=100000 small histories each (an hour)"
+	@echo "make prove  compare every checker with brute force on EXAMPLES=100000 small histories each (hours)"
 	@echo "make lint   ruff, mypy --strict and the import contracts"
 	@echo "make clean  end what a killed run left behind, and remove .venv"
 
@@ -34,7 +34,7 @@ lint: $(VENV)/.installed-dev
 
 prove: $(VENV)/.installed-dev
 	@printf '%s\n' $(PROVED) | ANTIPAXOS_EXAMPLES=$(EXAMPLES) xargs -P $$(nproc) -n 1 $(BIN)/python -m pytest -q -p no:cacheprovider
-	$(BIN)/python benchmarks/search_fuzz.py
+	PYTHONPATH=. $(BIN)/python benchmarks/search_fuzz.py
 
 setup: $(VENV)/.installed-dev
 

@@ -13,7 +13,9 @@ from hypothesis import settings
 from tests.examples import WANTED
 
 # The same examples each time, unless they are asked for in number. How long one takes says something of the machine.
-settings.register_profile("antipaxos", deadline=None, derandomize=not WANTED, database=None)
+settings.register_profile(
+    "antipaxos", max_examples=max(100, WANTED), deadline=None, derandomize=not WANTED, database=None
+)
 settings.load_profile("antipaxos")
 
 ON_CI = os.environ.get("ANTIPAXOS_CI") == "1"

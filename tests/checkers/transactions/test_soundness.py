@@ -22,9 +22,10 @@ from tests.checkers.transactions.stores import (
     Store,
     history,
 )
+from tests.examples import WANTED
 
 EVERYTHING = Limits(time_s=None, anomalies_max=1_000)
-patiently = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=150)
+patiently = settings(suppress_health_check=[HealthCheck.too_slow], max_examples=max(150, WANTED))
 both = pytest.mark.parametrize("lists", [True, False], ids=["lists", "registers"])
 seeds = st.integers(0, 2**32)
 
